@@ -1,0 +1,59 @@
+# Needs python3 (3.11 or newer) with pip and venv, and make; everything else comes from requirements/.
+
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.stamp
+INTEROP := tests/interop
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help setup run test check format lock
+
+help: ## List the targets.
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+
+setup: $(STAMP) ## Build .venv from the hash-locked requirements; the other targets do it when it is missing or stale.
+
+# The stamp is a copy of the requirements: it is written last, so that an interrupted build is taken up again, and
+# compared first, so that a file with a new date and the old content builds nothing.
+$(STAMP): requirements/dev.txt
+	@cmp -s $< $@ || { set -e; \
+		$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed.")'; \
+		echo "Building .venv from $<; this takes about a minute."; \
+		$(PYTHON) -m venv --clear .venv; \
+		$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement $<; }
+	@cp $< $@
+
+run: $(STAMP) ## Start the service with its own Postgres and Valkey on http://localhost:8000; Ctrl-C stops all of it.
+	@exec $(BIN)/python -m app dev
+
+# The other languages' verifiers are tested only where npm is on the machine.
+ifneq ($(wildcard $(INTEROP)/package.json),)
+ifneq ($(shell command -v npm),)
+INTEROP_STAMP := $(INTEROP)/node_modules/.stamp
+$(INTEROP_STAMP): $(INTEROP)/package.json $(INTEROP)/package-lock.json
+	@npm ci --prefix $(INTEROP) --ignore-scripts --no-audit --no-fund
+	@touch $@
+endif
+endif
+
+test: $(STAMP) $(INTEROP_STAMP) ## Run every test on private servers, and ask full branch coverage of the rules.
+	@$(BIN)/pytest --numprocesses=logical --dist=worksteal --cov --cov-report=
+	@$(BIN)/coverage report
+	@$(BIN)/coverage report --include='app/domain/*,app/services/*,app/crypto/*' --fail-under=100
+
+check: $(STAMP) ## Check format, lint, types and the layers; changes nothing.
+	@$(BIN)/ruff format --check
+	@$(BIN)/ruff check
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo
+
+format: $(STAMP) ## Format the code and mend what ruff can mend.
+	@$(BIN)/ruff check --fix-only
+	@$(BIN)/ruff format
+
+COMPILE = $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" $(UPGRADE)
+
+lock: $(STAMP) ## Write requirements/*.txt anew from pyproject.toml; UPGRADE=--upgrade takes the newest versions.
+	@$(COMPILE) --extra dev --output-file requirements/dev.txt
+	@$(COMPILE) --constraint requirements/dev.txt --output-file requirements/service.txt

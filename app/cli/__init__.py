@@ -1,0 +1,45 @@
+"""The operator's commands: ``python -m app --help``.
+
+Exit status: 0 done, 1 refused with one clear line on stderr, 2 wrong usage.
+"""
+
+import sys
+
+import typer
+
+from app.cli import service, users
+from app.dev import DevError
+from app.domain.refusals import Refused
+from app.services.accounts import AccountError
+from app.settings import SettingsError
+from app.storage.postgres.database import Misconfigured
+
+cli = typer.Typer(
+    help="Watchword: an authentication service.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+cli.command()(service.dev)
+cli.command()(service.serve)
+cli.command()(service.migrate)
+cli.add_typer(users.commands, name="users")
+
+
+def main() -> None:
+    """Run a command."""
+    try:
+        cli()
+    except (AccountError, DevError, SettingsError) as error:
+        _refuse(str(error))
+    except Misconfigured as error:
+        _refuse(error.mend)
+    except Refused as error:
+        _refuse(
+            f"Postgres does not answer ({error.__cause__}); is it running, and is AUTH_DATABASE_URL right?"
+        )
+
+
+def _refuse(line: str) -> None:
+    print(line, file=sys.stderr)
+    sys.exit(1)

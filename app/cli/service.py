@@ -1,0 +1,85 @@
+"""``dev``, ``serve`` and ``migrate``."""
+
+import asyncio
+from pathlib import Path
+from typing import Annotated
+
+import structlog
+import typer
+import uvicorn
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_delay, wait_fixed
+
+import app.dev
+from app.domain.refusals import Refused
+from app.logs import configure_logs
+from app.settings import DatabaseSettings, Settings, load
+from app.storage.postgres.database import Misconfigured
+from app.storage.postgres.migrations import migrate as run_migrations
+from app.wiring import opened
+
+_log = structlog.get_logger()
+
+Port = Annotated[int, typer.Option(min=0, max=65535, help="TCP port.")]
+
+
+def dev(
+    port: Port = 8000,
+    folder: Annotated[Path, typer.Option(help="Where the data is kept.")] = Path(".data"),
+) -> None:
+    """Run everything on this machine: private Postgres and Valkey, a demo account, the service."""
+    raise typer.Exit(app.dev.run(folder, port=port))
+
+
+def serve(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Port = 8000,
+    workers: Annotated[int, typer.Option(min=1, max=64, help="Processes.")] = 1,
+) -> None:
+    """Run the service; waits for Postgres (AUTH_STARTUP_TIMEOUT) before it gives up."""
+    settings = load(Settings)
+    configure_logs(settings.log_format)
+    asyncio.run(_wait(settings))
+    uvicorn.run(
+        "app.main:create_app",
+        factory=True,
+        host=host,
+        port=port,
+        workers=workers,
+        http="httptools",
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=bool(settings.trusted_proxies),
+        forwarded_allow_ips=list(settings.trusted_proxies),
+        timeout_keep_alive=75,
+        timeout_graceful_shutdown=10,
+    )
+
+
+def migrate() -> None:
+    """Bring the database's tables up to date; safe to run from several replicas at once."""
+    run_migrations(load(DatabaseSettings).database_url)
+
+
+async def _wait(settings: Settings) -> None:
+    """Come back once Postgres answers and holds keys; the last refusal is raised when it takes too long."""
+    attempts = AsyncRetrying(
+        retry=retry_if_exception(
+            lambda error: isinstance(error, Refused) and not isinstance(error, Misconfigured)
+        ),
+        stop=stop_after_delay(settings.startup_timeout),
+        wait=wait_fixed(0.5),
+        before_sleep=_say,
+        reraise=True,
+    )
+    async with opened(settings) as service:
+        async for attempt in attempts:
+            with attempt:
+                await service.keys.load()
+
+
+def _say(state: RetryCallState) -> None:
+    if state.attempt_number == 1:
+        _log.warning("postgres.awaited", variable="AUTH_DATABASE_URL")

@@ -1,0 +1,131 @@
+"""``users``: the operator's commands on accounts."""
+
+import asyncio
+import json
+import sys
+from collections.abc import Awaitable, Callable
+from typing import Annotated, TypeVar
+
+import typer
+
+from app.domain.accounts import Account
+from app.logs import configure_logs
+from app.services.accounts import Accounts
+from app.settings import Settings, load
+from app.wiring import opened
+
+commands = typer.Typer(help="Accounts.", no_args_is_help=True)
+
+Email = Annotated[str, typer.Argument(help="The account's e-mail address.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+PasswordStdin = Annotated[bool, typer.Option(help="Read the password from standard input instead of asking.")]
+
+_T = TypeVar("_T")
+
+
+@commands.command()
+def create(
+    email: Email,
+    role: Annotated[list[str] | None, typer.Option(help="A role to grant; may be given again.")] = None,
+    *,
+    password_stdin: PasswordStdin = False,
+) -> None:
+    """Add an account."""
+    password = _password(from_stdin=password_stdin)
+    account = _run(lambda accounts: accounts.create(email, password, role or []))
+    print(f"{account.email} created, id {account.id}")
+
+
+@commands.command("list")
+def list_accounts(*, as_json: Json = False) -> None:
+    """List every account."""
+    accounts = _run(lambda accounts: accounts.all())
+    if as_json:
+        print(json.dumps([_fields(account) for account in accounts], indent=2))
+        return
+    for account in accounts:
+        print(
+            "\t".join((account.email, "enabled" if account.enabled else "disabled", ",".join(account.roles)))
+        )
+
+
+@commands.command()
+def show(email: Email, *, as_json: Json = False) -> None:
+    """Show one account."""
+    fields = _fields(_run(lambda accounts: accounts.find(email)))
+    if as_json:
+        print(json.dumps(fields, indent=2))
+        return
+    for name, value in fields.items():
+        print(f"{name}: {', '.join(value) if isinstance(value, list) else value}")
+
+
+@commands.command()
+def enable(email: Email) -> None:
+    """Let an account sign in again."""
+    _run(lambda accounts: accounts.enable(email))
+    print(f"{email} enabled")
+
+
+@commands.command()
+def disable(email: Email) -> None:
+    """Refuse an account's sign-in and end its sessions."""
+    _report(email, "disabled", _run(lambda accounts: accounts.disable(email)))
+
+
+@commands.command()
+def delete(email: Email, *, yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False) -> None:
+    """Delete an account and end its sessions."""
+    if not yes:
+        typer.confirm(f"Delete {email} for good?", abort=True)
+    _report(email, "deleted", _run(lambda accounts: accounts.delete(email)))
+
+
+@commands.command()
+def roles(
+    email: Email,
+    role: Annotated[
+        list[str] | None, typer.Argument(help="All roles that it is to have; none takes all away.")
+    ] = None,
+) -> None:
+    """Replace an account's roles; one taken away ends its sessions."""
+    _report(email, "changed", _run(lambda accounts: accounts.set_roles(email, role or [])))
+
+
+@commands.command()
+def set_password(email: Email, *, password_stdin: PasswordStdin = False) -> None:
+    """Replace an account's password and end its sessions."""
+    password = _password(from_stdin=password_stdin)
+    _report(email, "changed", _run(lambda accounts: accounts.set_password(email, password)))
+
+
+def _run(command: Callable[[Accounts], Awaitable[_T]]) -> _T:
+    async def run() -> _T:
+        settings = load(Settings)
+        # Standard output is for the answer.
+        configure_logs(settings.log_format, sys.stderr)
+        async with opened(settings) as service:
+            return await command(service.accounts)
+
+    return asyncio.run(run())
+
+
+def _password(*, from_stdin: bool) -> str:
+    if from_stdin:
+        return sys.stdin.readline().rstrip("\r\n")
+    answer: str = typer.prompt("Password", hide_input=True, confirmation_prompt=True)
+    return answer
+
+
+def _fields(account: Account) -> dict[str, str | bool | list[str]]:
+    return {
+        "id": str(account.id),
+        "email": account.email,
+        "enabled": account.enabled,
+        "roles": list(account.roles),
+        "created_at": account.created_at.isoformat(),
+    }
+
+
+def _report(email: str, done: str, ended: int) -> None:
+    print(f"{email} {done}; {ended} {'session' if ended == 1 else 'sessions'} ended")

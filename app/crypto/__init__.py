@@ -1,0 +1,1 @@
+"""Password hashing, refresh tokens, access tokens and keys at rest."""

@@ -1,0 +1,48 @@
+"""Service secrets, and the keys derived from them (HKDF-SHA256, RFC 5869)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+SECRET_ID_LENGTH = 4
+
+
+def _derive(secret: bytes, purpose: bytes) -> bytes:
+    return HKDF(algorithm=SHA256(), length=32, salt=None, info=purpose).derive(secret)
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceSecret:
+    """One secret of the service: its public id (4 bytes) and a key for each purpose (32 bytes each)."""
+
+    id: bytes
+    refresh_key: bytes = field(repr=False)
+    seal_key: bytes = field(repr=False)
+
+    @classmethod
+    def of(cls, secret: bytes) -> "ServiceSecret":
+        """Derive everything from the secret's own bytes."""
+        return cls(
+            id=_derive(secret, b"watchword/id/1")[:SECRET_ID_LENGTH],
+            refresh_key=_derive(secret, b"watchword/refresh/1"),
+            seal_key=_derive(secret, b"watchword/seal/1"),
+        )
+
+
+class ServiceSecrets:
+    """The listed secrets: the first one is used for what is new, all are accepted."""
+
+    def __init__(self, secrets: Sequence[bytes]) -> None:
+        """Raise ValueError when two of the secrets share an id, since a token could not name its own."""
+        derived = [ServiceSecret.of(secret) for secret in secrets]
+        self._by_id = {secret.id: secret for secret in derived}
+        if len(self._by_id) != len(derived):
+            message = "two secrets share one id; replace one of them"
+            raise ValueError(message)
+        self.newest = derived[0]
+
+    def find(self, secret_id: bytes) -> ServiceSecret | None:
+        """The secret with this id, if it is listed."""
+        return self._by_id.get(secret_id)

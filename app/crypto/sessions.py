@@ -1,0 +1,84 @@
+"""Refresh tokens on the wire: 57 bytes behind ``wwr_``, of which 16 are a mac over the rest.
+
+``version(1) | secret id(4) | session id(16) | generation(4) | seed(16) | mac(16)``
+"""
+
+import hmac
+import struct
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from dataclasses import replace
+from hashlib import sha256
+from uuid import UUID
+
+from app.crypto.secrets import ServiceSecret, ServiceSecrets
+from app.domain.sessions import RefreshToken
+
+PREFIX = "wwr_"
+SEED_LENGTH = 16
+_VERSION = 1
+_BODY = struct.Struct(">B4s16sI16s")
+_MAC_LENGTH = 16
+_TEXT_LENGTH = len(PREFIX) + (_BODY.size + _MAC_LENGTH) // 3 * 4
+
+
+class RefreshTokens:
+    """Writes, reads and compares refresh tokens; stores nothing."""
+
+    def __init__(self, secrets: ServiceSecrets) -> None:
+        self._secrets = secrets
+
+    def first(self, session_id: UUID, seed: bytes) -> RefreshToken:
+        """The first token of a session, under the newest secret; ``seed`` is 16 random bytes."""
+        return RefreshToken(self._secrets.newest.id, session_id, 0, seed)
+
+    def at(self, token: RefreshToken, generation: int) -> RefreshToken:
+        """The same family's token of another generation."""
+        return replace(token, generation=generation)
+
+    def write(self, token: RefreshToken) -> str:
+        """The token as it travels, 80 characters; its secret must be listed (KeyError)."""
+        secret = self._secrets.find(token.secret_id)
+        if secret is None:
+            raise KeyError(token.secret_id)
+        body = _BODY.pack(_VERSION, token.secret_id, token.session_id.bytes, token.generation, token.seed)
+        return PREFIX + urlsafe_b64encode(body + _mac(secret, body)).decode()
+
+    def read(self, text: str) -> RefreshToken | None:
+        """What the token says, or None for anything that was not written here; needs no look-up."""
+        # 57 bytes are 76 characters with no bits to spare, so that a token has one spelling only.
+        if len(text) != _TEXT_LENGTH or not text.startswith(PREFIX) or not text.isascii():
+            return None
+        raw = _decode(text[len(PREFIX) :])
+        if raw is None:
+            return None
+        body, mac = raw[: _BODY.size], raw[_BODY.size :]
+        version, secret_id, session_id, generation, seed = _BODY.unpack(body)
+        secret = self._secrets.find(secret_id)
+        if version != _VERSION or secret is None or not hmac.compare_digest(mac, _mac(secret, body)):
+            return None
+        return RefreshToken(secret_id, UUID(bytes=session_id), generation, seed)
+
+    def digest(self, token: RefreshToken) -> bytes:
+        """SHA-256 of the token as it travels: what the session's row keeps of its current one."""
+        return sha256(self.write(token).encode()).digest()
+
+    def is_genuine(self, token: RefreshToken, generation: int, digest: bytes) -> bool:
+        """Whether the token is of the family whose row stands at ``generation`` with ``digest``.
+
+        The mac alone proves only knowledge of the service secret; the seed must rebuild the very token
+        that the row keeps a hash of.
+        """
+        return hmac.compare_digest(self.digest(self.at(token, generation)), digest)
+
+
+def _mac(secret: ServiceSecret, body: bytes) -> bytes:
+    return hmac.digest(secret.refresh_key, body, "sha256")[:_MAC_LENGTH]
+
+
+def _decode(text: str) -> bytes | None:
+    # The decoder skips foreign characters, which the comparison of lengths and spelling shows.
+    try:
+        raw = urlsafe_b64decode(text)
+    except ValueError:
+        return None
+    return raw if urlsafe_b64encode(raw).decode() == text else None

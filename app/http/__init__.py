@@ -1,0 +1,1 @@
+"""Routes, wire schemas, problems, cookies and middleware."""

@@ -1,0 +1,51 @@
+"""The ASGI application: routes, handlers and middleware."""
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from app.domain.refusals import Refused
+from app.http import accounts, health, keys, problems, sessions
+from app.http.middleware import Cors, RequestLimits, RequestLog, SecurityHeaders
+from app.http.origins import Origins
+from app.http.schemas import InvalidBody
+
+Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[Mapping[str, Any]]]
+
+
+def build(lifespan: Lifespan, origins: Origins, *, issuer: str, version: str) -> FastAPI:
+    """The application; ``lifespan`` yields its use cases."""
+    app = FastAPI(
+        title="Watchword",
+        version=version,
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    for router in (sessions.router, accounts.router, keys.router, health.router):
+        app.include_router(router)
+    app.add_exception_handler(Refused, _refused)
+    app.add_exception_handler(HTTPException, _failed)
+    # The last one added is the outermost.
+    app.add_middleware(RequestLimits)
+    app.add_middleware(Cors, origins=origins.allowed)
+    app.add_middleware(SecurityHeaders, https=issuer.startswith("https:"))
+    app.add_middleware(RequestLog)
+    return app
+
+
+async def _refused(_: Request, error: Exception) -> Response:
+    assert isinstance(error, Refused)  # noqa: S101 - it is registered for nothing else
+    return problems.refused(error, error.errors if isinstance(error, InvalidBody) else ())
+
+
+async def _failed(_: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101 - it is registered for nothing else
+    return problems.failed(HTTPStatus(error.status_code), error.headers)

@@ -1,0 +1,38 @@
+"""``GET /.well-known/jwks.json``."""
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from app.domain.refusals import Refusal
+from app.http.openapi import answers
+from app.http.schemas import KeySetResponse
+from app.http.use_cases import use_cases
+
+router = APIRouter(tags=["keys"])
+
+MAX_AGE = 300
+"""Seconds that a cache may keep the key set (RFC 9111 section 5.2.2.1)."""
+
+
+@router.head("/.well-known/jwks.json", include_in_schema=False)
+@router.get(
+    "/.well-known/jwks.json",
+    responses={
+        304: {"description": "The key set is what it was."},
+        **answers(KeySetResponse, Refusal.UNAVAILABLE),
+    },
+)
+async def key_set(request: Request) -> Response:
+    """The keys that access tokens are checked with (RFC 7517 section 5)."""
+    published = use_cases(request).keys.key_set()
+    headers = {"ETag": published.etag, "Cache-Control": f"public, max-age={MAX_AGE}"}
+    if _matches(request.headers.getlist("if-none-match"), published.etag):
+        return Response(status_code=304, headers=headers)
+    return Response(published.document, headers=headers, media_type="application/jwk-set+json")
+
+
+def _matches(fields: list[str], etag: str) -> bool:
+    """Whether ``If-None-Match`` names the validator, compared weakly (RFC 9110 section 13.1.2)."""
+    candidates = [candidate.strip().removeprefix("W/") for field in fields for candidate in field.split(",")]
+    return etag in candidates or "*" in candidates

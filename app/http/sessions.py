@@ -1,0 +1,131 @@
+"""``POST /login``, ``POST /refresh``, ``POST /logout``."""
+
+import orjson
+from fastapi import APIRouter
+from starlette.datastructures import Headers
+from starlette.requests import Request
+from starlette.responses import Response
+
+from app.domain.refusals import Refusal, Refused
+from app.domain.sessions import Client
+from app.http import cookies, problems
+from app.http.openapi import answers
+from app.http.origins import is_browser
+from app.http.schemas import LoginBody, RefreshTokenBody, TokenResponse, documented, read, require
+from app.http.use_cases import use_cases
+from app.services.sessions import TokenPair
+from app.storage.postgres.sessions import Visitor
+
+router = APIRouter(tags=["sessions"])
+
+_LONGEST_USER_AGENT = 256
+# With these the session is over for good, and its cookie of no more use.
+_FINAL = {Refusal.REFRESH_TOKEN_EXPIRED, Refusal.REFRESH_TOKEN_REUSED, Refusal.SESSION_REVOKED}
+
+
+@router.post(
+    "/login",
+    openapi_extra=documented(LoginBody, required=True),
+    responses=answers(
+        TokenResponse,
+        Refusal.INVALID_CREDENTIALS,
+        Refusal.ACCOUNT_DISABLED,
+        Refusal.CROSS_SITE_REQUEST,
+        Refusal.INVALID_REQUEST,
+        Refusal.OVERLOADED,
+        Refusal.UNAVAILABLE,
+    ),
+)
+async def login(request: Request) -> Response:
+    """Open a session with an e-mail address and a password."""
+    cases = use_cases(request)
+    credentials = await require(request, LoginBody)
+    if credentials.client is Client.BROWSER:
+        cases.origins.require_same_site(request.headers)
+    elif is_browser(request.headers):
+        # A page must not get hold of a refresh token, which a native client reads in the body.
+        raise Refused(Refusal.INVALID_REQUEST)
+    pair = await cases.login(credentials.email, credentials.password, credentials.client, _visitor(request))
+    return _tokens(pair)
+
+
+@router.post(
+    "/refresh",
+    openapi_extra=documented(RefreshTokenBody, required=False),
+    responses=answers(
+        TokenResponse,
+        Refusal.REFRESH_TOKEN_MISSING,
+        Refusal.REFRESH_TOKEN_INVALID,
+        Refusal.REFRESH_TOKEN_EXPIRED,
+        Refusal.REFRESH_TOKEN_REUSED,
+        Refusal.SESSION_REVOKED,
+        Refusal.CROSS_SITE_REQUEST,
+        Refusal.INVALID_REQUEST,
+        Refusal.UNAVAILABLE,
+    ),
+)
+async def refresh(request: Request) -> Response:
+    """Exchange a refresh token for its successor and a new access token (RFC 6749 section 6)."""
+    cases = use_cases(request)
+    token, client = await _refresh_token(request)
+    if token is None:
+        raise Refused(Refusal.REFRESH_TOKEN_MISSING)
+    try:
+        return _tokens(await cases.refresh(token, client, _visitor(request)))
+    except Refused as refused:
+        response = problems.refused(refused)
+        if client is Client.BROWSER and refused.refusal in _FINAL:
+            cookies.clear(response)
+        return response
+
+
+@router.post(
+    "/logout",
+    status_code=204,
+    openapi_extra=documented(RefreshTokenBody, required=False),
+    responses=answers(None, Refusal.CROSS_SITE_REQUEST, Refusal.INVALID_REQUEST, Refusal.UNAVAILABLE),
+)
+async def logout(request: Request) -> Response:
+    """End the session of the refresh token or the access token, or of both."""
+    cases = use_cases(request)
+    token, _ = await _refresh_token(request)
+    await cases.logout(token, bearer(request.headers))
+    response = Response(status_code=204, headers={"Cache-Control": "no-store"})
+    cookies.clear(response)
+    return response
+
+
+def bearer(headers: Headers) -> str | None:
+    """The access token of the ``Authorization`` header (RFC 6750 section 2.1)."""
+    scheme, _, token = headers.get("authorization", "").partition(" ")
+    return token if scheme.lower() == "bearer" else None
+
+
+async def _refresh_token(request: Request) -> tuple[str | None, Client]:
+    """The refresh token and the way it came; both ways at once are refused."""
+    cookie = cookies.presented(request.headers)
+    if cookie is not None:
+        use_cases(request).origins.require_same_site(request.headers)
+    body = await read(request, RefreshTokenBody)
+    if cookie is not None and body is not None:
+        raise Refused(Refusal.INVALID_REQUEST)
+    return (cookie, Client.BROWSER) if body is None else (body.refresh_token, Client.NATIVE)
+
+
+def _tokens(pair: TokenPair) -> Response:
+    """The answer with new tokens: a refresh token travels back only the way it came."""
+    minted = pair.access_token
+    body = {"access_token": minted.text, "token_type": "Bearer", "expires_in": minted.expires_in}
+    if pair.client is Client.NATIVE:
+        body |= {"refresh_token": pair.refresh_token, "refresh_expires_in": minted.session_expires_in}
+    response = Response(
+        orjson.dumps(body), headers={"Cache-Control": "no-store"}, media_type="application/json"
+    )
+    if pair.client is Client.BROWSER:
+        cookies.give(response, pair.refresh_token, minted.session_expires_in)
+    return response
+
+
+def _visitor(request: Request) -> Visitor:
+    agent = "".join(letter for letter in request.headers.get("user-agent", "") if letter.isprintable())
+    return Visitor(request.client.host if request.client else None, agent[:_LONGEST_USER_AGENT] or None)

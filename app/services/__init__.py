@@ -1,0 +1,1 @@
+"""Use cases, one class each: no framework, no SQL."""

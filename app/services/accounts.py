@@ -1,0 +1,120 @@
+"""Accounts, as operators handle them and as their owners see themselves."""
+
+from collections.abc import Iterable, Sequence
+from uuid import uuid4
+
+from app.crypto.passwords import PasswordHasher
+from app.domain.accounts import Account, is_role, normalise_email
+from app.domain.passwords import PasswordPolicy, Weakness, weakness
+from app.domain.refusals import Refusal, Refused
+from app.services.tokens import Authenticate, Revocations
+from app.storage.postgres.accounts import AccountStore
+
+_WEAKNESSES = {
+    Weakness.TOO_SHORT: "the password is too short: it needs at least {min_length} characters",
+    Weakness.TOO_LONG: "the password is too long: it may have at most 1,024 bytes",
+    Weakness.NOT_TEXT: "the password is not valid text",
+}
+
+
+class AccountError(Exception):
+    """Why an operator's change was refused, in one line."""
+
+
+class Accounts:
+    """The operator's hand on accounts; whatever takes something away ends the account's sessions."""
+
+    def __init__(
+        self, store: AccountStore, hasher: PasswordHasher, revocations: Revocations, policy: PasswordPolicy
+    ) -> None:
+        self._store = store
+        self._hasher = hasher
+        self._revocations = revocations
+        self._policy = policy
+
+    async def create(self, email: str, password: str, roles: Sequence[str]) -> Account:
+        """Add an account; AccountError for a bad address, role or password, or an address that is taken."""
+        address = normalise_email(email)
+        if address is None:
+            message = f"not an e-mail address: {email!r}"
+            raise AccountError(message)
+        granted = _checked_roles(roles)
+        password_hash = await self._hash(password)
+        if not await self._store.add(uuid4(), address, password_hash, granted):
+            message = f"the account {address} already exists"
+            raise AccountError(message)
+        return await self.find(address)
+
+    async def all(self) -> list[Account]:
+        """Every account, by address."""
+        return await self._store.all()
+
+    async def find(self, email: str) -> Account:
+        """The account with this address in any spelling; AccountError when there is none."""
+        address = normalise_email(email)
+        account = None if address is None else await self._store.by_email(address)
+        if account is None:
+            message = f"no account has the address {email!r}"
+            raise AccountError(message)
+        return account
+
+    async def enable(self, email: str) -> None:
+        """Let the account sign in again."""
+        await self._store.enable((await self.find(email)).id)
+
+    async def disable(self, email: str) -> int:
+        """Refuse sign-in from now on; answers how many sessions ended."""
+        account = await self.find(email)
+        return await self._ended(await self._store.disable(account.id, self._revocations.lasts))
+
+    async def delete(self, email: str) -> int:
+        """Delete the account; answers how many sessions ended."""
+        account = await self.find(email)
+        return await self._ended(await self._store.delete(account.id, self._revocations.lasts))
+
+    async def set_roles(self, email: str, roles: Sequence[str]) -> int:
+        """Replace the roles; one taken away ends the account's sessions, whose number is answered."""
+        account, granted = await self.find(email), _checked_roles(roles)
+        return await self._ended(await self._store.set_roles(account.id, granted, self._revocations.lasts))
+
+    async def set_password(self, email: str, password: str) -> int:
+        """Replace the password; answers how many sessions ended."""
+        account, password_hash = await self.find(email), await self._hash(password)
+        return await self._ended(
+            await self._store.set_password(account.id, password_hash, self._revocations.lasts)
+        )
+
+    async def _hash(self, password: str) -> str:
+        weak = weakness(password, self._policy)
+        if weak is not None:
+            raise AccountError(_WEAKNESSES[weak].format(min_length=self._policy.min_length))
+        return await self._hasher.hash(password)
+
+    async def _ended(self, session_ids: Sequence[str]) -> int:
+        await self._revocations.announce(session_ids)
+        return len(session_ids)
+
+
+class WhoAmI:
+    """The account behind an access token, as the service knows it now."""
+
+    def __init__(self, store: AccountStore, authenticate: Authenticate) -> None:
+        self._store = store
+        self._authenticate = authenticate
+
+    async def __call__(self, access_token: str) -> Account:
+        """The account; ``invalid_token`` when the token does not hold or its account is gone or disabled."""
+        token = await self._authenticate(access_token)
+        account = await self._store.by_id(token.account_id)
+        if account is None or not account.enabled:
+            raise Refused(Refusal.INVALID_TOKEN)
+        return account
+
+
+def _checked_roles(roles: Iterable[str]) -> list[str]:
+    granted = sorted(set(roles))
+    for role in granted:
+        if not is_role(role):
+            message = f"not a role: {role!r} (1 to 64 of a-z, 0-9, _ . : -, a letter or digit first)"
+            raise AccountError(message)
+    return granted

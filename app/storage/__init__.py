@@ -1,0 +1,1 @@
+"""Postgres and Redis, one store a noun."""

@@ -1,0 +1,149 @@
+"""One pool of connections to Postgres, and the two ways to use one: a statement, or a transaction."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import asyncpg
+from sqlalchemy import URL, event, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, DisconnectionError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from app.domain.refusals import Refusal, Refused
+
+CONNECT_TIMEOUT = 5.0
+STATEMENT_TIMEOUT = 5.0
+
+_OUTAGES = (
+    OSError,
+    TimeoutError,
+    PoolTimeoutError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.ReadOnlySQLTransactionError,
+    asyncpg.LockNotAvailableError,
+)
+_MISSING = (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError)
+_DENIED = (
+    asyncpg.InvalidAuthorizationSpecificationError,
+    asyncpg.InvalidCatalogNameError,
+    asyncpg.InsufficientPrivilegeError,
+)
+
+
+class Misconfigured(Refused):
+    """Postgres answers, but not as it should; ``mend`` tells the operator what to do."""
+
+    def __init__(self, mend: str) -> None:
+        super().__init__(Refusal.UNAVAILABLE)
+        self.mend = mend
+
+
+def database_url(text: str) -> URL:
+    """The URL for asyncpg, whether or not the operator named the driver; libpq's ``sslmode`` is understood.
+
+    ValueError when it is no URL.
+    """
+    try:
+        url = make_url(text).set(drivername="postgresql+asyncpg")
+    except (ArgumentError, ValueError):
+        raise ValueError("is not of the form postgresql://user:password@host:5432/database") from None
+    query = dict(url.query)
+    if "sslmode" in query:
+        query["ssl"] = query.pop("sslmode")
+    return url.set(query=query)
+
+
+def open_engine(url: str, *, pool_size: int) -> AsyncEngine:
+    """An engine with a fixed pool and no transaction that was not asked for.
+
+    Nothing is sent when a connection is taken or given back: no statement leaves session state behind.
+    """
+    engine = create_async_engine(
+        database_url(url),
+        pool_size=pool_size,
+        max_overflow=0,
+        pool_timeout=CONNECT_TIMEOUT,
+        pool_reset_on_return=None,
+        hide_parameters=True,
+        connect_args={
+            "timeout": CONNECT_TIMEOUT,
+            "command_timeout": STATEMENT_TIMEOUT,
+            "target_session_attrs": "read-write",
+            "server_settings": {
+                "application_name": "watchword",
+                "statement_timeout": str(int(STATEMENT_TIMEOUT * 1000)),
+                "idle_in_transaction_session_timeout": str(int(STATEMENT_TIMEOUT * 1000)),
+            },
+        },
+    )
+    event.listen(engine.sync_engine, "checkout", _refuse_closed)
+    return engine
+
+
+def _refuse_closed(dbapi_connection: Any, *_: object) -> None:  # noqa: ANN401 - SQLAlchemy's adapter
+    if dbapi_connection.driver_connection.is_closed():
+        raise DisconnectionError
+
+
+class Database:
+    """What the stores share; every outage becomes the refusal ``unavailable``."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+
+    async def row(self, statement: str, *arguments: object) -> asyncpg.Record | None:
+        """The first row of one statement, committed by itself; straight to the driver, as hot paths want."""
+        async with self._driver() as connection:
+            return await connection.fetchrow(statement, *arguments)
+
+    async def rows(self, statement: str, *arguments: object) -> list[asyncpg.Record]:
+        """All rows of one statement, committed by itself."""
+        async with self._driver() as connection:
+            return await connection.fetch(statement, *arguments)
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[AsyncConnection]:
+        """A READ COMMITTED transaction for SQLAlchemy Core, rolled back when it is left by an exception."""
+        async with self._connection() as connection, connection.begin():
+            yield connection
+
+    @asynccontextmanager
+    async def _driver(self) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
+        async with self._connection() as connection:
+            driver = (await connection.get_raw_connection()).driver_connection
+            assert isinstance(driver, asyncpg.Connection)  # noqa: S101 - tells mypy what the URL fixed
+            yield driver
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[AsyncConnection]:
+        try:
+            async with self._engine.connect() as connection:
+                try:
+                    yield connection
+                except BaseException as error:
+                    # A connection in an unknown state (cut off, timed out, cancelled) is not used again.
+                    if isinstance(_cause(error), _OUTAGES) or not isinstance(error, Exception):
+                        await connection.invalidate()
+                    raise
+        except Exception as error:
+            cause = _cause(error)
+            if isinstance(cause, _OUTAGES):
+                raise Refused(Refusal.UNAVAILABLE) from error
+            if isinstance(cause, _MISSING):
+                raise Misconfigured(
+                    "the tables are missing or too old; run: python -m app migrate"
+                ) from error
+            if isinstance(cause, _DENIED):
+                raise Misconfigured(f"AUTH_DATABASE_URL: Postgres says: {cause}") from error
+            raise
+
+
+def _cause(error: BaseException) -> BaseException:
+    """The driver's own exception, which SQLAlchemy wraps."""
+    adapted = error.orig if isinstance(error, DBAPIError) else None
+    return (adapted.__cause__ if adapted else None) or error

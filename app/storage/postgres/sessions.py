@@ -1,0 +1,159 @@
+"""The session store: every change of a session is one statement."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import asyncpg
+
+from app.domain.sessions import REMEMBERED_GENERATIONS, Client, Session, SessionGrant, SessionPolicy
+from app.storage.postgres.database import Database
+
+# The owner's row is locked against the changes that end sessions: a login that verified a password which
+# was changed meanwhile, or whose account was disabled or deleted, finds no owner and inserts nothing.
+_OPEN = """
+WITH owner AS (
+    SELECT id, roles FROM accounts WHERE id = $2 AND enabled AND password_version = $3 FOR SHARE
+), opened AS (
+    INSERT INTO sessions
+        (id, account_id, client, refresh_token_hash,
+         created_at, refreshed_at, expires_at, address, user_agent)
+    SELECT $1, owner.id, $4, $5, moment, moment, moment + $6::interval, $7, $8
+    FROM owner, clock_timestamp() AS moment
+    RETURNING id, account_id, client, created_at, expires_at
+)
+SELECT opened.*, owner.roles FROM opened, owner
+"""
+
+# The dates of generations that a failover lost are not known; they were superseded no earlier than
+# the row was last refreshed, which is what their place in the list says.
+_ROTATE = f"""
+UPDATE sessions AS s SET
+    generation = $3::bigint + 1,
+    refresh_token_hash = $4,
+    superseded_at = (ARRAY[clock_timestamp()]
+        || array_fill(s.refreshed_at, ARRAY[least($3::bigint - s.generation, {REMEMBERED_GENERATIONS})::int])
+        || s.superseded_at)[1:{REMEMBERED_GENERATIONS}],
+    refreshed_at = clock_timestamp(),
+    address = $7,
+    user_agent = $8
+FROM accounts AS a
+WHERE s.id = $1 AND s.refresh_token_hash = $2 AND s.client = $5 AND a.id = s.account_id
+    AND s.revoked_at IS NULL
+    AND s.expires_at > clock_timestamp() AND s.refreshed_at > clock_timestamp() - $6::interval
+RETURNING s.id, s.account_id, s.client, s.created_at, s.expires_at, a.roles
+"""  # noqa: S608 - the only thing put in is a constant of ours
+
+_READ = """
+SELECT s.*, a.roles, clock_timestamp() AS now FROM sessions AS s JOIN accounts AS a ON a.id = s.account_id
+WHERE s.id = $1
+"""
+
+_END = """
+WITH ended AS (
+    UPDATE sessions SET revoked_at = clock_timestamp() WHERE id = $1 AND revoked_at IS NULL RETURNING id
+)
+INSERT INTO revocations (id, expires_at)
+SELECT unnest(ARRAY[id::text] || $3::text[]), clock_timestamp() + $2::interval FROM ended
+ON CONFLICT (id) DO NOTHING RETURNING id
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """Where a request came from, as the session's owner may later want to see it."""
+
+    address: str | None
+    user_agent: str | None
+
+
+class SessionStore:
+    """Sessions in Postgres; times are the database's own, so that replicas' clocks do not matter."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def open(
+        self,
+        session_id: UUID,
+        account_id: UUID,
+        password_version: int,
+        client: Client,
+        digest: bytes,
+        lifetime: timedelta,
+        visitor: Visitor,
+    ) -> SessionGrant | None:
+        """Open a session, or None when the account changed since its password was verified."""
+        row = await self._database.row(
+            _OPEN,
+            session_id,
+            account_id,
+            password_version,
+            client.value,
+            digest,
+            lifetime,
+            visitor.address,
+            visitor.user_agent,
+        )
+        return None if row is None else _grant(row)
+
+    async def rotate(
+        self,
+        session_id: UUID,
+        expected: bytes,
+        generation: int,
+        successor: bytes,
+        client: Client,
+        policy: SessionPolicy,
+        visitor: Visitor,
+    ) -> SessionGrant | None:
+        """Supersede ``generation`` if the row still keeps the hash ``expected``; None when it does not.
+
+        None as well when the session is unknown, revoked, expired or another kind of client's.
+        """
+        row = await self._database.row(
+            _ROTATE,
+            session_id,
+            expected,
+            generation,
+            successor,
+            client.value,
+            policy.idle,
+            visitor.address,
+            visitor.user_agent,
+        )
+        return None if row is None else _grant(row)
+
+    async def read(self, session_id: UUID) -> tuple[Session, datetime] | None:
+        """The session and the database's time when it was read, or None when there is no such session."""
+        row = await self._database.row(_READ, session_id)
+        if row is None:
+            return None
+        session = Session(
+            grant=_grant(row),
+            generation=row["generation"],
+            refresh_token_hash=row["refresh_token_hash"],
+            superseded_at=tuple(row["superseded_at"]),
+            refreshed_at=row["refreshed_at"],
+            revoked_at=row["revoked_at"],
+        )
+        return session, row["now"]
+
+    async def end(self, session_id: UUID, blacklisted_for: timedelta, token_ids: Sequence[str] = ()) -> bool:
+        """Revoke the session; blacklist its id and those tokens of it that are named, in one statement.
+
+        False when the session had ended before.
+        """
+        return await self._database.row(_END, session_id, blacklisted_for, token_ids) is not None
+
+
+def _grant(row: asyncpg.Record) -> SessionGrant:
+    return SessionGrant(
+        session_id=row["id"],
+        account_id=row["account_id"],
+        client=Client(row["client"]),
+        roles=tuple(row["roles"]),
+        authenticated_at=row["created_at"],
+        expires_at=row["expires_at"],
+    )

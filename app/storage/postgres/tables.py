@@ -1,0 +1,98 @@
+"""The tables, as Alembic compares them and the rarer statements use them."""
+
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    DateTime,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    Uuid,
+    func,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "%(table_name)s_pkey",
+        "fk": "%(table_name)s_%(column_0_name)s_fkey",
+        "uq": "%(table_name)s_%(column_0_name)s_key",
+        "ix": "%(table_name)s_%(column_0_name)s_idx",
+        "ck": "%(table_name)s_%(constraint_name)s_check",
+    }
+)
+
+accounts = Table(
+    "accounts",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("email", Text, nullable=False, unique=True),
+    Column("password_hash", Text, nullable=False),
+    Column("password_version", Integer, nullable=False, server_default=text("1")),
+    Column("enabled", Boolean, nullable=False, server_default=text("true")),
+    Column("roles", ARRAY(Text), nullable=False, server_default=text("'{}'")),
+    Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+)
+
+# A rotation changes none of the indexed columns and finds room on its page: every one is a HOT update.
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("account_id", ForeignKey("accounts.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("client", Text, CheckConstraint("client IN ('browser', 'native')", "client"), nullable=False),
+    Column("generation", BigInteger, nullable=False, server_default=text("0")),
+    Column("refresh_token_hash", LargeBinary, nullable=False),
+    Column("superseded_at", ARRAY(DateTime(timezone=True)), nullable=False, server_default=text("'{}'")),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+    Column("refreshed_at", DateTime(timezone=True), nullable=False),
+    Column("expires_at", DateTime(timezone=True), nullable=False, index=True),
+    Column("revoked_at", DateTime(timezone=True)),
+    Column("address", Text),
+    Column("user_agent", Text),
+    postgresql_with={"fillfactor": 70},
+)
+
+# The truth of the blacklist: an entry is the id of a token (jti) or of a session (sid), never a token's text.
+revocations = Table(
+    "revocations",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("expires_at", DateTime(timezone=True), nullable=False, index=True),
+)
+
+signing_keys = Table(
+    "signing_keys",
+    metadata,
+    Column("kid", Text, primary_key=True),
+    Column("algorithm", Text, nullable=False),
+    Column("public_jwk", JSONB, nullable=False),
+    Column("sealed_private_key", LargeBinary, nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+    Column("activated_at", DateTime(timezone=True)),
+    Column("superseded_at", DateTime(timezone=True)),
+    CheckConstraint("superseded_at IS NULL OR activated_at IS NOT NULL", "superseded_after_activated"),
+)
+# At most one key stands by and one signs, whatever the code above believes.
+Index(
+    "signing_keys_one_standby",
+    text("(activated_at IS NULL)"),
+    unique=True,
+    postgresql_where=signing_keys.c.activated_at.is_(None),
+    _table=signing_keys,
+)
+Index(
+    "signing_keys_one_signing",
+    text("(superseded_at IS NULL)"),
+    unique=True,
+    postgresql_where=signing_keys.c.activated_at.is_not(None) & signing_keys.c.superseded_at.is_(None),
+    _table=signing_keys,
+)

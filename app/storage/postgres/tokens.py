@@ -1,0 +1,26 @@
+"""The revocation store: the truth of the blacklist."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+from app.storage.postgres.database import Database
+
+_FIND = "SELECT 1 FROM revocations WHERE id = ANY($1) AND expires_at > clock_timestamp()"
+_LIVE = """
+SELECT id, expires_at - clock_timestamp() AS remaining FROM revocations WHERE expires_at > clock_timestamp()
+"""
+
+
+class RevocationStore:
+    """Revoked ids in Postgres: a ``jti`` ends one token, a ``sid`` every token of a session."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def find(self, ids: Sequence[str]) -> bool:
+        """Whether one of the ids is revoked."""
+        return await self._database.row(_FIND, ids) is not None
+
+    async def live(self) -> dict[str, timedelta]:
+        """Every revoked id whose tokens might still be accepted, with the time that its entry has left."""
+        return {row["id"]: row["remaining"] for row in await self._database.rows(_LIVE)}

@@ -1,0 +1,1 @@
+"""The fast index in front of Postgres."""

@@ -1,0 +1,153 @@
+"""Puts the parts together: the one place that knows them all, opens what they share and closes it again."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from secrets import token_bytes, token_urlsafe
+
+import structlog
+
+from app.crypto.keys import KeyMaker
+from app.crypto.passwords import HashingPolicy, PasswordHasher
+from app.crypto.secrets import ServiceSecrets
+from app.crypto.sessions import SEED_LENGTH, RefreshTokens
+from app.crypto.tokens import TOKEN_ID_LENGTH
+from app.domain.passwords import PasswordPolicy
+from app.domain.refusals import Refused
+from app.domain.sessions import SessionPolicy
+from app.domain.tokens import TokenPolicy
+from app.http.origins import Origins
+from app.http.use_cases import UseCases
+from app.services.accounts import Accounts, WhoAmI
+from app.services.health import Readiness
+from app.services.keys import KeyRing
+from app.services.sessions import Login, Logout, Refresh
+from app.services.tokens import Authenticate, Revocations, TokenMinter
+from app.settings import Settings, SettingsError
+from app.storage.postgres.accounts import AccountStore
+from app.storage.postgres.database import Database, open_engine
+from app.storage.postgres.keys import KeyStore
+from app.storage.postgres.sessions import SessionStore
+from app.storage.postgres.tokens import RevocationStore
+from app.storage.redis.blacklist import Blacklist
+
+KEYS_EVERY = 30.0
+REINDEX_EVERY = 5.0
+RETRY_EVERY = 1.0
+
+_log = structlog.get_logger()
+
+
+def utc_now() -> datetime:
+    """The clock of a running service."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """Everything that the entries use."""
+
+    use_cases: UseCases
+    accounts: Accounts
+    keys: KeyRing
+    revocations: Revocations
+    database: Database
+
+
+@asynccontextmanager
+async def opened(settings: Settings) -> AsyncIterator[Service]:
+    """The service's parts, connected to nothing yet and closed at the end."""
+    clock = utc_now
+    session_policy = SessionPolicy(
+        absolute=settings.session_ttl,
+        idle=settings.session_idle_ttl,
+        grace=settings.refresh_grace,
+        reuse_revokes=settings.reuse_revokes,
+    )
+    token_policy = TokenPolicy(
+        settings.issuer, settings.audience, lifetime=settings.access_token_ttl, leeway=settings.leeway
+    )
+    with _blaming("AUTH_SECRET_KEYS"):
+        secrets = ServiceSecrets(settings.secret_keys)
+    with _blaming("AUTH_DATABASE_URL"):
+        engine = open_engine(settings.database_url, pool_size=settings.database_pool_size)
+    with _blaming("AUTH_REDIS_URL"):
+        index = Blacklist(settings.redis_url)
+    hasher = PasswordHasher(
+        HashingPolicy(
+            memory_kib=settings.password_hash_memory_kib,
+            time_cost=settings.password_hash_time_cost,
+            threads=settings.password_hash_threads,
+            queue=settings.password_hash_queue,
+        )
+    )
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(engine.dispose)
+        stack.push_async_callback(index.close)
+        stack.callback(hasher.close)
+
+        database = Database(engine)
+        accounts, sessions = AccountStore(database), SessionStore(database)
+        keys = KeyRing(KeyStore(database), KeyMaker(secrets), settings.signing_algorithm, clock)
+        tokens = RefreshTokens(secrets)
+        minter = TokenMinter(keys, token_policy, clock, lambda: token_urlsafe(TOKEN_ID_LENGTH))
+        revocations = Revocations(RevocationStore(database), index, token_policy)
+        authenticate = Authenticate(keys, revocations, token_policy, clock)
+        use_cases = UseCases(
+            login=Login(
+                accounts, sessions, hasher, tokens, minter, session_policy, lambda: token_bytes(SEED_LENGTH)
+            ),
+            refresh=Refresh(accounts, sessions, tokens, minter, revocations, session_policy),
+            logout=Logout(sessions, tokens, authenticate, revocations),
+            who_am_i=WhoAmI(accounts, authenticate),
+            keys=keys,
+            readiness=Readiness(database, keys, index),
+            origins=Origins(settings.issuer, settings.allowed_origins),
+        )
+        operated = Accounts(accounts, hasher, revocations, PasswordPolicy(settings.password_min_length))
+        yield Service(use_cases, operated, keys, revocations, database)
+
+
+@contextmanager
+def _blaming(variable: str) -> Iterator[None]:
+    try:
+        yield
+    except ValueError as error:
+        raise SettingsError(f"{variable}: {error}") from None
+
+
+@asynccontextmanager
+async def maintained(service: Service) -> AsyncIterator[None]:
+    """Keep the view of the keys fresh and Redis in step, from now until the end.
+
+    What is down now is tried again in a moment; until then the service is not ready.
+    """
+    jobs = (
+        (service.keys.load, KEYS_EVERY),
+        (service.revocations.reindex, REINDEX_EVERY),
+    )
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(_repeat(job, every, done=await _done(job))) for job, every in jobs]
+        yield
+        for task in tasks:
+            task.cancel()
+
+
+async def _repeat(job: Callable[[], Awaitable[None]], every: float, *, done: bool) -> None:
+    while True:
+        await asyncio.sleep(every if done else RETRY_EVERY)
+        done = await _done(job)
+
+
+async def _done(job: Callable[[], Awaitable[None]]) -> bool:
+    try:
+        await job()
+    except Refused as refused:
+        _log.warning("job.postponed", job=job.__qualname__, reason=refused.refusal.value)
+        return False
+    except Exception:  # noqa: BLE001 - a job must outlive whatever befalls it
+        _log.exception("job.failed", job=job.__qualname__)
+        return False
+    return True

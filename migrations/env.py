@@ -1,0 +1,36 @@
+"""Alembic's entry: connects with the service's own settings and lets one migration run at a time."""
+
+import asyncio
+import os
+
+from alembic import context
+from sqlalchemy import Connection, func, select, text
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.pool import NullPool
+
+from app.storage.postgres.database import database_url
+from app.storage.postgres.tables import metadata
+
+_ADVISORY_LOCK = 0x6D696772
+
+
+def run(connection: Connection) -> None:
+    """Migrate in one transaction, under a lock that other replicas wait for."""
+    context.configure(connection=connection, target_metadata=metadata, compare_server_default=True)
+    with context.begin_transaction():
+        connection.execute(select(func.pg_advisory_xact_lock(_ADVISORY_LOCK)))
+        # A statement that cannot get its lock gives up, instead of holding up every login behind it.
+        connection.execute(text("SET LOCAL lock_timeout = '5s'"))
+        context.run_migrations()
+
+
+async def main() -> None:
+    """Connect and run."""
+    url = context.config.attributes.get("url") or os.environ["AUTH_DATABASE_URL"]
+    engine = create_async_engine(database_url(url), poolclass=NullPool, connect_args={"timeout": 5})
+    async with engine.begin() as connection:
+        await connection.run_sync(run)
+    await engine.dispose()
+
+
+asyncio.run(main())

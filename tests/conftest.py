@@ -1,0 +1,110 @@
+"""The suite runs on real servers: one PostgreSQL and one Valkey for the run, a database of each for a worker.
+
+`AUTH_TEST_DATABASE_URL` and `AUTH_TEST_REDIS_URL` name other servers; there, each worker empties the Redis
+database of its own number.
+"""
+
+import os
+import uuid
+from collections.abc import Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+import redis
+
+from app.dev import Servers, embedded_servers
+from tests.servers import (
+    PrivateServers,
+    Service,
+    database,
+    environment_of,
+    migrate,
+    private_pair,
+    server_folder,
+)
+
+SHARED = pytest.StashKey[Servers]()
+
+
+def _shared(config: pytest.Config) -> Servers:
+    """The servers of the whole run, which live until the process that started them is done."""
+    if SHARED not in config.stash:
+        database_url = os.environ.get("AUTH_TEST_DATABASE_URL", "")
+        redis_url = os.environ.get("AUTH_TEST_REDIS_URL", "")
+        if not (database_url and redis_url):
+            stack = ExitStack()
+            config.add_cleanup(stack.close)
+            own = stack.enter_context(embedded_servers(stack.enter_context(server_folder()), durable=False))
+            database_url, redis_url = database_url or own.database_url, redis_url or own.redis_url
+        config.stash[SHARED] = Servers(database_url, redis_url)
+    return config.stash[SHARED]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Tell each worker of pytest-xdist, before it starts, where the controller's servers are."""
+    shared = _shared(node.config)
+    node.workerinput["servers"] = (shared.database_url, shared.redis_url)
+
+
+@pytest.fixture(scope="session")
+def servers(request: pytest.FixtureRequest) -> Iterator[Servers]:
+    """This worker's own database, empty, and its own Redis database."""
+    told: dict[str, Any] = getattr(request.config, "workerinput", {})
+    shared = Servers(*told["servers"]) if told else _shared(request.config)
+    worker = told.get("workerid", "gw0")
+    run = told.get("testrunuid", uuid.uuid4().hex)[:8]
+    redis_url = f"{shared.redis_url.partition('?')[0]}?db={int(worker.removeprefix('gw'))}"
+    with (
+        database(shared.database_url, f"watchword_{run}_{worker}") as database_url,
+        redis.Redis.from_url(redis_url) as client,
+    ):
+        client.flushdb()
+        yield Servers(database_url, redis_url)
+        client.flushdb()
+
+
+@pytest.fixture(scope="session")
+def environment(servers: Servers) -> dict[str, str]:
+    """The AUTH_* variables of a service on this worker's servers; change a copy."""
+    return environment_of(servers)
+
+
+@pytest.fixture(scope="session")
+def migrated(servers: Servers, environment: dict[str, str]) -> Servers:
+    """This worker's servers, with the tables made by the migrations."""
+    migrate(environment)
+    return servers
+
+
+@pytest.fixture
+def empty_database(servers: Servers) -> Iterator[str]:
+    """The URL of a database for one test, without any table."""
+    with database(servers.database_url, f"watchword_{uuid.uuid4().hex}") as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def service(
+    migrated: Servers, environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Service]:
+    """The service as a process, with one worker."""
+    with Service(environment, tmp_path_factory.mktemp("service")) as service:
+        yield service
+
+
+@pytest.fixture(scope="session")
+def service4(
+    migrated: Servers, environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Service]:
+    """The service as a process, with four workers."""
+    with Service(environment, tmp_path_factory.mktemp("service4"), workers=4) as service:
+        yield service
+
+
+@pytest.fixture
+def private_servers() -> Iterator[PrivateServers]:
+    """A pair of servers for one test, to kill, pause and start again."""
+    with private_pair() as pair:
+        yield pair

@@ -1,0 +1,485 @@
+"""Hashes are made here by argon2-cffi, bcrypt and hashlib directly, never by the code under test."""
+
+import asyncio
+import hashlib
+import hmac
+import logging
+import subprocess
+import sys
+import threading
+from base64 import b64encode
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import argon2
+import bcrypt
+import pytest
+
+from app.crypto.passwords import HashingPolicy, Overloaded, PasswordHasher, Verdict, acceptable
+
+PASSWORD = "l\u00e8tmein \U0001f511"
+LONG = "0123456789" * 20
+CHEAP = HashingPolicy(memory_kib=8, time_cost=1, threads=1, queue=1)
+
+NO = Verdict(matches=False, outdated=False)
+CURRENT = Verdict(matches=True, outdated=False)
+OUTDATED = Verdict(matches=True, outdated=True)
+
+
+def b64(raw: bytes) -> str:
+    return b64encode(raw).decode().rstrip("=")
+
+
+def argon2_hash(
+    password: str = PASSWORD, *, m: int = 8, t: int = 1, p: int = 1, kind: str = "ID", size: int = 32
+) -> str:
+    made = argon2.PasswordHasher(
+        memory_cost=m, time_cost=t, parallelism=p, type=argon2.Type[kind], hash_len=size
+    )
+    return made.hash(password)
+
+
+def bcrypt_hash(secret: bytes, cost: int = 4) -> str:
+    return bcrypt.hashpw(secret, bcrypt.gensalt(cost)).decode()
+
+
+def bcrypt_sha256_hash(password: str, *, version: int = 2) -> str:
+    salt = bcrypt.gensalt(4).decode()
+    key, secret = salt[-22:].encode(), password.encode()
+    digest = hashlib.sha256(secret) if version == 1 else hmac.new(key, secret, "sha256")
+    full = bcrypt.hashpw(b64encode(digest.digest()), salt.encode()).decode()
+    head = "2b,4" if version == 1 else "v=2,t=2b,r=4"
+    return f"$bcrypt-sha256${head}${full[7:29]}${full[29:]}"
+
+
+def scrypt_hash(password: str, *, log_cost: int = 4, r: int = 8, p: int = 2) -> str:
+    digest = hashlib.scrypt(password.encode(), salt=b"saltsalt", n=1 << log_cost, r=r, p=p, dklen=32)
+    return f"$scrypt$ln={log_cost},r={r},p={p}${b64(b'saltsalt')}${b64(digest)}"
+
+
+def pbkdf2_hash(password: str, name: str, rounds: int = 10) -> str:
+    digest = hashlib.pbkdf2_hmac(name, password.encode(), b"saltsalt", rounds)
+    return f"$pbkdf2-{name}${rounds}${b64(b'saltsalt')}${b64(digest)}".replace("+", ".")
+
+
+def django_pbkdf2_hash(password: str, name: str, rounds: int = 10) -> str:
+    digest = hashlib.pbkdf2_hmac(name, password.encode(), b"seasalt", rounds)
+    return f"pbkdf2_{name}${rounds}$seasalt${b64encode(digest).decode()}"
+
+
+def django_scrypt_hash(password: str, n: int = 16) -> str:
+    digest = hashlib.scrypt(password.encode(), salt=b"seasalt", n=n, r=8, p=5)
+    return f"scrypt${n}$seasalt$8$5${b64encode(digest).decode()}"
+
+
+def django_bcrypt_sha256_hash(password: str) -> str:
+    return "bcrypt_sha256$" + bcrypt_hash(hashlib.sha256(password.encode()).hexdigest().encode())
+
+
+IMPORTED: dict[str, Callable[[str], str]] = {
+    "argon2i": lambda password: argon2_hash(password, kind="I"),
+    "argon2d": lambda password: argon2_hash(password, kind="D"),
+    "bcrypt": lambda password: bcrypt_hash(password.encode()),
+    "bcrypt 2a": lambda password: bcrypt_hash(password.encode()).replace("$2b$", "$2a$"),
+    "bcrypt 2y": lambda password: bcrypt_hash(password.encode()).replace("$2b$", "$2y$"),
+    "bcrypt_sha256": bcrypt_sha256_hash,
+    "bcrypt_sha256 version 1": lambda password: bcrypt_sha256_hash(password, version=1),
+    "scrypt": scrypt_hash,
+    "pbkdf2_sha256": lambda password: pbkdf2_hash(password, "sha256"),
+    "pbkdf2_sha512": lambda password: pbkdf2_hash(password, "sha512"),
+    "Django pbkdf2_sha256": lambda password: django_pbkdf2_hash(password, "sha256"),
+    "Django pbkdf2_sha1": lambda password: django_pbkdf2_hash(password, "sha1"),
+    "Django scrypt": django_scrypt_hash,
+    "Django bcrypt": lambda password: "bcrypt$" + bcrypt_hash(password.encode()),
+    "Django bcrypt_sha256": django_bcrypt_sha256_hash,
+    "Django argon2i": lambda password: "argon2" + argon2_hash(password, kind="I"),
+}
+"""Every scheme but the current one, as a hash of the password given."""
+
+PUBLISHED = {
+    # From Django's own tests of several releases.
+    "pbkdf2_sha256$12000$seasalt$Ybw8zsFxqja97tY/o6G+Fy1ksY4U/Hw3DRrGED6Up4s=": "l\u00e8tmein",
+    "scrypt$16384$seasalt$8$1$Qj3+9PPyRjSJIebHnG81TMjsqtaIGxNQG/aEB/NYafTJ7tibgfYz71m0ldQESkXF"
+    "RkdVCBhhY8mx7rQwite/Pw==": "l\u00e8tmein",
+    "argon2$argon2i$m=8,t=1,p=1$c29tZXNhbHQ$gwQOXSNhxiOxPOA0+PY10P9QFO4NAYysnqRt1GSQLE55m+2GYDt"
+    "9FEjPMHhP2Cuf0nOEXXMocVrsJAtNSsKyfg": "secret",
+    "argon2$argon2i$v=19$m=8,t=1,p=1$c2FsdHNhbHQ$YC9+jJCrQhs5R6db7LlN8Q": "secret",
+    # From crypt_blowfish's tests and from RFC 7914.
+    "$2a$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW": "U*U",
+    "$scrypt$ln=10,r=8,p=16$TmFDbA$/bq+HJ00cgB4VucZDQHp/nxq18vII3gw53N2Y0s3MWI": "password",
+}
+
+UNKNOWN = [
+    "",
+    PASSWORD,
+    "!unusable by Django",
+    "*",
+    "\u00e9\ud800\u0000",
+    hashlib.md5(PASSWORD.encode()).hexdigest(),  # noqa: S324
+    "md5$seasalt$3f86d0d3d465b7b458c231bf3555c0e3",
+    "sha1$seasalt$cff36ea83f5706ce9aa7454e63e431fc726b2dc8",
+    "$1$abcdefgh$irWbblnpmw.5z7wgBnprh0",
+    "$2x$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW",
+    "$2b$04$",
+    "$argon2id$",
+    "$argon2id$v=19$m=8,t=1,p=1$c2FsdHNhbHQ",
+    "$argon2id$v=19$m=8,t=1,p=1$c2FsdHNhbHQ$YC9+jA",
+    "$argon2id$v=99$m=8,t=1,p=1$c2FsdHNhbHQ$YC9+jJCrQhs5R6db7LlN8Q",
+    "$argon2id$v=19$m=8,t=1,p=1,data=YWJj$c2FsdHNhbHQ$YC9+jJCrQhs5R6db7LlN8Q",
+    "$argon2id$v=19$m=8,t=1,p=1,keyid=YWJj$c2FsdHNhbHQ$YC9+jJCrQhs5R6db7LlN8Q",
+    "$argon2x$v=19$m=8,t=1,p=1$c2FsdHNhbHQ$YC9+jJCrQhs5R6db7LlN8Q",
+    "$scrypt$n=4,r=8,p=1$c2FsdHNhbHQ$YC9+jJCrQhs5R6db7LlN8Q",
+    "scrypt$0$seasalt$8$5$" + "A" * 86 + "==",
+    "scrypt$" + "9" * 5000 + "$seasalt$8$5$" + "A" * 86 + "==",
+    "$pbkdf2-sha256$10$c2FsdHNhbHQ",
+    "$pbkdf2-sha256$10$c2FsdHNhbHQ$short",
+    "pbkdf2_sha256$-5$seasalt$Ybw8zsFxqja97tY/o6G+Fy1ksY4U/Hw3DRrGED6Up4s=",
+    argon2_hash(size=1024),
+]
+
+ABSURD = [
+    "$argon2id$v=19$m=4194304,t=1,p=1$c2FsdHNhbHQ$YC9+jJCrQhs5R6db7LlN8Q",
+    "$argon2id$v=19$m=262145,t=1,p=1$c2FsdHNhbHQ$YC9+jJCrQhs5R6db7LlN8Q",
+    "$argon2id$v=19$m=262144,t=5,p=1$c2FsdHNhbHQ$YC9+jJCrQhs5R6db7LlN8Q",
+    "$argon2id$v=19$m=8,t=4294967295,p=1$c2FsdHNhbHQ$YC9+jJCrQhs5R6db7LlN8Q",
+    "$argon2id$v=19$m=65536,t=1,p=8192$c2FsdHNhbHQ$YC9+jJCrQhs5R6db7LlN8Q",
+    "argon2$argon2i$v=19$m=4194304,t=1,p=1$c2FsdHNhbHQ$YC9+jJCrQhs5R6db7LlN8Q",
+    "$2b$31$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW",
+    "bcrypt$$2b$16$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW",
+    "bcrypt_sha256$$2b$16$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW",
+    "$bcrypt-sha256$v=2,t=2b,r=16$CCCCCCCCCCCCCCCCCCCCC.$E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW",
+    "$scrypt$ln=30,r=8,p=1$TmFDbA$/bq+HJ00cgB4VucZDQHp/nxq18vII3gw53N2Y0s3MWI",
+    "$scrypt$ln=1,r=1048576,p=16$TmFDbA$/bq+HJ00cgB4VucZDQHp/nxq18vII3gw53N2Y0s3MWI",
+    "$scrypt$ln=1,r=1048576,p=4$TmFDbA$/bq+HJ00cgB4VucZDQHp/nxq18vII3gw53N2Y0s3MWI",
+    "$scrypt$ln=1,r=8,p=524288$TmFDbA$/bq+HJ00cgB4VucZDQHp/nxq18vII3gw53N2Y0s3MWI",
+    "$scrypt$ln=17,r=8,p=9$TmFDbA$/bq+HJ00cgB4VucZDQHp/nxq18vII3gw53N2Y0s3MWI",
+    "scrypt$1073741824$seasalt$8$1$" + "A" * 86 + "==",
+    "$pbkdf2-sha256$1000000000$c2FsdHNhbHQ$" + "A" * 43,
+    "$pbkdf2-sha512$5000001$c2FsdHNhbHQ$" + "A" * 86,
+    "pbkdf2_sha256$1000000000$seasalt$Ybw8zsFxqja97tY/o6G+Fy1ksY4U/Hw3DRrGED6Up4s=",
+]
+
+SANE = [
+    "$argon2id$v=19$m=262144,t=4,p=16$c2FsdHNhbHQ$YC9+jJCrQhs5R6db7LlN8Q",
+    "argon2$argon2id$v=19$m=102400,t=2,p=8$Y041dExhNkljRUUy$TMa6A8fPJhCAUXRhJXCXdw",
+    "$2b$15$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW",
+    "$scrypt$ln=17,r=8,p=1$TmFDbA$/bq+HJ00cgB4VucZDQHp/nxq18vII3gw53N2Y0s3MWI",
+    "pbkdf2_sha256$5000000$seasalt$Ybw8zsFxqja97tY/o6G+Fy1ksY4U/Hw3DRrGED6Up4s=",
+]
+
+
+class Gate:
+    """Counts the verifications that reach Argon2 itself, and holds each in its thread until opened."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+        self.entered = threading.Event()
+        self.opened = threading.Event()
+        self._verify = argon2.low_level.verify_secret
+
+    def __call__(self, *given: Any) -> bool:
+        self.calls += 1
+        self.entered.set()
+        assert self.opened.wait(timeout=10)
+        return self._verify(*given)
+
+    async def wait(self) -> None:
+        assert await asyncio.to_thread(self.entered.wait, 10)
+
+
+@pytest.fixture
+def hasher() -> Iterator[PasswordHasher]:
+    hasher = PasswordHasher(CHEAP)
+    yield hasher
+    hasher.close()
+
+
+@pytest.fixture
+def gate(hasher: PasswordHasher, monkeypatch: pytest.MonkeyPatch) -> Iterator[Gate]:
+    gate = Gate()
+    monkeypatch.setattr(argon2.low_level, "verify_secret", gate)
+    yield gate
+    gate.opened.set()
+
+
+@pytest.fixture
+def counted(gate: Gate) -> Gate:
+    gate.opened.set()
+    return gate
+
+
+def begun(work: Any) -> asyncio.Task[Verdict]:
+    return asyncio.create_task(work)
+
+
+async def test_a_new_hash_is_argon2id_that_argon2_itself_verifies() -> None:
+    hasher = PasswordHasher(HashingPolicy(memory_kib=32, time_cost=3, parallelism=2, threads=1, queue=0))
+    stored = await hasher.hash(PASSWORD)
+    assert stored.startswith("$argon2id$v=19$m=32,t=3,p=2$")
+    assert len(stored.split("$")[4]) == 22, "a salt of 16 bytes"
+    assert argon2.PasswordHasher().verify(stored, PASSWORD)
+    assert stored != await hasher.hash(PASSWORD)
+    assert await hasher.verify(PASSWORD, stored) == CURRENT
+    hasher.close()
+
+
+def test_construction_loads_the_backends_so_that_no_thread_has_to() -> None:
+    script = (
+        "import sys; from app.crypto.passwords import HashingPolicy, PasswordHasher\n"
+        "assert 'bcrypt' not in sys.modules\n"
+        "PasswordHasher(HashingPolicy(threads=1, queue=0)).close()\n"
+        "assert {'argon2', 'bcrypt'} <= sys.modules.keys()"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=30)
+
+
+def test_the_defaults_are_those_of_the_design() -> None:
+    policy = HashingPolicy(threads=2, queue=32)
+    assert (policy.memory_kib, policy.time_cost, policy.parallelism) == (19_456, 2, 1)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"threads": 0},
+        {"queue": -1},
+        {"memory_kib": 262_145},
+        {"memory_kib": 262_144, "time_cost": 5},
+        {"parallelism": 17},
+    ],
+)
+def test_a_policy_that_cannot_work_is_refused(change: dict[str, int]) -> None:
+    with pytest.raises(ValueError, match="hashing needs"):
+        HashingPolicy(**{"threads": 1, "queue": 1} | change)
+
+
+@pytest.mark.parametrize("scheme", IMPORTED)
+async def test_imported_hashes_verify_and_want_a_new_one(hasher: PasswordHasher, scheme: str) -> None:
+    stored = IMPORTED[scheme](PASSWORD)
+    assert acceptable(stored)
+    assert await hasher.verify(PASSWORD, stored) == OUTDATED
+    assert await hasher.verify(PASSWORD + "z", stored) == NO
+    assert await hasher.verify("", stored) == NO
+
+
+@pytest.mark.parametrize(("stored", "password"), PUBLISHED.items())
+async def test_published_hashes_verify(hasher: PasswordHasher, stored: str, password: str) -> None:
+    assert acceptable(stored)
+    assert await hasher.verify(password, stored) == OUTDATED
+    assert await hasher.verify(password + "z", stored) == NO
+
+
+@pytest.mark.parametrize("scheme", ["argon2id", *IMPORTED])
+async def test_another_spelling_of_the_same_password_verifies(hasher: PasswordHasher, scheme: str) -> None:
+    make = IMPORTED.get(scheme, argon2_hash)
+    assert (await hasher.verify("e\u0301t\u00e9", make("\u00e9t\u00e9"))).matches
+
+
+@pytest.mark.parametrize("scheme", IMPORTED)
+async def test_imported_hashes_of_what_was_typed_verify(hasher: PasswordHasher, scheme: str) -> None:
+    assert await hasher.verify("e\u0301te\u0301", IMPORTED[scheme]("e\u0301te\u0301")) == OUTDATED
+
+
+async def test_hashes_of_our_own_know_one_spelling_only(hasher: PasswordHasher) -> None:
+    stored = await hasher.hash("e\u0301te\u0301")
+    assert argon2.PasswordHasher().verify(stored, "\u00e9t\u00e9")
+    assert await hasher.verify("e\u0301te\u0301", stored) == CURRENT
+    assert await hasher.verify("e\u0301te\u0301", argon2_hash("e\u0301te\u0301")) == NO
+
+
+async def test_every_character_counts_but_where_bcrypt_never_read_it(hasher: PasswordHasher) -> None:
+    for scheme, make in IMPORTED.items():
+        cut = scheme in {"bcrypt", "bcrypt 2a", "bcrypt 2y", "Django bcrypt"}
+        stored = make(LONG[:72] if cut else LONG)
+        assert await hasher.verify(LONG, stored) == OUTDATED
+        assert (await hasher.verify(LONG + "z", stored)).matches == cut
+        assert await hasher.verify(LONG[:71], stored) == NO
+    assert await hasher.verify(LONG + "z", await hasher.hash(LONG)) == NO
+
+
+async def test_bcrypt_cuts_bytes_and_not_letters(hasher: PasswordHasher) -> None:
+    password = "x" * 71 + "\u00e9"
+    assert await hasher.verify(password, bcrypt_hash(password.encode()[:72])) == OUTDATED
+
+
+@pytest.mark.parametrize(
+    ("parameters", "verdict"),
+    [
+        ({"m": 16, "t": 2}, CURRENT),
+        ({"m": 16, "t": 3}, CURRENT),
+        ({"m": 64, "t": 2}, CURRENT),
+        ({"m": 64, "t": 3, "p": 4}, CURRENT),
+        ({"m": 15, "t": 2}, OUTDATED),
+        ({"m": 16, "t": 1}, OUTDATED),
+        ({"m": 64, "t": 1}, OUTDATED),
+        ({"m": 16, "t": 2, "kind": "I"}, OUTDATED),
+    ],
+)
+async def test_a_hash_is_outdated_when_a_parameter_rose_and_never_weakened(
+    parameters: dict[str, Any], verdict: Verdict
+) -> None:
+    hasher = PasswordHasher(HashingPolicy(memory_kib=16, time_cost=2, threads=1, queue=0))
+    assert await hasher.verify(PASSWORD, argon2_hash(**parameters)) == verdict
+    assert await hasher.verify(PASSWORD + "z", argon2_hash(**parameters)) == NO
+    hasher.close()
+
+
+async def test_no_account_costs_one_decoy_of_the_current_parameters(
+    hasher: PasswordHasher, counted: Gate
+) -> None:
+    assert await hasher.verify(PASSWORD, None) == NO
+    assert counted.calls == 1
+    assert await hasher.verify(PASSWORD, argon2_hash("another")) == NO
+    assert counted.calls == 2, "as many as a wrong password"
+    assert hasher._decoy.startswith("$argon2id$v=19$m=8,t=1,p=1$")
+
+
+@pytest.mark.parametrize("stored", UNKNOWN)
+async def test_what_is_no_hash_costs_a_decoy_and_says_nothing(
+    hasher: PasswordHasher, counted: Gate, stored: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    assert not acceptable(stored)
+    assert await hasher.verify(PASSWORD, stored) == NO
+    assert counted.calls == 1
+    assert PASSWORD not in caplog.text
+
+
+@pytest.mark.parametrize("stored", ABSURD)
+async def test_absurd_costs_are_never_paid(hasher: PasswordHasher, counted: Gate, stored: str) -> None:
+    assert not acceptable(stored)
+    assert await asyncio.wait_for(hasher.verify(PASSWORD, stored), timeout=5) == NO
+    assert counted.calls == 1, "the decoy and nothing else"
+
+
+@pytest.mark.parametrize("stored", SANE)
+def test_costs_that_others_really_use_are_acceptable(stored: str) -> None:
+    assert acceptable(stored)
+
+
+async def test_a_backend_that_fails_costs_a_decoy(hasher: PasswordHasher, counted: Gate) -> None:
+    assert await hasher.verify("nul\u0000", bcrypt_hash(b"nul")) == NO
+    assert counted.calls == 1
+
+
+async def test_a_machine_that_cannot_hash_does_not_call_the_password_wrong(
+    hasher: PasswordHasher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(argon2.low_level, "verify_secret", fail)
+    with pytest.raises(MemoryError):
+        await hasher.verify(PASSWORD, argon2_hash())
+
+
+@pytest.mark.parametrize("password", ["x" * 1025, "\ud800secret", "\ufdfa" * 32])
+async def test_unusable_passwords_are_refused_before_any_hashing(
+    hasher: PasswordHasher, counted: Gate, password: str
+) -> None:
+    assert await hasher.verify(password, None) == NO
+    assert await hasher.verify(password, argon2_hash()) == NO
+    assert counted.calls == 0
+    with pytest.raises(ValueError, match="password refused: ") as refused:
+        await hasher.hash(password)
+    assert password not in repr(refused.value)
+    assert refused.value.__context__ is None, "the codec's error would hold the password"
+
+
+async def test_the_longest_password_is_hashed_whole(hasher: PasswordHasher) -> None:
+    stored = await hasher.hash("x" * 1024)
+    assert await hasher.verify("x" * 1024, stored) == CURRENT
+    assert await hasher.verify("x" * 1023, stored) == NO
+
+
+async def test_beyond_threads_and_queue_callers_are_refused_at_once(
+    hasher: PasswordHasher, gate: Gate
+) -> None:
+    running = begun(hasher.verify(PASSWORD, None))
+    await gate.wait()
+    waiting = begun(hasher.verify(PASSWORD, None))
+    await asyncio.sleep(0)
+    for refused in (hasher.verify(PASSWORD, None), hasher.hash(PASSWORD)):
+        with pytest.raises(Overloaded) as overload:
+            await refused
+        assert overload.value.retry_after == 1
+    assert not running.done()
+    assert gate.calls == 1, "one thread, one hash at a time"
+    gate.opened.set()
+    assert [await running, await waiting] == [NO, NO]
+    assert await hasher.verify(PASSWORD, None) == NO
+
+
+async def test_the_event_loop_goes_on_beside_a_hash(hasher: PasswordHasher, gate: Gate) -> None:
+    running = begun(hasher.verify(PASSWORD, argon2_hash()))
+    await gate.wait()
+    turns = [await asyncio.sleep(0, turn) for turn in range(1000)]
+    assert len(turns) == 1000
+    assert not running.done()
+    gate.opened.set()
+    assert await running == CURRENT
+
+
+async def test_a_caller_who_leaves_the_queue_leaves_nothing_behind(
+    hasher: PasswordHasher, gate: Gate
+) -> None:
+    running = begun(hasher.verify(PASSWORD, None))
+    await gate.wait()
+    for _ in range(100):
+        waiting = begun(hasher.verify(PASSWORD, None))
+        await asyncio.sleep(0)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+    assert hasher._executor._work_queue.empty()
+    last = begun(hasher.verify(PASSWORD, None))
+    gate.opened.set()
+    assert [await running, await last] == [NO, NO]
+    assert gate.calls == 2, "those who left were never hashed for"
+
+
+async def test_a_hash_keeps_its_slot_when_its_caller_leaves(hasher: PasswordHasher, gate: Gate) -> None:
+    running = begun(hasher.verify(PASSWORD, None))
+    await gate.wait()
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    waiting = begun(hasher.verify(PASSWORD, None))
+    await asyncio.sleep(0)
+    with pytest.raises(Overloaded):
+        await hasher.verify(PASSWORD, None)
+    assert gate.calls == 1
+    gate.opened.set()
+    assert await waiting == NO
+    assert await hasher.verify(PASSWORD, None) == NO
+    assert hasher._in_flight == 0
+
+
+async def test_closing_answers_what_runs_and_refuses_what_waits(hasher: PasswordHasher, gate: Gate) -> None:
+    running = begun(hasher.verify(PASSWORD, argon2_hash()))
+    await gate.wait()
+    waiting = begun(hasher.verify(PASSWORD, None))
+    await asyncio.sleep(0)
+    hasher.close()
+    gate.opened.set()
+    assert await running == CURRENT
+    for refused in (waiting, hasher.hash(PASSWORD), hasher.hash(PASSWORD), hasher.hash(PASSWORD)):
+        with pytest.raises(RuntimeError, match="shutdown"):
+            await refused
+
+
+def test_a_hash_may_outlive_its_loop(
+    hasher: PasswordHasher, gate: Gate, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def leave() -> None:
+        running = begun(hasher.verify(PASSWORD, None))
+        await gate.wait()
+        running.cancel()
+
+    loop = asyncio.new_event_loop()
+    loop.run_until_complete(leave())
+    loop.run_until_complete(loop.shutdown_default_executor())
+    loop.close()
+    gate.opened.set()
+    hasher._executor.shutdown(wait=True)
+    assert caplog.records == []
