@@ -6,14 +6,16 @@ database of its own number.
 
 import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack
 from typing import Any
 
+import httpx
 import pytest
 import redis
 
 from app.dev import Servers, embedded_servers
+from tests.people import Person, new_person
 from tests.servers import (
     PrivateServers,
     Service,
@@ -23,6 +25,7 @@ from tests.servers import (
     private_pair,
     server_folder,
 )
+from tests.sql import Sql, connect
 
 SHARED = pytest.StashKey[Servers]()
 
@@ -108,3 +111,24 @@ def private_servers() -> Iterator[PrivateServers]:
     """A pair of servers for one test, to kill, pause and start again."""
     with private_pair() as pair:
         yield pair
+
+
+@pytest.fixture
+async def sql(migrated: Servers) -> AsyncIterator[Sql]:
+    """A connection of the test's own to this worker's database."""
+    connection = await connect(migrated.database_url)
+    yield connection
+    await connection.close()
+
+
+@pytest.fixture
+async def client(service: Service) -> AsyncIterator[httpx.AsyncClient]:
+    """An HTTP client of the service, which keeps no cookies of its own accord."""
+    async with httpx.AsyncClient(base_url=service.url, trust_env=False, timeout=30) as client:
+        yield client
+
+
+@pytest.fixture
+async def person(sql: Sql) -> Person:
+    """Somebody with an account."""
+    return await new_person(sql)

@@ -19,7 +19,7 @@ from app.wiring import opened
 
 _log = structlog.get_logger()
 
-Port = Annotated[int, typer.Option(min=0, max=65535, help="TCP port.")]
+Port = Annotated[int, typer.Option(min=1, max=65535, help="TCP port.")]
 
 
 def dev(
