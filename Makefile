@@ -6,7 +6,7 @@ STAMP := .venv/.stamp
 INTEROP := tests/interop
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup run test check format lock
+.PHONY: help setup run test bench check format lock
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -40,6 +40,9 @@ test: $(STAMP) $(INTEROP_STAMP) ## Run every test on private servers, and ask fu
 	@$(BIN)/pytest --numprocesses=logical --dist=worksteal --cov --cov-report=
 	@$(BIN)/coverage report
 	@$(BIN)/coverage report --include='app/domain/*,app/services/*,app/crypto/*' --fail-under=100
+
+bench: $(STAMP) ## Measure what each request costs in CPU time.
+	@PYTHONPATH=. $(BIN)/python bench/requests.py
 
 check: $(STAMP) ## Check format, lint, types and the layers; changes nothing.
 	@$(BIN)/ruff format --check

@@ -130,6 +130,11 @@ class Faulty:
         """The same one after every start."""
         return self._server.url
 
+    @property
+    def pid(self) -> int:
+        """The main process, of which the others are children."""
+        return self._server.pid
+
     def kill(self) -> None:
         """SIGKILL to all of its processes; the data stays."""
         self._signal(signal.SIGKILL)

@@ -18,6 +18,7 @@ from typing import Any, TypeAlias, TypeVar
 from passlib.context import CryptContext
 
 from app.domain.passwords import normalise, unusable
+from app.domain.refusals import Refusal, Refused
 
 # Ceilings of one stored hash, so that no imported one takes the service down; seconds are of one slow core.
 MAX_KIB = 256 * 1024  # Memory of one hash, and as much again for each further thread.
@@ -65,10 +66,11 @@ class Verdict:
     outdated: bool
 
 
-class Overloaded(Exception):
-    """Too much hashing is under way; another try is worth it after ``retry_after`` seconds."""
+class Overloaded(Refused):
+    """Too much hashing is under way; a full queue of sensible length empties within about a second."""
 
-    retry_after: int = 1  # A full queue of sensible length empties within about that.
+    def __init__(self) -> None:
+        super().__init__(Refusal.OVERLOADED, retry_after=1)
 
 
 class PasswordHasher:

@@ -97,50 +97,59 @@ class Database:
         self._engine = engine
 
     async def row(self, statement: str, *arguments: object) -> asyncpg.Record | None:
-        """The first row of one statement, committed by itself; straight to the driver, as hot paths want."""
-        async with self._driver() as connection:
-            return await connection.fetchrow(statement, *arguments)
+        """The first row of one statement, committed by itself."""
+        found = await self.rows(statement, *arguments)
+        return found[0] if found else None
 
     async def rows(self, statement: str, *arguments: object) -> list[asyncpg.Record]:
-        """All rows of one statement, committed by itself."""
-        async with self._driver() as connection:
-            return await connection.fetch(statement, *arguments)
+        """All rows of one statement, committed by itself; straight to the driver, as hot paths want."""
+        try:
+            pooled = await self._engine.raw_connection()
+            driver = pooled.driver_connection
+            assert isinstance(driver, asyncpg.Connection)  # noqa: S101 - tells mypy what the URL fixed
+            try:
+                return await driver.fetch(statement, *arguments)
+            except BaseException as error:
+                if _is_left_unusable(error):
+                    pooled.invalidate()
+                raise
+            finally:
+                pooled.close()
+        except Exception as error:
+            _translate(error)
+            raise
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncConnection]:
         """A READ COMMITTED transaction for SQLAlchemy Core, rolled back when it is left by an exception."""
-        async with self._connection() as connection, connection.begin():
-            yield connection
-
-    @asynccontextmanager
-    async def _driver(self) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
-        async with self._connection() as connection:
-            driver = (await connection.get_raw_connection()).driver_connection
-            assert isinstance(driver, asyncpg.Connection)  # noqa: S101 - tells mypy what the URL fixed
-            yield driver
-
-    @asynccontextmanager
-    async def _connection(self) -> AsyncIterator[AsyncConnection]:
         try:
             async with self._engine.connect() as connection:
                 try:
-                    yield connection
+                    async with connection.begin():
+                        yield connection
                 except BaseException as error:
-                    # A connection in an unknown state (cut off, timed out, cancelled) is not used again.
-                    if isinstance(_cause(error), _OUTAGES) or not isinstance(error, Exception):
+                    if _is_left_unusable(error):
                         await connection.invalidate()
                     raise
         except Exception as error:
-            cause = _cause(error)
-            if isinstance(cause, _OUTAGES):
-                raise Refused(Refusal.UNAVAILABLE) from error
-            if isinstance(cause, _MISSING):
-                raise Misconfigured(
-                    "the tables are missing or too old; run: python -m app migrate"
-                ) from error
-            if isinstance(cause, _DENIED):
-                raise Misconfigured(f"AUTH_DATABASE_URL: Postgres says: {cause}") from error
+            _translate(error)
             raise
+
+
+def _is_left_unusable(error: BaseException) -> bool:
+    """Whether the connection is in an unknown state: cut off, timed out or cancelled."""
+    return isinstance(_cause(error), _OUTAGES) or not isinstance(error, Exception)
+
+
+def _translate(error: Exception) -> None:
+    """Raise what the error means to the service, if it means anything."""
+    cause = _cause(error)
+    if isinstance(cause, _OUTAGES):
+        raise Refused(Refusal.UNAVAILABLE) from error
+    if isinstance(cause, _MISSING):
+        raise Misconfigured("the tables are missing or too old; run: python -m app migrate") from error
+    if isinstance(cause, _DENIED):
+        raise Misconfigured(f"AUTH_DATABASE_URL: Postgres says: {cause}") from error
 
 
 def _cause(error: BaseException) -> BaseException:
