@@ -13,7 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import httpx
-import psutil
+import psutil  # type: ignore[import-untyped]
 
 from tests.people import login, me, new_person, refresh
 from tests.servers import Service, migrate, private_pair
@@ -26,7 +26,7 @@ def cpu_seconds(roots: list[psutil.Process]) -> float:
     """User and system time of these processes and their children."""
     processes = [process for root in roots for process in (root, *root.children(recursive=True))]
     times = [process.cpu_times() for process in processes]
-    return sum(time.user + time.system for time in times)
+    return float(sum(time.user + time.system for time in times))
 
 
 async def cost(act: Act, requests: int, roots: list[psutil.Process]) -> float:
