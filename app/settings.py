@@ -4,6 +4,7 @@ import os
 import re
 from base64 import urlsafe_b64decode
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
 from ipaddress import ip_network
 from itertools import pairwise
@@ -32,7 +33,8 @@ class SettingsError(Exception):
 
 def _seconds(value: object) -> object:
     """Durations are seconds or ISO 8601; pydantic knows only the second from text."""
-    return timedelta(seconds=int(value)) if isinstance(value, str) and value.isdecimal() else value
+    is_number = isinstance(value, str) and re.fullmatch(r"-?[0-9]{1,12}", value)
+    return timedelta(seconds=int(is_number[0])) if is_number else value
 
 
 def _between(lowest: timedelta, highest: timedelta) -> AfterValidator:
@@ -56,31 +58,48 @@ def _secret(text: str) -> bytes:
     raw = _secret_bytes(text)
     if raw is None or len(raw) < _SECRET_BYTES:
         raise ValueError(f"each secret must be at least 256 random bits as base64url or hex; {_MAKE_ONE}")
-    steps = {(b - a) % 256 for a, b in pairwise(raw)}
-    if min(len(set(raw)), len(steps)) < _DISTINCT or raw.isascii():
+    if (
+        len(set(raw)) < _DISTINCT
+        or len(_steps(raw)) < _DISTINCT
+        or len(_steps(text.encode())) < _DISTINCT / 2
+    ):
         raise ValueError(f"a secret is not random; {_MAKE_ONE}")
+    with suppress(UnicodeDecodeError):
+        raw.decode()
+        raise ValueError(f"a secret is text and not random; {_MAKE_ONE}")
     return raw
+
+
+def _steps(data: bytes) -> set[int]:
+    """The distances from byte to byte, of which a sequence has few."""
+    return {(b - a) % 256 for a, b in pairwise(data)}
 
 
 def _secret_bytes(text: str) -> bytes | None:
     if re.fullmatch(r"(?:[0-9a-fA-F]{2})+", text):
         return bytes.fromhex(text)
     base64url = text.rstrip("=").replace("+", "-").replace("/", "_")
-    # Words run together are base64url too; of random text 43 letters long, none is of one case.
-    if (
-        not re.fullmatch(r"[A-Za-z0-9_-]+", base64url)
-        or len(base64url) % 4 == 1
-        or len(set(base64url)) < _DISTINCT
-    ):
+    if not re.fullmatch(r"[A-Za-z0-9_-]+", base64url) or len(base64url) % 4 == 1:
         return None
-    if base64url in (base64url.lower(), base64url.upper()):
+    # Words run together are base64url too; of random text so long, none is of one case or of few letters.
+    if base64url in (base64url.lower(), base64url.upper()) or len(set(base64url)) < _DISTINCT:
         return None
     return urlsafe_b64decode(base64url + "=" * (-len(base64url) % 4))
+
+
+def _starting(*schemes: str) -> AfterValidator:
+    def check(text: str) -> str:
+        if not text.startswith(tuple(f"{scheme}://" for scheme in schemes)):
+            raise ValueError(f"must start with {' or '.join(f'{scheme}://' for scheme in schemes)}")
+        return text
+
+    return AfterValidator(check)
 
 
 def _web_address(text: str) -> str:
     """An absolute https address without query; http serves where nothing leaves the machine."""
     url = urlsplit(text)
+    _ = url.port  # Raises ValueError where it is no number.
     if url.scheme != "https" and not (url.scheme == "http" and url.hostname in _LOCAL_HOSTS):
         raise ValueError("must start with https:// (http:// is for localhost only)")
     if not url.hostname or url.query or url.fragment or "@" in url.netloc:
@@ -118,8 +137,16 @@ class _Files(PydanticBaseSettingsSource):
     """``AUTH_X_FILE`` names a file that holds ``AUTH_X``, as docker secrets do."""
 
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:  # noqa: ARG002
-        path = os.environ.get(f"{PREFIX}{field_name.upper()}_FILE")
-        return (None if path is None else Path(path).read_text().strip()), field_name, False
+        name = PREFIX + field_name.upper()
+        path = os.environ.get(f"{name}_FILE")
+        if not path:
+            return None, field_name, False
+        if os.environ.get(name):
+            raise SettingsError(f"{name}: is set, and so is {name}_FILE; unset one of them")
+        try:
+            return Path(path).read_text().strip() or None, field_name, False
+        except (OSError, UnicodeDecodeError) as error:
+            raise SettingsError(f"{name}_FILE: cannot be read: {error}") from None
 
     def __call__(self) -> dict[str, Any]:
         fields = self.settings_cls.model_fields
@@ -134,7 +161,7 @@ class DatabaseSettings(BaseSettings):
         env_prefix=PREFIX, frozen=True, extra="ignore", env_ignore_empty=True, hide_input_in_errors=True
     )
 
-    database_url: Annotated[str, Field(pattern=r"^postgres(ql)?(\+asyncpg)?://", repr=False)]
+    database_url: Annotated[str, _starting("postgresql", "postgres", "postgresql+asyncpg"), Field(repr=False)]
 
     @classmethod
     def settings_customise_sources(
@@ -152,7 +179,7 @@ class DatabaseSettings(BaseSettings):
 class Settings(DatabaseSettings):
     """Everything that the service needs to know."""
 
-    redis_url: Annotated[str, Field(pattern=r"^(rediss?|unix)://", repr=False)]
+    redis_url: Annotated[str, _starting("redis", "rediss", "unix"), Field(repr=False)]
     secret_keys: Annotated[
         tuple[Annotated[bytes, BeforeValidator(_secret)], ...],
         NoDecode,
@@ -194,8 +221,6 @@ def load(kind: Callable[[], _AnySettings]) -> _AnySettings:
     """Read settings of a kind from the environment; SettingsError says what is wrong and how to mend it."""
     try:
         return kind()
-    except OSError as error:
-        raise SettingsError(f"a file that the environment names cannot be read: {error}") from None
     except ValidationError as error:
         raise SettingsError("\n".join(_line(problem) for problem in error.errors())) from None
 

@@ -69,20 +69,20 @@ async def opened(settings: Settings) -> AsyncIterator[Service]:
     token_policy = TokenPolicy(
         settings.issuer, settings.audience, lifetime=settings.access_token_ttl, leeway=settings.leeway
     )
-    with _blaming("AUTH_SECRET_KEYS"):
+    with blaming("AUTH_SECRET_KEYS"):
         secrets = ServiceSecrets(settings.secret_keys)
-    with _blaming("AUTH_DATABASE_URL"):
+    with blaming("AUTH_DATABASE_URL"):
         engine = open_engine(settings.database_url, pool_size=settings.database_pool_size)
-    with _blaming("AUTH_REDIS_URL"):
+    with blaming("AUTH_REDIS_URL"):
         index = Blacklist(settings.redis_url)
-    hasher = PasswordHasher(
-        HashingPolicy(
+    with blaming("AUTH_PASSWORD_HASH_MEMORY_KIB"):
+        hashing = HashingPolicy(
             memory_kib=settings.password_hash_memory_kib,
             time_cost=settings.password_hash_time_cost,
             threads=settings.password_hash_threads,
             queue=settings.password_hash_queue,
         )
-    )
+    hasher = PasswordHasher(hashing)
     async with AsyncExitStack() as stack:
         stack.push_async_callback(engine.dispose)
         stack.push_async_callback(index.close)
@@ -111,7 +111,8 @@ async def opened(settings: Settings) -> AsyncIterator[Service]:
 
 
 @contextmanager
-def _blaming(variable: str) -> Iterator[None]:
+def blaming(variable: str) -> Iterator[None]:
+    """Turn what a part thinks of its setting into a SettingsError."""
     try:
         yield
     except ValueError as error:

@@ -14,8 +14,9 @@ from app.domain.refusals import Refused
 from app.logs import configure_logs
 from app.settings import DatabaseSettings, Settings, load
 from app.storage.postgres.database import Misconfigured
+from app.storage.postgres.migrations import alembic_config
 from app.storage.postgres.migrations import migrate as run_migrations
-from app.wiring import opened
+from app.wiring import blaming, opened
 
 _log = structlog.get_logger()
 
@@ -60,7 +61,10 @@ def serve(
 
 def migrate() -> None:
     """Bring the database's tables up to date; safe to run from several replicas at once."""
-    run_migrations(load(DatabaseSettings).database_url)
+    url = load(DatabaseSettings).database_url
+    with blaming("AUTH_DATABASE_URL"):
+        config = alembic_config(url)
+    run_migrations(config)
 
 
 async def _wait(settings: Settings) -> None:

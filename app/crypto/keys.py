@@ -4,6 +4,7 @@ import os
 from base64 import urlsafe_b64encode
 from datetime import datetime
 from hashlib import sha256
+from typing import assert_never
 
 import jwt
 import orjson
@@ -55,9 +56,9 @@ class KeyMaker:
         label = _label(key.kid, key.algorithm)
         try:
             der = AESGCM(secret.seal_key).decrypt(rest[:_NONCE_LENGTH], rest[_NONCE_LENGTH:], label)
-        except InvalidTag:
+            private_key = load_der_private_key(der, password=None)
+        except (InvalidTag, ValueError):
             raise UnopenableKeyError(key.kid) from None
-        private_key = load_der_private_key(der, password=None)
         if not isinstance(private_key, PrivateKey):
             raise UnopenableKeyError(key.kid)
         return private_key
@@ -77,6 +78,8 @@ def _generate(algorithm: Algorithm) -> PrivateKey:
             return ec.generate_private_key(ec.SECP256R1())
         case Algorithm.EDDSA:
             return ed25519.Ed25519PrivateKey.generate()
+        case _:
+            assert_never(algorithm)
 
 
 def _public_jwk(private_key: PrivateKey, algorithm: Algorithm) -> dict[str, str]:

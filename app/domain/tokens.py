@@ -1,5 +1,6 @@
 """Access tokens: what they claim, and what must be true of the claims before one is believed (RFC 9068)."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -10,6 +11,7 @@ from app.domain.sessions import Client, SessionGrant
 TOKEN_TYPE = "at+jwt"
 PASSWORD_METHODS = ("pwd",)
 """The ``amr`` of a session opened with a password (RFC 8176 section 2)."""
+_TOKEN_ID = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
 _YEAR_10000 = 253_402_300_800
 """In seconds since 1970: where ``datetime`` ends."""
 
@@ -43,6 +45,8 @@ def expiry(grant: SessionGrant, policy: TokenPolicy, *, now: datetime) -> dateti
 def claims(grant: SessionGrant, policy: TokenPolicy, token_id: str, *, now: datetime) -> dict[str, object]:
     """The payload of a new access token; all times are integer seconds (RFC 7519 section 4.1)."""
     issued_at = int(now.timestamp())
+    # Absent rather than empty: strict validators of RFC 9068 refuse an empty list.
+    roles = {"roles": list(grant.roles)} if grant.roles else {}
     return {
         "iss": policy.issuer,
         "aud": policy.audience,
@@ -54,7 +58,7 @@ def claims(grant: SessionGrant, policy: TokenPolicy, token_id: str, *, now: date
         "jti": token_id,
         "sid": str(grant.session_id),
         "client_id": grant.client.value,
-        "roles": list(grant.roles),
+        **roles,
         "auth_time": int(grant.authenticated_at.timestamp()),
         "amr": list(PASSWORD_METHODS),
     }
@@ -63,7 +67,7 @@ def claims(grant: SessionGrant, policy: TokenPolicy, token_id: str, *, now: date
 def believe(payload: Mapping[str, object], policy: TokenPolicy, *, now: datetime) -> AccessToken | None:
     """The facts in the payload of a token whose signature is good, or None when a claim does not hold.
 
-    Every claim that we issue is required with its JSON type; ``exp`` and ``nbf`` are exact at the
+    Every claim that we always issue is required with its JSON type; ``exp`` and ``nbf`` are exact at the
     boundary, with one leeway (RFC 7519 sections 4.1.4 and 4.1.5).
     """
     if payload.get("iss") != policy.issuer or payload.get("aud") != policy.audience:
@@ -84,11 +88,13 @@ def believe(payload: Mapping[str, object], policy: TokenPolicy, *, now: datetime
 def _facts(payload: Mapping[str, object], expires_at: datetime) -> AccessToken | None:
     token_id, client = payload.get("jti"), payload.get("client_id")
     account_id, session_id = _uuid(payload.get("sub")), _uuid(payload.get("sid"))
-    if not isinstance(token_id, str) or not token_id or account_id is None or session_id is None:
+    if not isinstance(token_id, str) or not _TOKEN_ID.fullmatch(token_id):
+        return None
+    if account_id is None or session_id is None:
         return None
     if not isinstance(client, str) or client not in tuple(Client):
         return None
-    if not _texts(payload.get("roles")) or not _texts(payload.get("amr")):
+    if not _texts(payload.get("roles", [])) or not _texts(payload.get("amr")):
         return None
     return AccessToken(token_id, session_id, account_id, Client(client), expires_at)
 

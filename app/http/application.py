@@ -12,7 +12,8 @@ from starlette.responses import Response
 
 from app.domain.refusals import Refused
 from app.http import accounts, health, keys, problems, sessions
-from app.http.middleware import Cors, RequestLimits, RequestLog, SecurityHeaders
+from app.http.middleware import Cors, HeadAsGet, RequestLimits, RequestLog, SecurityHeaders
+from app.http.openapi import DocumentedApp
 from app.http.origins import Origins
 from app.http.schemas import InvalidBody
 
@@ -21,7 +22,7 @@ Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[Mapping[str, Any]]]
 
 def build(lifespan: Lifespan, origins: Origins, *, issuer: str, version: str) -> FastAPI:
     """The application; ``lifespan`` yields its use cases."""
-    app = FastAPI(
+    app = DocumentedApp(
         title="Watchword",
         version=version,
         lifespan=lifespan,
@@ -34,10 +35,11 @@ def build(lifespan: Lifespan, origins: Origins, *, issuer: str, version: str) ->
     app.add_exception_handler(Refused, _refused)
     app.add_exception_handler(HTTPException, _failed)
     # The last one added is the outermost.
+    app.add_middleware(HeadAsGet)
     app.add_middleware(RequestLimits)
     app.add_middleware(Cors, origins=origins.allowed)
-    app.add_middleware(SecurityHeaders, https=issuer.startswith("https:"))
     app.add_middleware(RequestLog)
+    app.add_middleware(SecurityHeaders, https=issuer.startswith("https:"))
     return app
 
 
@@ -48,4 +50,7 @@ async def _refused(_: Request, error: Exception) -> Response:
 
 async def _failed(_: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - it is registered for nothing else
-    return problems.failed(HTTPStatus(error.status_code), error.headers)
+    headers = dict(error.headers or {})
+    if headers.get("Allow") == "GET":
+        headers["Allow"] = "GET, HEAD"
+    return problems.failed(HTTPStatus(error.status_code), headers)

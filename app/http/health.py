@@ -5,21 +5,20 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
+from app.http.openapi import answers
 from app.http.schemas import LivenessResponse, ReadinessResponse
 from app.http.use_cases import use_cases
 
 router = APIRouter(tags=["health"])
 
 
-@router.head("/livez", include_in_schema=False)
-@router.get("/livez", responses={200: {"model": LivenessResponse}})
+@router.get("/livez", responses=answers(LivenessResponse))
 async def livez() -> Response:
     """The process answers."""
     return _answer(200, {"status": "alive"})
 
 
-@router.head("/readyz", include_in_schema=False)
-@router.get("/readyz", responses={200: {"model": ReadinessResponse}, 503: {"model": ReadinessResponse}})
+@router.get("/readyz", responses=answers(ReadinessResponse) | {503: answers(ReadinessResponse)[200]})
 async def readyz(request: Request) -> Response:
     """Whether requests should come here: Postgres and the keys are needed, Redis is reported."""
     health = await use_cases(request).readiness()

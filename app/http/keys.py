@@ -11,16 +11,16 @@ from app.http.use_cases import use_cases
 
 router = APIRouter(tags=["keys"])
 
+MEDIA_TYPE = "application/jwk-set+json"
 MAX_AGE = 300
 """Seconds that a cache may keep the key set (RFC 9111 section 5.2.2.1)."""
 
 
-@router.head("/.well-known/jwks.json", include_in_schema=False)
 @router.get(
     "/.well-known/jwks.json",
     responses={
         304: {"description": "The key set is what it was."},
-        **answers(KeySetResponse, Refusal.UNAVAILABLE),
+        **answers(KeySetResponse, Refusal.UNAVAILABLE, media_type=MEDIA_TYPE),
     },
 )
 async def key_set(request: Request) -> Response:
@@ -29,7 +29,7 @@ async def key_set(request: Request) -> Response:
     headers = {"ETag": published.etag, "Cache-Control": f"public, max-age={MAX_AGE}"}
     if _matches(request.headers.getlist("if-none-match"), published.etag):
         return Response(status_code=304, headers=headers)
-    return Response(published.document, headers=headers, media_type="application/jwk-set+json")
+    return Response(published.document, headers=headers, media_type=MEDIA_TYPE)
 
 
 def _matches(fields: list[str], etag: str) -> bool:

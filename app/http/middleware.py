@@ -71,6 +71,19 @@ class RequestLog:
             structlog.contextvars.clear_contextvars()
 
 
+class HeadAsGet:
+    """Answers HEAD as GET; the server leaves out the body (RFC 9110 section 9.3.2)."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] == "http" and scope["method"] == "HEAD":
+            scope = {**scope, "method": "GET"}
+        await self._app(scope, receive, send)
+
+
 class SecurityHeaders:
     """Sets on every answer the headers that tell a browser to be careful with it."""
 

@@ -4,6 +4,7 @@ from collections import defaultdict
 from http import HTTPStatus
 from typing import Any
 
+from fastapi import FastAPI
 from pydantic import BaseModel
 
 from app.domain.refusals import Refusal
@@ -13,7 +14,8 @@ from app.http.schemas import ProblemResponse
 BEARER: dict[str, list[str]] = {"bearer": []}
 """The security requirement of a route that takes an access token."""
 
-_SCHEMA = {MEDIA_TYPE: {"schema": ProblemResponse.model_json_schema()}}
+_PROBLEM = {MEDIA_TYPE: {"schema": ProblemResponse.model_json_schema()}}
+_ANY_FAILURES = (HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, HTTPStatus.INTERNAL_SERVER_ERROR)
 _BODY_FAILURES = (
     HTTPStatus.REQUEST_TIMEOUT,
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
@@ -21,17 +23,31 @@ _BODY_FAILURES = (
 )
 
 
-def answers(model: type[BaseModel] | None, *refusals: Refusal) -> dict[int | str, dict[str, Any]]:
+class DocumentedApp(FastAPI):
+    """FastAPI, whose document also says what a bearer token is."""
+
+    def openapi(self) -> dict[str, Any]:
+        """The OpenAPI document."""
+        document = super().openapi()
+        scheme = {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
+        document.setdefault("components", {})["securitySchemes"] = {"bearer": scheme}
+        return document
+
+
+def answers(
+    model: type[BaseModel] | None, *refusals: Refusal, media_type: str = "application/json"
+) -> dict[int | str, dict[str, Any]]:
     """OpenAPI responses: the good answer, each refusal by its status, and what HTTP itself may refuse."""
     codes = defaultdict(list)
     for refusal in refusals:
         codes[PROBLEMS[refusal].status].append(f"`{refusal}`")
+    failures = _ANY_FAILURES + (_BODY_FAILURES if Refusal.INVALID_REQUEST in refusals else ())
+    described = {status: ", ".join(names) for status, names in codes.items()}
+    described |= {status: status.phrase for status in failures}
     documented: dict[int | str, dict[str, Any]] = {
-        status.value: {"description": ", ".join(codes[status]), "content": _SCHEMA} for status in codes
+        status.value: {"description": text, "content": _PROBLEM} for status, text in described.items()
     }
-    if Refusal.INVALID_REQUEST in refusals:
-        for status in _BODY_FAILURES:
-            documented[status.value] = {"description": status.phrase, "content": _SCHEMA}
     if model is not None:
-        documented[200] = {"model": model, "description": "Done."}
+        content = {media_type: {"schema": model.model_json_schema()}}
+        documented[200] = {"description": "Done.", "content": content}
     return documented

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, WithJsonSchema
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
@@ -22,7 +22,7 @@ class LoginBody(_Body):
 
     email: str
     password: Annotated[str, Field(repr=False)]
-    client: Client
+    client: Annotated[Client, WithJsonSchema({"type": "string", "enum": list(Client)})]
 
 
 class RefreshTokenBody(_Body):

@@ -12,6 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from app.domain.refusals import Refusal, Refused
 
+_LAST_PORT = 65_535
+_SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 CONNECT_TIMEOUT = 5.0
 STATEMENT_TIMEOUT = 5.0
 
@@ -46,16 +48,22 @@ class Misconfigured(Refused):
 def database_url(text: str) -> URL:
     """The URL for asyncpg, whether or not the operator named the driver; libpq's ``sslmode`` is understood.
 
-    ValueError when it is no URL.
+    ValueError when it is no URL, or asks for something that the driver does not know.
     """
     try:
         url = make_url(text).set(drivername="postgresql+asyncpg")
     except (ArgumentError, ValueError):
         raise ValueError("is not of the form postgresql://user:password@host:5432/database") from None
-    query = dict(url.query)
-    if "sslmode" in query:
-        query["ssl"] = query.pop("sslmode")
-    return url.set(query=query)
+    if url.port is not None and not 0 < url.port <= _LAST_PORT:
+        raise ValueError(f"there is no port {url.port}")
+    if unknown := url.query.keys() - {"host", "port", "ssl", "sslmode"}:
+        raise ValueError(f"understands sslmode, host and port after the question mark, not {min(unknown)}")
+    mode = url.query.get("sslmode")
+    if mode is None:
+        return url
+    if mode not in _SSL_MODES:
+        raise ValueError(f"sslmode is one of {', '.join(_SSL_MODES)}")
+    return url.difference_update_query(["sslmode"]).update_query_dict({"ssl": mode})
 
 
 def open_engine(url: str, *, pool_size: int) -> AsyncEngine:
@@ -116,7 +124,7 @@ class Database:
             finally:
                 pooled.close()
         except Exception as error:
-            _translate(error)
+            translate(error)
             raise
 
     @asynccontextmanager
@@ -132,7 +140,7 @@ class Database:
                         await connection.invalidate()
                     raise
         except Exception as error:
-            _translate(error)
+            translate(error)
             raise
 
 
@@ -141,8 +149,8 @@ def _is_left_unusable(error: BaseException) -> bool:
     return isinstance(_cause(error), _OUTAGES) or not isinstance(error, Exception)
 
 
-def _translate(error: Exception) -> None:
-    """Raise what the error means to the service, if it means anything."""
+def translate(error: Exception) -> None:
+    """Raise what an error of the driver means to the service, if it means anything."""
     cause = _cause(error)
     if isinstance(cause, _OUTAGES):
         raise Refused(Refusal.UNAVAILABLE) from error

@@ -4,17 +4,27 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
+from alembic.util import CommandError
+
+from app.storage.postgres.database import Misconfigured, database_url, translate
 
 _ROOT = Path(__file__).parents[3]
 
 
 def alembic_config(url: str) -> Config:
-    """Alembic's configuration for this database."""
+    """Alembic's configuration for this database; ValueError when the URL is none."""
+    database_url(url)
     config = Config(_ROOT / "alembic.ini")
     config.attributes["url"] = url
     return config
 
 
-def migrate(url: str) -> None:
+def migrate(config: Config) -> None:
     """Bring the database to the newest schema; of several at once, one works and the others wait."""
-    command.upgrade(alembic_config(url), "head")
+    try:
+        command.upgrade(config, "head")
+    except CommandError as error:
+        raise Misconfigured(f"the tables are not of a version that this release knows: {error}") from error
+    except Exception as error:
+        translate(error)
+        raise

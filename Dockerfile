@@ -1,0 +1,54 @@
+# The service's image: a virtual environment from hash-locked requirements, the code, and nothing to build with.
+#
+#   docker build -t watchword .
+#   docker build -t watchword --build-arg ARGON2_SIMD=avx2 .    logins at about half the processor time, see below
+
+FROM python:3.13-slim AS base
+ENV PATH=/opt/venv/bin:$PATH PYTHONDONTWRITEBYTECODE=1
+WORKDIR /srv/watchword
+
+
+FROM base AS builder
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
+COPY requirements/service.txt /tmp/requirements.txt
+RUN python -m venv --without-pip /opt/venv \
+ && pip --python /opt/venv/bin/python install --quiet --no-compile --only-binary :all: --require-hashes \
+        --requirement /tmp/requirements.txt
+
+# The published argon2 uses SSE2. `avx2` or `avx512f` builds a second one beside it, from the hash-locked source, that
+# only a processor with that very flag is given: the image runs anywhere. (What the build itself needs, CMake and its
+# Python front end, pip takes unlocked; that is why the default is off.)
+ARG ARGON2_SIMD=off
+RUN test "$ARGON2_SIMD" = off || { set -eu \
+ && apt-get update -qq && apt-get install -qq --yes --no-install-recommends gcc libc6-dev >/dev/null \
+ && sed -n '/^argon2-cffi-bindings==/,/^ *#/p' /tmp/requirements.txt >/tmp/argon2.txt \
+ && CFLAGS="-O3 -m$ARGON2_SIMD" pip install --quiet --no-compile --no-deps --target /opt/venv/simd \
+        --no-binary argon2-cffi-bindings --require-hashes --requirement /tmp/argon2.txt \
+ && echo "import sys; '$ARGON2_SIMD' in open('/proc/cpuinfo').read().split() and sys.path.insert(0, '/opt/venv/simd')" \
+        >"$(python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/simd.pth"; }
+
+COPY alembic.ini LICENSE ./
+COPY migrations migrations
+COPY app app
+# `python -m app` and `watchword` work from any folder. Nothing changes in an image, so bytecode is made once and never
+# compared with its source; nobody may write, whatever modes the checkout had.
+RUN pwd >"$(python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/watchword.pth" \
+ && printf '#!/opt/venv/bin/python\nfrom app.cli import main\n\nmain()\n' >/opt/venv/bin/watchword \
+ && chmod +x /opt/venv/bin/watchword \
+ && python -m compileall -q -j 0 --invalidation-mode unchecked-hash /opt/venv/lib app \
+ && chmod -R a=rX /opt/venv /srv/watchword
+
+
+FROM base
+RUN groupadd --gid 10001 watchword \
+ && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin watchword
+COPY --from=builder /opt/venv /opt/venv
+COPY --from=builder /srv/watchword /srv/watchword
+USER 10001:10001
+EXPOSE 8000
+STOPSIGNAL SIGTERM
+# Alive, not ready: whoever replaces unhealthy containers must not do so because Postgres is down.
+HEALTHCHECK --interval=10s --timeout=5s --start-period=60s \
+  CMD ["python", "-c", "import urllib.request as u; u.urlopen('http://127.0.0.1:8000/livez', timeout=4)"]
+ENTRYPOINT ["python", "-m", "app"]
+CMD ["serve", "--host", "0.0.0.0", "--workers", "2"]

@@ -1,0 +1,229 @@
+"""Signing and reading access tokens; what only HTTP can show is in ``test_access_token_*.py`` above."""
+
+import json
+from datetime import UTC, datetime
+
+import joserfc.jws
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ed25519
+from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
+from hypothesis import example, given
+from hypothesis import strategies as st
+from joserfc.jwk import import_key
+
+from app.crypto.keys import KeyMaker
+from app.crypto.secrets import ServiceSecrets
+from app.crypto.tokens import MAX_LENGTH, Signer, Verifier
+from app.domain.keys import Algorithm, SealedKey
+from tests.minting import b64, joined, members, unb64
+
+MAKER = KeyMaker(ServiceSecrets([b"a secret of the tests, 32 bytes."]))
+KEYS = {algorithm: MAKER.make(algorithm, now=datetime(2026, 7, 1, tzinfo=UTC)) for algorithm in Algorithm}
+VERIFIER = Verifier({key.kid: key.public_jwk for key in KEYS.values()})
+CLAIMS = {"sub": "somebody", "n": 1, "list": ["\u00e9"]}
+PLAIN = json.dumps(CLAIMS).encode()
+
+pytestmark = pytest.mark.filterwarnings("ignore:EdDSA is deprecated:joserfc.errors.SecurityWarning")
+
+
+def signer(key: SealedKey) -> Signer:
+    return Signer(key.kid, key.algorithm, MAKER.open(key))
+
+
+TOKEN = signer(KEYS[Algorithm.RS256]).sign(CLAIMS)
+EDDSA = KEYS[Algorithm.EDDSA]
+
+
+@pytest.fixture(params=list(Algorithm))
+def key(request: pytest.FixtureRequest) -> SealedKey:
+    return KEYS[request.param]
+
+
+def sign(signing_input: bytes) -> bytes:
+    private_key = MAKER.open(EDDSA)
+    assert isinstance(private_key, ed25519.Ed25519PrivateKey)
+    return private_key.sign(signing_input)
+
+
+def edited(payload: bytes = PLAIN, /, **as_json: str | None) -> str:
+    """An EdDSA token with another payload or other members in its header, signed as it is."""
+    header = {"alg": "EdDSA", "kid": EDDSA.kid, "typ": "at+jwt"}
+    return joined(members(header, **as_json), payload, sign)
+
+
+def test_what_was_signed_is_read(key: SealedKey) -> None:
+    assert VERIFIER.payload(signer(key).sign(CLAIMS)) == CLAIMS
+
+
+def test_another_library_reads_what_was_signed(key: SealedKey) -> None:
+    read = joserfc.jws.deserialize_compact(
+        signer(key).sign(CLAIMS), import_key(dict(key.public_jwk)), algorithms=[key.algorithm.value]
+    )
+
+    assert json.loads(read.payload) == CLAIMS
+    assert read.protected == {"alg": key.algorithm.value, "kid": key.kid, "typ": "at+jwt"}
+
+
+def test_a_token_put_together_here_is_read_so_that_the_refusals_below_mean_something() -> None:
+    assert VERIFIER.payload(edited()) == CLAIMS
+    assert VERIFIER.payload(edited(x="1")) == CLAIMS
+
+
+@pytest.mark.parametrize("bit", [0, 7, 100, 255, 511])
+def test_a_signature_with_a_bit_flipped_is_refused(key: SealedKey, bit: int) -> None:
+    signed, _, signature = signer(key).sign(CLAIMS).rpartition(".")
+    damaged = bytearray(unb64(signature))
+    damaged[bit // 8] ^= 1 << bit % 8
+
+    assert VERIFIER.payload(f"{signed}.{b64(bytes(damaged))}") is None
+
+
+@pytest.mark.parametrize("length", [1, 32, 63, 64, 65, 128, 256, 512])
+@pytest.mark.parametrize("byte", [b"\0", b"\xff"])
+def test_a_signature_of_no_meaning_is_refused_and_not_an_error(
+    key: SealedKey, byte: bytes, length: int
+) -> None:
+    signed = signer(key).sign(CLAIMS).rpartition(".")[0]
+
+    assert VERIFIER.payload(f"{signed}.{b64(byte * length)}") is None
+
+
+def test_an_ecdsa_signature_in_der_is_refused() -> None:
+    signed, _, signature = signer(KEYS[Algorithm.ES256]).sign(CLAIMS).rpartition(".")
+    halves = unb64(signature)
+    der = encode_dss_signature(int.from_bytes(halves[:32]), int.from_bytes(halves[32:]))
+
+    assert VERIFIER.payload(f"{signed}.{b64(der)}") is None
+
+
+@pytest.mark.parametrize("other", list(Algorithm))
+@pytest.mark.parametrize("says", list(Algorithm))
+def test_a_key_serves_only_the_algorithm_that_it_was_made_for(other: Algorithm, says: Algorithm) -> None:
+    header = {"alg": says.value, "kid": KEYS[other].kid, "typ": "at+jwt"}
+
+    token = joined(json.dumps(header).encode(), b"{}", sign)
+
+    assert (VERIFIER.payload(token) is not None) is (says is other is Algorithm.EDDSA)
+
+
+def test_a_key_that_is_published_no_more_verifies_no_more(key: SealedKey) -> None:
+    others = Verifier({other.kid: other.public_jwk for other in KEYS.values() if other is not key})
+
+    assert others.payload(signer(key).sign(CLAIMS)) is None
+
+
+@pytest.mark.parametrize("kid", [None, "null", "1", "[]", "{}", '""', '"unknown"'])
+def test_a_header_that_names_no_known_key_is_refused(kid: str | None) -> None:
+    assert VERIFIER.payload(edited(kid=kid)) is None
+
+
+@pytest.mark.parametrize("typ", [None, "null", '"JWT"', '"application/at+jwt"', '["at+jwt"]'])
+def test_another_type_of_token_is_refused(typ: str | None) -> None:
+    assert VERIFIER.payload(edited(typ=typ)) is None
+
+
+@pytest.mark.parametrize("name", ["crit", "b64", "zip", "cty", "enc"])
+@pytest.mark.parametrize("value", ["null", "[]", "true", '"DEF"'])
+def test_a_member_that_changes_what_the_rest_means_is_refused(name: str, value: str) -> None:
+    assert VERIFIER.payload(edited(**{name: value})) is None
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b"[]",
+        b'"text"',
+        b"1",
+        b"null",
+        b"{",
+        b"{} {}",
+        b"\xff",
+        b"\xef\xbb\xbf{}",
+        "{}".encode("utf-16"),
+        b'{"a":1,"a":1}',
+        b'{"x":{"a":1,"a":2}}',
+        b'{"x":NaN}',
+        b'{"x":-Infinity}',
+        b'{"x":' + b"9" * 4301 + b"}",
+        b'{"x":' + b"[" * 2500 + b"]" * 2500 + b"}",
+    ],
+)
+def test_a_payload_that_is_not_one_plain_object_is_refused(payload: bytes) -> None:
+    token = edited(payload)
+
+    assert len(token) <= MAX_LENGTH
+    assert VERIFIER.payload(token) is None
+
+
+@pytest.mark.parametrize("space", ["\n", "\r\n", " ", "\t", "\0", "\u00a0", "\u2028", "=", "==", "."])
+def test_nothing_may_stand_before_behind_or_within_a_token(space: str) -> None:
+    assert VERIFIER.payload(TOKEN) == CLAIMS
+    assert VERIFIER.payload(TOKEN + space) is None
+    assert VERIFIER.payload(space + TOKEN) is None
+    assert VERIFIER.payload(TOKEN[:10] + space + TOKEN[10:]) is None
+    assert VERIFIER.payload(TOKEN[:-10] + space + TOKEN[-10:]) is None
+
+
+def test_letters_that_only_look_like_base64url_are_refused() -> None:
+    wide = {ord(letter): chr(ord(letter) + 0xFEE0) for letter in "0123456789"}
+
+    assert VERIFIER.payload(TOKEN.translate(wide)) is None
+
+
+@pytest.mark.parametrize("part", [0, 1, 2])
+def test_a_part_of_a_length_that_no_bytes_have_is_refused(part: int) -> None:
+    parts = [b64(json.dumps({"alg": "EdDSA", "kid": EDDSA.kid, "typ": "at+jwt"}).encode()), b64(b"{}")]
+    if part < 2:
+        parts[part] = "A" * 41
+    signature = b64(sign(".".join(parts).encode()))
+    parts.append(signature[:85] if part == 2 else signature)
+
+    assert VERIFIER.payload(".".join(parts)) is None
+
+
+def test_the_longest_token_is_read_and_one_letter_more_is_not() -> None:
+    # The parts' lengths leave gaps, so that the payload and then the header are stretched.
+    by_length = {
+        len(token): token
+        for in_header in range(3)
+        for in_payload in range(5900, 6050)
+        if (token := edited(members({"x": "p" * in_payload}), x=f'"{"h" * in_header}"'))
+    }
+
+    assert MAX_LENGTH == 8192
+    assert VERIFIER.payload(by_length[MAX_LENGTH]) is not None
+    assert VERIFIER.payload(by_length[MAX_LENGTH + 1]) is None
+
+
+@given(st.text() | st.from_regex(r"[A-Za-z0-9_-]{1,40}(\.[A-Za-z0-9_-]{1,40}){0,4}", fullmatch=True))
+@example("")
+@example("..")
+@example("\ud800")
+@example("A.A.A")
+def test_any_other_text_is_no_token_and_no_error(text: str) -> None:
+    assert VERIFIER.payload(text) is None
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text(), lambda inner: st.lists(inner, max_size=3)
+    )
+)
+def test_no_value_of_alg_but_the_key_s_own_is_taken(value: object) -> None:
+    assert VERIFIER.payload(edited(alg=json.dumps(value))) is None
+
+
+@pytest.mark.parametrize("part", [0, 1, 2])
+def test_a_part_whose_unused_bits_are_not_zero_is_refused(part: int) -> None:
+    letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+    header = json.dumps({"alg": "EdDSA", "kid": EDDSA.kid, "typ": "at+jwt"}).encode()
+    # Each part leaves one byte over, as an EdDSA signature does, and so four unused bits.
+    parts = [b64(text + b" " * ((1 - len(text)) % 3)) for text in (header, PLAIN)]
+
+    def respelled(text: str, number: int) -> str:
+        return text[:-1] + letters[letters.index(text[-1]) | 1] if number == part else text
+
+    signed = ".".join(respelled(text, number) for number, text in enumerate(parts))
+
+    assert VERIFIER.payload(f"{'.'.join(parts)}.{b64(sign('.'.join(parts).encode()))}") == CLAIMS
+    assert VERIFIER.payload(f"{signed}.{respelled(b64(sign(signed.encode())), 2)}") is None

@@ -1,0 +1,205 @@
+"""Refresh tokens on the wire, put together here from the design with hmac and struct alone."""
+
+import hmac
+import struct
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from dataclasses import replace
+from hashlib import sha256
+from string import ascii_letters, digits
+from uuid import UUID
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from app.crypto.secrets import ServiceSecret, ServiceSecrets
+from app.crypto.sessions import RefreshTokens
+from app.domain.sessions import RefreshToken
+
+OLD, NEW, FOREIGN = (sha256(name).digest() for name in (b"old", b"new", b"foreign"))
+SESSION, SEED = UUID("5f1d7a52-9c2b-4a0e-8a53-1f0c2f8a3d11"), bytes(range(16))
+TOKENS = RefreshTokens(ServiceSecrets([NEW, OLD]))
+TOKEN = TOKENS.first(SESSION, SEED)
+TEXT = TOKENS.write(TOKEN)
+
+generations = st.integers(0, 2**32 - 1)
+seeds = st.binary(min_size=16, max_size=16)
+tokens = st.builds(
+    RefreshToken,
+    st.sampled_from([ServiceSecret.of(NEW).id, ServiceSecret.of(OLD).id]),
+    st.uuids(),
+    generations,
+    seeds,
+)
+
+
+def raw(text: str) -> bytes:
+    return urlsafe_b64decode(text.removeprefix("wwr_"))
+
+
+def written(secret: bytes, *, version: int = 1, secret_id: bytes | None = None) -> str:
+    """A token with a good mac by ``secret``, whatever it says."""
+    derived = ServiceSecret.of(secret)
+    body = struct.pack(">B4s16sI16s", version, secret_id or derived.id, SESSION.bytes, 0, SEED)
+    mac = hmac.digest(derived.refresh_key, body, "sha256")[:16]
+    return "wwr_" + urlsafe_b64encode(body + mac).decode()
+
+
+def test_a_token_is_laid_out_as_the_design_says() -> None:
+    assert written(NEW) == TEXT
+    assert len(TEXT) == 80
+    assert raw(TEXT)[:5] == b"\x01" + ServiceSecret.of(NEW).id
+    assert raw(TEXT)[5:41] == SESSION.bytes + bytes(4) + SEED
+
+
+def test_the_first_token_of_a_session_has_generation_zero_and_the_newest_secret() -> None:
+    assert RefreshToken(ServiceSecret.of(NEW).id, SESSION, 0, SEED) == TOKEN
+
+
+@given(tokens)
+def test_what_is_written_is_read_again_and_is_80_letters_long(token: RefreshToken) -> None:
+    text = TOKENS.write(token)
+
+    assert len(text) == 80
+    assert set(text) <= set(ascii_letters + digits + "-_")
+    assert TOKENS.read(text) == token
+
+
+def test_the_generation_is_big_endian() -> None:
+    assert raw(TOKENS.write(TOKENS.at(TOKEN, 258)))[21:25] == b"\0\0\1\2"
+
+
+def test_a_token_of_another_generation_differs_in_nothing_else() -> None:
+    assert TOKENS.at(TOKEN, 7) == replace(TOKEN, generation=7)
+
+
+@pytest.mark.parametrize("generation", [-1, 2**32])
+def test_a_generation_beyond_the_counter_is_an_error_and_not_another_generation(generation: int) -> None:
+    with pytest.raises(struct.error):
+        TOKENS.write(TOKENS.at(TOKEN, generation))
+
+
+def test_a_token_under_an_older_listed_secret_is_read() -> None:
+    assert TOKENS.read(written(OLD)) == RefreshToken(ServiceSecret.of(OLD).id, SESSION, 0, SEED)
+
+
+def test_a_token_under_a_secret_that_is_not_listed_is_neither_read_nor_written() -> None:
+    foreign = ServiceSecret.of(FOREIGN).id
+
+    assert TOKENS.read(written(FOREIGN)) is None
+    with pytest.raises(KeyError):
+        TOKENS.write(replace(TOKEN, secret_id=foreign))
+
+
+def test_a_mac_by_one_secret_under_the_name_of_another_is_refused() -> None:
+    assert TOKENS.read(written(OLD, secret_id=ServiceSecret.of(NEW).id)) is None
+
+
+@pytest.mark.parametrize("version", [0, 2, 255])
+def test_a_token_of_another_version_is_refused_even_with_a_good_mac(version: int) -> None:
+    assert TOKENS.read(written(NEW, version=version)) is None
+
+
+@pytest.mark.parametrize("bit", range(57 * 8))
+def test_a_token_with_any_bit_flipped_is_refused(bit: int) -> None:
+    damaged = bytearray(raw(TEXT))
+    damaged[bit // 8] ^= 1 << bit % 8
+
+    assert TOKENS.read("wwr_" + urlsafe_b64encode(damaged).decode()) is None
+
+
+@pytest.mark.parametrize("position", range(80))
+def test_a_token_with_any_letter_replaced_is_refused(position: int) -> None:
+    others = set(ascii_letters + digits + "-_+/=.! \n\u00e9\0") - {TEXT[position]}
+
+    assert [
+        text for other in others if TOKENS.read(text := TEXT[:position] + other + TEXT[position + 1 :])
+    ] == []
+
+
+@given(
+    st.text(max_size=100)
+    | st.text(ascii_letters + digits + "-_", min_size=76, max_size=76).map("wwr_".__add__)
+)
+@example("")
+@example("wwr_")
+@example("wwr_" + "!" * 76)
+@example("wwr_" + "\u00e9" * 76)
+@example("wwr_" + "\ud800" * 76)
+@example("wwr_" + "=" * 76)
+@example("wwr_" + "A" * 75 + "!")
+def test_any_other_text_is_no_token(text: str) -> None:
+    assert TOKENS.read(text) is None
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        TEXT + "=",
+        TEXT + "\n",
+        TEXT + "A",
+        " " + TEXT,
+        TEXT[:-1],
+        TEXT[:-1] + "\n",
+        TEXT.upper(),
+        TEXT.swapcase(),
+        TEXT.removeprefix("wwr_"),
+        "WWR_" + TEXT[4:],
+        "wwr-" + TEXT[4:],
+        TEXT[:40] + "\n" + TEXT[40:],
+        TEXT[:40] + "!" + TEXT[40:],
+        "".join(chr(ord(letter) + 0xFEE0) for letter in TEXT),
+    ],
+)
+def test_a_token_has_one_spelling(other: str) -> None:
+    assert TOKENS.read(other) is None
+
+
+def test_the_other_base64_alphabet_is_refused() -> None:
+    text = next(
+        text
+        for generation in range(1000)
+        if "-" in (text := TOKENS.write(TOKENS.at(TOKEN, generation))) and "_" in text[4:]
+    )
+
+    assert TOKENS.read(text) is not None
+    assert TOKENS.read(text.replace("-", "+")) is None
+    assert TOKENS.read("wwr_" + text[4:].replace("_", "/")) is None
+
+
+def test_the_digest_is_of_the_token_as_it_travels() -> None:
+    assert TOKENS.digest(TOKEN) == sha256(TEXT.encode()).digest()
+
+
+@given(generations, generations)
+def test_any_generation_is_genuine_where_its_seed_rebuilds_the_current_token(
+    presented: int, current: int
+) -> None:
+    digest = TOKENS.digest(TOKENS.at(TOKEN, current))
+
+    assert TOKENS.is_genuine(TOKENS.at(TOKEN, presented), current, digest)
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [
+        replace(TOKEN, seed=bytes(16)),
+        replace(TOKEN, session_id=UUID(int=1)),
+        replace(TOKEN, secret_id=ServiceSecret.of(OLD).id),
+    ],
+    ids=["another seed", "another session", "another secret"],
+)
+def test_a_good_mac_alone_makes_no_genuine_token(forged: RefreshToken) -> None:
+    assert TOKENS.read(TOKENS.write(forged)) == forged
+    assert not TOKENS.is_genuine(forged, 0, TOKENS.digest(TOKEN))
+
+
+def test_a_row_at_another_generation_is_not_rebuilt() -> None:
+    assert not TOKENS.is_genuine(TOKEN, 1, TOKENS.digest(TOKEN))
+
+
+def test_the_seed_is_not_in_the_repr() -> None:
+    shown = repr(TOKEN)
+
+    assert "seed" not in shown
+    assert repr(SEED)[2:-1] not in shown

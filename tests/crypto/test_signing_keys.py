@@ -1,0 +1,174 @@
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa, x25519
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+from joserfc.jwk import import_key
+
+from app.crypto.keys import KeyMaker, UnopenableKeyError, thumbprint
+from app.crypto.secrets import ServiceSecret, ServiceSecrets
+from app.domain.keys import Algorithm, KeyState, SealedKey
+
+NOW = datetime(2026, 7, 1, 12, tzinfo=UTC)
+OLD, NEW = b"the older secret, of 32 bytes...", b"the newer secret, of 32 bytes..."
+ID, NONCE = 4, 12
+
+# RFC 7638 section 3.1.
+RSA_N = (
+    "0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6tSoc_BJECPebWKRXjBZCiF"
+    "V4n3oknjhMstn64tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4QyQ5v-65YGjQR0_FDW2QvzqY368QQMicAtaSqzs8KJZgnYb9"
+    "c7d0zgdAZHzu6qMQvRL5hajrn1n91CbOpbISD08qNLyrdkt-bFTWhAI4vMQFh6WeZu0fM4lFd2NcRwr3XPksINHaQ-G_xBniIqbw0Ls1"
+    "jF44-csFCur-kEgU8awapJzKnqDKgw"
+)
+
+
+def maker(*secrets: bytes) -> KeyMaker:
+    return KeyMaker(ServiceSecrets(secrets or (NEW,)))
+
+
+@pytest.fixture(scope="module", params=list(Algorithm))
+def made(request: pytest.FixtureRequest) -> SealedKey:
+    return maker().make(request.param, now=NOW)
+
+
+@pytest.fixture
+def key() -> SealedKey:
+    """A key that costs little to make, for what is the same with every algorithm."""
+    return maker().make(Algorithm.EDDSA, now=NOW)
+
+
+def changed(key: SealedKey, **changes: Any) -> SealedKey:
+    members = ("kid", "algorithm", "public_jwk", "sealed_private_key", "created_at")
+    return SealedKey(**{name: getattr(key, name) for name in members} | changes)
+
+
+@pytest.mark.parametrize(
+    ("jwk", "expected"),
+    [
+        pytest.param(
+            {"kty": "RSA", "n": RSA_N, "e": "AQAB", "alg": "RS256", "kid": "2011-04-29"},
+            "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs",
+            id="RFC 7638 section 3.1",
+        ),
+        pytest.param(
+            {"kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"},
+            "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k",
+            id="RFC 8037 appendix A.3",
+        ),
+    ],
+)
+def test_a_thumbprint_is_the_one_that_the_standard_gives(jwk: dict[str, str], expected: str) -> None:
+    assert thumbprint(jwk) == expected
+
+
+def test_a_key_is_named_by_the_thumbprint_that_another_library_finds(made: SealedKey) -> None:
+    assert made.kid == made.public_jwk["kid"] == import_key(dict(made.public_jwk)).thumbprint()
+
+
+def test_the_public_jwk_has_what_a_verifier_needs_and_no_private_member(made: SealedKey) -> None:
+    members = {
+        Algorithm.RS256: {"kty": "RSA", "e": "AQAB", "n": ...},
+        Algorithm.ES256: {"kty": "EC", "crv": "P-256", "x": ..., "y": ...},
+        Algorithm.EDDSA: {"kty": "OKP", "crv": "Ed25519", "x": ...},
+    }[made.algorithm] | {"kid": made.kid, "use": "sig", "alg": made.algorithm.value}
+
+    assert made.public_jwk.keys() == members.keys()
+    assert {name: made.public_jwk[name] for name, value in members.items() if value is not ...} == {
+        name: value for name, value in members.items() if value is not ...
+    }
+
+
+def test_the_opened_key_is_the_private_half_of_the_published_one(made: SealedKey) -> None:
+    half = maker().open(made).public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+
+    assert import_key(half, made.public_jwk["kty"]).thumbprint() == made.kid  # type: ignore[call-overload]
+
+
+def test_a_key_is_as_strong_as_its_algorithm_asks(made: SealedKey) -> None:
+    match maker().open(made):
+        case rsa.RSAPrivateKey() as key:
+            assert (made.algorithm, key.key_size) == (Algorithm.RS256, 2048)
+        case ec.EllipticCurvePrivateKey() as key:
+            assert (made.algorithm, key.curve.name) == (Algorithm.ES256, "secp256r1")
+        case ed25519.Ed25519PrivateKey():
+            assert made.algorithm is Algorithm.EDDSA
+
+
+def test_a_new_key_stands_by_since_the_moment_it_was_made(key: SealedKey) -> None:
+    assert (key.created_at, key.activated_at, key.superseded_at) == (NOW, None, None)
+    assert key.state is KeyState.STANDBY
+
+
+def test_no_two_keys_are_alike(key: SealedKey) -> None:
+    assert maker().make(Algorithm.EDDSA, now=NOW).kid != key.kid
+
+
+def test_neither_the_sealed_bytes_nor_their_repr_show_the_private_key(made: SealedKey) -> None:
+    private_key = maker().open(made)
+    der = private_key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+
+    assert der[-32:] not in made.sealed_private_key
+    assert "sealed_private_key" not in repr(made)
+
+
+def test_the_newest_secret_seals_and_every_listed_one_opens(key: SealedKey) -> None:
+    assert maker(NEW, OLD).make(Algorithm.EDDSA, now=NOW).sealed_private_key[:ID] == ServiceSecret.of(NEW).id
+    expected = maker(NEW).open(key).public_key()
+    assert maker(OLD, NEW).open(key).public_key() == expected
+
+
+def test_the_same_key_is_never_sealed_alike_twice() -> None:
+    """A nonce used twice under one key would give both plaintexts away (NIST SP 800-38D section 8)."""
+    nonces = {maker().make(Algorithm.EDDSA, now=NOW).sealed_private_key[ID : ID + NONCE] for _ in range(50)}
+
+    assert len(nonces) == 50
+
+
+def test_a_key_sealed_under_a_secret_that_is_not_listed_does_not_open(key: SealedKey) -> None:
+    with pytest.raises(UnopenableKeyError, match=key.kid):
+        maker(OLD).open(key)
+
+
+def test_a_key_does_not_open_under_a_secret_that_merely_has_the_right_id(key: SealedKey) -> None:
+    posing = ServiceSecret.of(OLD).id + key.sealed_private_key[ID:]
+
+    with pytest.raises(UnopenableKeyError):
+        maker(OLD).open(changed(key, sealed_private_key=posing))
+
+
+@pytest.mark.parametrize(
+    "moved", [{"kid": "another"}, {"algorithm": Algorithm.ES256}], ids=["another kid", "another algorithm"]
+)
+def test_a_sealed_key_moved_under_another_name_does_not_open(key: SealedKey, moved: dict[str, Any]) -> None:
+    with pytest.raises(UnopenableKeyError):
+        maker().open(changed(key, **moved))
+
+
+def test_a_sealed_key_with_any_byte_changed_does_not_open(key: SealedKey) -> None:
+    for position in range(len(key.sealed_private_key)):
+        damaged = bytearray(key.sealed_private_key)
+        damaged[position] ^= 0x10
+        with pytest.raises(UnopenableKeyError):
+            maker().open(changed(key, sealed_private_key=bytes(damaged)))
+
+
+@pytest.mark.parametrize("length", [0, 3, ID, ID + 4, ID + NONCE, ID + NONCE + 15, ID + NONCE + 16, -1])
+def test_a_sealed_key_cut_short_does_not_open(key: SealedKey, length: int) -> None:
+    with pytest.raises(UnopenableKeyError):
+        maker().open(changed(key, sealed_private_key=key.sealed_private_key[:length]))
+
+
+def test_a_private_key_that_signs_nothing_here_does_not_open(key: SealedKey) -> None:
+    der = x25519.X25519PrivateKey.generate().private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+
+    with pytest.raises(UnopenableKeyError):
+        maker().open(changed(key, sealed_private_key=sealed(key, der)))
+
+
+def sealed(key: SealedKey, plaintext: bytes) -> bytes:
+    """As the design says it: AES-256-GCM, bound to kid and algorithm."""
+    secret, nonce = ServiceSecret.of(NEW), bytes(NONCE)
+    label = f"{key.kid}.{key.algorithm.value}".encode()
+    return secret.id + nonce + AESGCM(secret.seal_key).encrypt(nonce, plaintext, label)

@@ -1,0 +1,191 @@
+"""Bodies: JSON of the route's form and nothing else; no piece of a refused one comes back (C3, E2, E3)."""
+
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.people import PASSWORD, Person
+from tests.problems import everything, marker, problem_of
+
+ROUTES = ["/login", "/refresh", "/logout"]
+GOOD = {"email": "somebody@example.com", "password": "a password of theirs", "client": "native"}
+JSON = {"Content-Type": "application/json"}
+LIMIT = 16 * 1024
+
+
+def form(route: str) -> dict[str, str]:
+    return GOOD if route == "/login" else {"refresh_token": "wwr_"}
+
+
+@pytest.mark.parametrize("route", ROUTES)
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        "application/x-www-form-urlencoded",
+        "multipart/form-data; boundary=x",
+        "text/plain",
+        "text/plain; application/json",
+        "text/json",
+        "application/jsonx",
+        "application/problem+json",
+        "application/json, text/plain",
+        "",
+        None,
+    ],
+)
+async def test_a_body_of_another_type_is_refused_unread(
+    client: httpx.AsyncClient, route: str, content_type: str | None
+) -> None:
+    planted = marker()
+    headers = {} if content_type is None else {"Content-Type": content_type}
+    content = json.dumps({**form(route), "password": planted, planted: planted})
+    answer = await client.post(route, content=content, headers=headers)
+    problem_of(answer, 415, "unsupported_media_type")
+    assert planted not in everything(answer)
+
+
+@pytest.mark.parametrize("route", ROUTES)
+async def test_a_wrong_type_is_refused_without_any_body_too(client: httpx.AsyncClient, route: str) -> None:
+    planted = marker()
+    answer = await client.post(route, headers={"Content-Type": f"text/{planted}"})
+    problem_of(answer, 415, "unsupported_media_type")
+    assert planted not in everything(answer)
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    ["application/json", "Application/JSON", "application/json;charset=utf-8", "application/json "],
+)
+async def test_json_may_be_spelled_and_parametrised_as_http_allows(
+    client: httpx.AsyncClient, person: Person, content_type: str
+) -> None:
+    content = json.dumps({"email": person.email, "password": PASSWORD, "client": "native"})
+    answer = await client.post("/login", content=content, headers={"Content-Type": content_type.strip()})
+    assert answer.status_code == 200
+
+
+@pytest.mark.parametrize("field", GOOD)
+@pytest.mark.parametrize("value", [None, 1, 1.5, True, [], {}, ["{0}"], {"{0}": "{0}"}], ids=str)
+async def test_a_field_of_another_kind_is_named_and_its_value_is_not(
+    client: httpx.AsyncClient, field: str, value: Any
+) -> None:
+    planted = marker()
+    wrong = json.loads(json.dumps(value).replace("{0}", planted))
+    answer = await client.post("/login", json={**GOOD, field: wrong})
+    problem = problem_of(answer, 422, "invalid_request")
+    assert [error["field"] for error in problem["errors"]] == [field]
+    assert planted not in everything(answer)
+
+
+@pytest.mark.parametrize("field", GOOD)
+async def test_a_missing_field_is_named(client: httpx.AsyncClient, field: str) -> None:
+    body = {name: value for name, value in GOOD.items() if name != field}
+    problem = problem_of(await client.post("/login", json=body), 422, "invalid_request")
+    assert problem["errors"] == [{"field": field, "reason": "missing"}]
+
+
+async def test_an_unknown_kind_of_client_is_not_repeated(client: httpx.AsyncClient) -> None:
+    planted = marker()
+    answer = await client.post("/login", json={**GOOD, "client": planted})
+    assert problem_of(answer, 422, "invalid_request")["errors"][0]["field"] == "client"
+    assert planted not in everything(answer)
+
+
+@pytest.mark.parametrize("route", ROUTES)
+async def test_a_field_that_nobody_asked_for_is_refused_and_its_name_not_repeated(
+    client: httpx.AsyncClient, route: str
+) -> None:
+    planted = marker()
+    answer = await client.post(route, json={**form(route), planted: planted})
+    problem_of(answer, 422, "invalid_request")
+    assert planted not in everything(answer)
+
+
+BROKEN = {
+    "empty object": b"{}",
+    "cut off": b'{"email": "{0}',
+    "trailing text": b'{"email": "{0}"} {0}',
+    "single quotes": b"{'email': '{0}'}",
+    "no JSON at all": b"{0}",
+    "a form": b"email={0}&password={0}",
+    "white space": b"   ",
+    "null": b"null",
+    "a number": b"1",
+    "a huge number": b"9" * 5000,
+    "a string": b'"{0}"',
+    "an array": b'[{"email": "{0}"}]',
+    "NaN": b'{"email": NaN, "password": NaN, "client": NaN, "refresh_token": NaN}',
+    "infinity": b'{"refresh_token": -Infinity, "email": Infinity, "{0}": 1e999}',
+    "a bare NaN": b"NaN",
+    "lone surrogates": rb'{"email": "\ud800{0}", "password": "\udfff{0}", "refresh_token": "\ud800{0}"}',
+    "a lone surrogate as name": rb'{"\ud800{0}": "{0}"}',
+    "not UTF-8": b'{"email": "\xff\xfe{0}"}',
+    "an overlong form of UTF-8": b'{"email": "\xc0\x80{0}"}',
+    "a control character": b'{"email": "\x00{0}"}',
+    "deep arrays": b"[" * 8000 + b"]" * 8000,
+    "deep objects": b'{"email":' * 1700,
+    "a BOM": b"\xef\xbb\xbf{}",
+    "UTF-16": '{"email": "{0}"}'.encode("utf-16"),
+    "UTF-16 without BOM": '{"refresh_token": "{0}"}'.encode("utf-16-le"),
+    "UTF-32": '{"refresh_token": "{0}"}'.encode("utf-32"),
+}
+
+
+@pytest.mark.parametrize("route", ROUTES)
+@pytest.mark.parametrize("kind", BROKEN)
+async def test_what_is_no_json_of_the_routes_form_is_refused_and_not_repeated(
+    client: httpx.AsyncClient, route: str, kind: str
+) -> None:
+    planted = marker()
+    content = BROKEN[kind].replace(b"{0}", planted.encode())
+    answer = await client.post(route, content=content, headers=JSON)
+    problem_of(answer, 422, "invalid_request")
+    assert planted not in everything(answer)
+
+
+async def test_a_login_without_any_body_is_refused(client: httpx.AsyncClient) -> None:
+    for headers in ({}, JSON):
+        problem_of(await client.post("/login", headers=headers), 422, "invalid_request")
+
+
+@pytest.mark.parametrize("route", ["/refresh", "/logout"])
+async def test_a_json_type_without_a_body_is_as_good_as_no_body(
+    client: httpx.AsyncClient, route: str
+) -> None:
+    assert (await client.post(route, headers=JSON)).status_code == (401 if route == "/refresh" else 204)
+
+
+@pytest.mark.parametrize("route", ROUTES)
+async def test_a_body_over_16_kib_is_refused_and_not_repeated(client: httpx.AsyncClient, route: str) -> None:
+    planted = marker()
+    content = json.dumps({**form(route), "password": planted * 600})
+    assert len(content) > LIMIT
+    answer = await client.post(route, content=content, headers=JSON)
+    problem_of(answer, 413, "payload_too_large")
+    assert planted not in everything(answer)
+
+
+@pytest.mark.parametrize("route", ROUTES)
+async def test_a_stream_over_16_kib_is_refused_although_it_names_no_length(
+    client: httpx.AsyncClient, route: str
+) -> None:
+    planted = marker()
+
+    async def chunks() -> AsyncIterator[bytes]:
+        for _ in range(20):
+            yield planted.encode() * 30
+
+    answer = await client.post(route, content=chunks(), headers=JSON)
+    assert answer.request.headers["transfer-encoding"] == "chunked"
+    problem_of(answer, 413, "payload_too_large")
+    assert planted not in everything(answer)
+
+
+async def test_a_body_of_exactly_16_kib_is_read(client: httpx.AsyncClient) -> None:
+    body = b'{"refresh_token": "'
+    body += b"x" * (LIMIT - len(body) - 2) + b'"}'
+    problem_of(await client.post("/refresh", content=body, headers=JSON), 401, "refresh_token_invalid")
+    problem_of(await client.post("/refresh", content=body + b" ", headers=JSON), 413, "payload_too_large")

@@ -1,0 +1,109 @@
+"""Refused sign-ins: no answer tells whether the account exists, and a flood is cut short (P2, P4)."""
+
+import asyncio
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from app.dev import Servers
+from tests.browsers import sessions_of
+from tests.people import PASSWORD, Person, login, me, new_person, refresh
+from tests.problems import everything, marker, problem_of
+from tests.servers import Service
+from tests.sql import Sql
+
+WRONG = "not the password at all"
+
+
+@pytest.fixture
+async def disabled(sql: Sql) -> Person:
+    """Somebody whose account was disabled."""
+    person = await new_person(sql)
+    await sql.execute("UPDATE accounts SET enabled = false WHERE id = $1", person.id)
+    return person
+
+
+@pytest.fixture(scope="module")
+def narrow(
+    migrated: Servers, environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Service]:
+    """A service that hashes one password at a time and lets none wait."""
+    one = environment | {"AUTH_PASSWORD_HASH_THREADS": "1", "AUTH_PASSWORD_HASH_QUEUE": "0"}
+    with Service(one, tmp_path_factory.mktemp("narrow")) as service:
+        yield service
+
+
+@pytest.mark.parametrize("kind", ["browser", "native"])
+async def test_whoever_lacks_the_password_gets_one_and_the_same_answer(
+    client: httpx.AsyncClient, person: Person, disabled: Person, sql: Sql, kind: str
+) -> None:
+    broken = await new_person(sql, password_hash="no hash at all")
+    planted = marker()
+    attempts = {
+        "a wrong password": (person.email, WRONG),
+        "an unknown account": (f"{planted}@example.com", PASSWORD),
+        "a disabled account and a wrong password": (disabled.email, WRONG),
+        "an account whose hash cannot be read": (broken.email, PASSWORD),
+        "no e-mail address": (planted, PASSWORD),
+        "an empty address": ("", PASSWORD),
+        "an address with a NUL": (f"\x00{person.email}", PASSWORD),
+        "an endless address": (f"{planted * 100}@example.com", PASSWORD),
+        "an empty password": (person.email, ""),
+        "an endless password": (person.email, planted * 100),
+        "a password with a NUL": (person.email, f"{PASSWORD}\x00"),
+        "a password in other letters": (person.email, PASSWORD.upper()),
+        "the password and more": (person.email, f"{PASSWORD} "),
+    }
+    expected = None
+    for attempt, (email, password) in attempts.items():
+        credentials = {"email": email, "password": password, "client": kind}
+        answer = await client.post("/login", json=credentials)
+        problem_of(answer, 401, "invalid_credentials")
+        seen = (answer.content, answer.headers.keys(), len(answer.headers.raw))
+        expected = expected or seen
+        assert seen == expected, attempt
+        assert planted not in everything(answer), attempt
+
+
+@pytest.mark.parametrize("kind", ["browser", "native"])
+async def test_only_who_knows_the_password_learns_that_the_account_is_disabled(
+    client: httpx.AsyncClient, disabled: Person, sql: Sql, kind: str
+) -> None:
+    answer = await login(client, disabled, kind=kind)
+    problem_of(answer, 401, "account_disabled")
+    assert disabled.email not in everything(answer)
+    assert await sessions_of(sql, disabled) == []
+
+
+async def test_a_flood_of_logins_is_told_to_come_back_while_everything_else_goes_on(
+    narrow: Service, person: Person, sql: Sql
+) -> None:
+    async with httpx.AsyncClient(base_url=narrow.url, trust_env=False, timeout=30) as client:
+        tokens = (await login(client, person)).json()
+        flood = asyncio.gather(*(login(client, person) for _ in range(10)))
+        renewed = await refresh(client, tokens["refresh_token"])
+        known = await me(client, tokens["access_token"])
+        answers = await flood
+    served = [answer for answer in answers if answer.status_code == 200]
+    refused = [answer for answer in answers if answer.status_code != 200]
+    assert served
+    assert refused
+    for answer in refused:
+        problem_of(answer, 503, "overloaded")
+        assert int(answer.headers["retry-after"]) >= 1
+    assert len(await sessions_of(sql, person)) == 1 + len(served)
+    assert (renewed.status_code, known.status_code) == (200, 200)
+
+
+async def test_a_flood_tells_nobody_which_accounts_exist(
+    narrow: Service, person: Person, disabled: Person
+) -> None:
+    async with httpx.AsyncClient(base_url=narrow.url, trust_env=False, timeout=30) as client:
+        stranger = Person(person.id, f"{marker()}@example.com")
+        people = [person, stranger, disabled] * 5
+        answers = await asyncio.gather(*(login(client, each, password=WRONG) for each in people))
+    overloaded = [answer for answer in answers if answer.status_code == 503]
+    assert overloaded
+    assert {answer.content for answer in overloaded} == {overloaded[0].content}
+    assert {answer.json()["code"] for answer in answers} == {"overloaded", "invalid_credentials"}

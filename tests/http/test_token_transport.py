@@ -1,0 +1,103 @@
+"""How a refresh token may come in: one at a time, and only the way its session was issued (C5)."""
+
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.browsers import COOKIE, browser_login, browser_refresh, cookies_of, sessions_of, with_cookie
+from tests.people import Person, login, refresh
+from tests.problems import problem_of
+from tests.sql import Sql
+
+ROUTES = ["/refresh", "/logout"]
+
+# A token and another one of the same person, both genuine, sent as a planted cookie would be.
+TWICE: dict[str, Callable[[str, str], dict[str, Any]]] = {
+    "in one header": lambda mine, planted: {"headers": with_cookie(planted, mine)},
+    "in one header, ours first": lambda mine, planted: {"headers": with_cookie(mine, planted)},
+    "in two headers": lambda mine, planted: {
+        "headers": [("Cookie", f"{COOKIE}={mine}"), ("Cookie", f"{COOKIE}={planted}")]
+    },
+    "the same one twice": lambda mine, _: {"headers": with_cookie(mine, mine)},
+    "an empty one before it": lambda mine, _: {"headers": with_cookie("", mine)},
+    "a cookie and a body": lambda mine, planted: {
+        "headers": with_cookie(mine),
+        "json": {"refresh_token": planted},
+    },
+    "the same as cookie and body": lambda mine, _: {
+        "headers": with_cookie(mine),
+        "json": {"refresh_token": mine},
+    },
+}
+
+
+@pytest.mark.parametrize("route", ROUTES)
+@pytest.mark.parametrize("way", TWICE)
+async def test_two_refresh_tokens_at_once_are_refused_and_change_nothing(
+    client: httpx.AsyncClient, person: Person, sql: Sql, way: str, route: str
+) -> None:
+    mine, _ = await browser_login(client, person)
+    if "body" in way:
+        planted = (await login(client, person)).json()["refresh_token"]
+    else:
+        planted, _ = await browser_login(client, person)
+    before = await sessions_of(sql, person)
+
+    answer = await client.post(route, **TWICE[way](mine, planted))
+
+    problem_of(answer, 422, "invalid_request")
+    assert cookies_of(answer) == []
+    assert await sessions_of(sql, person) == before
+    assert (await browser_refresh(client, mine)).status_code == 200
+
+
+@pytest.mark.parametrize("name", ["refresh_token", "__host-refresh_token", "__Host-refresh_token2", "x"])
+async def test_cookies_of_other_names_are_no_refresh_tokens(
+    client: httpx.AsyncClient, person: Person, name: str
+) -> None:
+    token, _ = await browser_login(client, person)
+    answer = await client.post("/refresh", headers={"Cookie": f"{name}={token}"})
+    problem_of(answer, 401, "refresh_token_missing")
+
+
+async def test_cookies_of_other_names_do_not_count_as_a_second_one(
+    client: httpx.AsyncClient, person: Person
+) -> None:
+    token, _ = await browser_login(client, person)
+    crowd = f"refresh_token={token};{COOKIE}={token};__host-refresh_token=x; {COOKIE}; =y"
+    assert (await client.post("/refresh", headers={"Cookie": crowd})).status_code == 200
+
+
+async def test_a_token_of_the_cookie_is_refused_in_a_body_and_its_session_unharmed(
+    client: httpx.AsyncClient, person: Person, sql: Sql
+) -> None:
+    token, _ = await browser_login(client, person)
+    before = await sessions_of(sql, person)
+    problem_of(await refresh(client, token), 401, "refresh_token_invalid")
+    assert await sessions_of(sql, person) == before
+    assert (await browser_refresh(client, token)).status_code == 200
+
+
+async def test_a_token_of_the_body_is_refused_in_a_cookie_and_its_session_unharmed(
+    client: httpx.AsyncClient, person: Person, sql: Sql
+) -> None:
+    token = (await login(client, person)).json()["refresh_token"]
+    before = await sessions_of(sql, person)
+    problem_of(await browser_refresh(client, token), 401, "refresh_token_invalid")
+    assert await sessions_of(sql, person) == before
+    assert (await refresh(client, token)).status_code == 200
+
+
+async def test_a_superseded_token_that_comes_the_wrong_way_is_no_reuse(
+    client: httpx.AsyncClient, person: Person, sql: Sql
+) -> None:
+    token, _ = await browser_login(client, person)
+    current = cookies_of(await browser_refresh(client, token))[0].value
+    await sql.execute(
+        "UPDATE sessions SET superseded_at = ARRAY[superseded_at[1] - interval '61 s'] WHERE account_id = $1",
+        person.id,
+    )
+    problem_of(await refresh(client, token), 401, "refresh_token_invalid")
+    assert (await browser_refresh(client, current)).status_code == 200
