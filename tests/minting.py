@@ -92,6 +92,7 @@ class Mint:
             "jti": uuid4().hex,
             "sid": str(self.session_id),
             "client_id": "native",
+            "roles": ["admin"],
             "auth_time": now,
             "amr": ["pwd"],
         }
