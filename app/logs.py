@@ -14,7 +14,7 @@ _traceback = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
 def configure_logs(style: Literal["json", "console"], stream: TextIO = sys.stdout) -> None:
     """Send our own events and the libraries' to a stream.
 
-    JSON escapes whatever a client sends, CR and LF included, and so does the console's ``repr``.
+    Neither form lets a value that a client sent break its line.
     """
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,

@@ -35,11 +35,11 @@ def build(lifespan: Lifespan, origins: Origins, *, issuer: str, version: str) ->
     app.add_exception_handler(Refused, _refused)
     app.add_exception_handler(HTTPException, _failed)
     # The last one added is the outermost.
-    app.add_middleware(HeadAsGet)
     app.add_middleware(RequestLimits)
     app.add_middleware(Cors, origins=origins.allowed)
     app.add_middleware(RequestLog)
     app.add_middleware(SecurityHeaders, https=issuer.startswith("https:"))
+    app.add_middleware(HeadAsGet)
     return app
 
 

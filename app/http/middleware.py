@@ -10,6 +10,7 @@ import structlog
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -19,6 +20,8 @@ from app.http import problems
 MAX_BODY = 16 * 1024
 MAX_HEADERS = 16 * 1024
 BODY_TIMEOUT = 10.0
+CLIENT_CLOSED_REQUEST = 499
+"""Logged, never sent: the client went away in the middle of its request."""
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 _log = structlog.get_logger()
@@ -54,6 +57,9 @@ class RequestLog:
         structlog.contextvars.bind_contextvars(request_id=request_id)
         try:
             await self._app(scope, receive, send_with_id)
+        except ClientDisconnect:
+            # Nobody is there to be answered, and it is no failure of ours.
+            status = status or CLIENT_CLOSED_REQUEST
         except Exception:  # noqa: BLE001 - the last resort of every request
             _log.exception("http.unhandled")
             if status == 0:

@@ -47,6 +47,7 @@ if PROBLEMS.keys() != set(Refusal):
     raise AssertionError("a refusal has no problem")
 
 _FAILURES: Mapping[HTTPStatus, tuple[str, str]] = {
+    HTTPStatus.BAD_REQUEST: ("bad_request", "This is not a request that can be understood."),
     HTTPStatus.NOT_FOUND: ("not_found", "There is nothing at this path."),
     HTTPStatus.METHOD_NOT_ALLOWED: ("method_not_allowed", "This path does not take this method."),
     HTTPStatus.REQUEST_TIMEOUT: ("request_timeout", "The body took too long to arrive."),

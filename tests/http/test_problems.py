@@ -61,6 +61,15 @@ async def test_a_get_never_changes_anything(client: httpx.AsyncClient, path: str
     assert head.status_code == 405
 
 
+async def test_head_is_answered_as_get_is_where_a_token_is_asked_for_too(
+    client: httpx.AsyncClient, person: Person
+) -> None:
+    access_token = (await login(client, person)).json()["access_token"]
+    assert (await client.head("/me")).status_code == 401
+    answer = await client.head("/me", headers={"Authorization": f"Bearer {access_token}"})
+    assert (answer.status_code, answer.content) == (200, b"")
+
+
 @pytest.mark.parametrize("path", ["/login", "/me", "/livez", "/nowhere"])
 async def test_headers_over_16_kib_are_a_problem_that_does_not_repeat_them(
     client: httpx.AsyncClient, path: str

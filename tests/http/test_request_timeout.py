@@ -7,6 +7,7 @@ from typing import Any
 
 import orjson
 import pytest
+import structlog
 from fastapi import FastAPI
 from starlette.types import Message, Receive, Scope
 
@@ -132,3 +133,22 @@ async def test_a_body_that_came_whole_leaves_its_request_all_the_time(
 
     await middleware.RequestLimits(reads_on)(scope_of("/login"), receive, send)
     assert [message["type"] for message in seen] == ["http.request", "http.disconnect"]
+
+
+@pytest.mark.parametrize("path", ["/login", "/refresh", "/logout"])
+async def test_a_client_that_goes_away_in_the_middle_of_its_body_is_no_failure_of_ours(path: str) -> None:
+    messages: list[Message] = [
+        {"type": "http.request", "body": b"{", "more_body": True},
+        {"type": "http.disconnect"},
+    ]
+
+    async def receive() -> Message:
+        return messages.pop(0)
+
+    async def send(message: Message) -> None:
+        assert message.get("status", 400) < 500
+
+    app = build(nothing, Origins(ISSUER, ()), issuer=ISSUER, version="0")
+    with structlog.testing.capture_logs() as events:
+        await app(scope_of(path), receive, send)
+    assert [event["event"] for event in events] == ["http.request"]
