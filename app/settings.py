@@ -162,6 +162,7 @@ class DatabaseSettings(BaseSettings):
     )
 
     database_url: Annotated[str, _starting("postgresql", "postgres", "postgresql+asyncpg"), Field(repr=False)]
+    startup_timeout: Annotated[Duration, _between(0 * _SECOND, 10 * _MINUTE)] = 30 * _SECOND
 
     @classmethod
     def settings_customise_sources(
@@ -210,7 +211,6 @@ class Settings(DatabaseSettings):
     password_hash_queue: Annotated[int, Field(ge=0, le=1000)] = 50
 
     database_pool_size: Annotated[int, Field(ge=1, le=200)] = 10
-    startup_timeout: Annotated[Duration, _between(0 * _SECOND, 10 * _MINUTE)] = 30 * _SECOND
     log_format: Literal["json", "console"] = "json"
 
 

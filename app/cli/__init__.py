@@ -3,6 +3,7 @@
 Exit status: 0 done, 1 refused with one clear line on stderr, 2 wrong usage.
 """
 
+import signal
 import sys
 
 import typer
@@ -28,6 +29,8 @@ cli.add_typer(users.commands, name="users")
 
 def main() -> None:
     """Run a command."""
+    # As the first process of a container it would not be stopped by SIGTERM otherwise.
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     try:
         cli()
     except (AccountError, DevError, SettingsError) as error:

@@ -2,12 +2,19 @@
 
 import asyncio
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import structlog
 import typer
 import uvicorn
-from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_delay, wait_fixed
+from tenacity import (
+    AsyncRetrying,
+    RetryCallState,
+    Retrying,
+    retry_if_exception,
+    stop_after_delay,
+    wait_fixed,
+)
 
 import app.dev
 from app.domain.refusals import Refused
@@ -55,33 +62,35 @@ def serve(
         proxy_headers=bool(settings.trusted_proxies),
         forwarded_allow_ips=list(settings.trusted_proxies),
         timeout_keep_alive=75,
-        timeout_graceful_shutdown=10,
+        timeout_graceful_shutdown=8,
     )
 
 
 def migrate() -> None:
-    """Bring the database's tables up to date; safe to run from several replicas at once."""
-    url = load(DatabaseSettings).database_url
+    """Bring the tables up to date; waits for Postgres, and may run from several replicas at once."""
+    settings = load(DatabaseSettings)
     with blaming("AUTH_DATABASE_URL"):
-        config = alembic_config(url)
-    run_migrations(config)
+        config = alembic_config(settings.database_url)
+    Retrying(**_patience(settings))(run_migrations, config)
 
 
 async def _wait(settings: Settings) -> None:
-    """Come back once Postgres answers and holds keys; the last refusal is raised when it takes too long."""
-    attempts = AsyncRetrying(
-        retry=retry_if_exception(
+    """Come back once Postgres answers and holds keys."""
+    async with opened(settings) as service:
+        await AsyncRetrying(**_patience(settings))(service.keys.load)
+
+
+def _patience(settings: DatabaseSettings) -> dict[str, Any]:
+    """Try again while Postgres does not answer; what it answered last is raised when that takes too long."""
+    return {
+        "retry": retry_if_exception(
             lambda error: isinstance(error, Refused) and not isinstance(error, Misconfigured)
         ),
-        stop=stop_after_delay(settings.startup_timeout),
-        wait=wait_fixed(0.5),
-        before_sleep=_say,
-        reraise=True,
-    )
-    async with opened(settings) as service:
-        async for attempt in attempts:
-            with attempt:
-                await service.keys.load()
+        "stop": stop_after_delay(settings.startup_timeout),
+        "wait": wait_fixed(0.5),
+        "before_sleep": _say,
+        "reraise": True,
+    }
 
 
 def _say(state: RetryCallState) -> None:

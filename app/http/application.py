@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import urlsplit
 
 from fastapi import FastAPI
 from starlette.exceptions import HTTPException
@@ -38,9 +39,15 @@ def build(lifespan: Lifespan, origins: Origins, *, issuer: str, version: str) ->
     app.add_middleware(RequestLimits)
     app.add_middleware(Cors, origins=origins.allowed)
     app.add_middleware(RequestLog)
-    app.add_middleware(SecurityHeaders, https=issuer.startswith("https:"))
+    app.add_middleware(SecurityHeaders, https=_is_public(issuer))
     app.add_middleware(HeadAsGet)
     return app
+
+
+def _is_public(issuer: str) -> bool:
+    """Whether browsers should insist on https: not for a name that other services on this machine share."""
+    url = urlsplit(issuer)
+    return url.scheme == "https" and url.hostname != "localhost"
 
 
 async def _refused(_: Request, error: Exception) -> Response:
