@@ -1,6 +1,9 @@
 """``dev``, ``serve`` and ``migrate``."""
 
 import asyncio
+import signal
+import socket
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,7 +22,7 @@ from tenacity import (
 import app.dev
 from app.domain.refusals import Refused
 from app.logs import configure_logs
-from app.settings import DatabaseSettings, Settings, load
+from app.settings import DatabaseSettings, Settings, SettingsError, load
 from app.storage.postgres.database import Misconfigured
 from app.wiring import blaming, opened
 
@@ -44,7 +47,10 @@ def serve(
     """Run the service; waits for Postgres (AUTH_STARTUP_TIMEOUT) before it gives up."""
     settings = load(Settings)
     configure_logs(settings.log_format)
+    _refuse_taken(host, port)
     asyncio.run(_wait(settings))
+    # uvicorn raises the signal once more when it has stopped as it should.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     uvicorn.run(
         "app.main:create_app",
         factory=True,
@@ -62,6 +68,14 @@ def serve(
         timeout_keep_alive=75,
         timeout_graceful_shutdown=8,
     )
+
+
+def _refuse_taken(host: str, port: int) -> None:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        socket.create_server((host, port), family=family).close()
+    except OSError as error:
+        raise SettingsError(f"cannot listen on {host}:{port}: {error.strerror}") from None
 
 
 def migrate() -> None:

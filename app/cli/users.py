@@ -77,7 +77,7 @@ def disable(email: Email) -> None:
 def delete(email: Email, *, yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False) -> None:
     """Delete an account and end its sessions."""
     if not yes:
-        typer.confirm(f"Delete {email} for good?", abort=True)
+        typer.confirm(f"Delete {email} for good?", abort=True, err=True)
     _report(email, "deleted", _run(lambda accounts: accounts.delete(email)))
 
 
@@ -113,7 +113,7 @@ def _run(command: Callable[[Accounts], Awaitable[_T]]) -> _T:
 def _password(*, from_stdin: bool) -> str:
     if from_stdin:
         return sys.stdin.readline().rstrip("\r\n")
-    answer: str = typer.prompt("Password", hide_input=True, confirmation_prompt=True)
+    answer: str = typer.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
     return answer
 
 

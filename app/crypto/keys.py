@@ -78,8 +78,8 @@ def _generate(algorithm: Algorithm) -> PrivateKey:
             return ec.generate_private_key(ec.SECP256R1())
         case Algorithm.EDDSA:
             return ed25519.Ed25519PrivateKey.generate()
-        case _:
-            assert_never(algorithm)
+        case never:
+            assert_never(never)
 
 
 def _public_jwk(private_key: PrivateKey, algorithm: Algorithm) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import assert_never
 from uuid import UUID, uuid4
 
 import structlog
@@ -168,6 +169,8 @@ class Refresh:
                 return self._pair(session.grant, self._tokens.at(token, session.generation))
             case Standing.REUSED:
                 raise Refused(await self._end_reused(session))
+            case never:
+                assert_never(never)
 
     async def _end_reused(self, session: Session) -> Refusal:
         """End what a reuse ends, before it is refused; of two at once, one reports it."""

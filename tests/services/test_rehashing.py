@@ -1,6 +1,6 @@
 """A login upgrades a hash that is old or too cheap, and gives way to everything more important."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 
 import bcrypt
 import httpx
@@ -12,9 +12,8 @@ from passlib.hash import django_pbkdf2_sha256
 from app.crypto.passwords import HashingPolicy, Overloaded, PasswordHasher
 from app.domain.refusals import Refusal, Refused
 from app.domain.sessions import Client
-from app.settings import Settings, load
 from app.storage.postgres.sessions import Visitor
-from app.wiring import Service, opened
+from app.wiring import Service
 from tests.people import PASSWORD, PASSWORD_HASH, Person, login, new_person
 from tests.sql import Sql
 
@@ -80,17 +79,6 @@ class Interrupted(PasswordHasher):
     async def hash(self, password: str) -> str:
         await self._happens()
         return await super().hash(password)
-
-
-@pytest.fixture
-async def parts(
-    migrated: object, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[Service]:
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
-    async with opened(load(Settings)) as service:
-        await service.keys.load()
-        yield service
 
 
 async def test_a_queue_that_is_full_by_then_refuses_no_right_password(parts: Service, sql: Sql) -> None:

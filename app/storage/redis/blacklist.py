@@ -122,4 +122,6 @@ class Blacklist:
         await connection.send_command("INFO", "server")
         reply: bytes = await connection.read_response()
         fields = dict(line.split(b":", 1) for line in reply.splitlines() if b":" in line)
+        if b"run_id" not in fields:
+            raise RedisError("INFO names no run_id, by which a restart would be seen")
         self._run_id = fields[b"run_id"]

@@ -1,0 +1,20 @@
+"""The service's parts in this process, so that a test can put something between two of their steps."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from app.settings import Settings, load
+from app.wiring import Service, opened
+
+
+@pytest.fixture
+async def parts(
+    migrated: object, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Service]:
+    """On this worker's servers, with the keys loaded."""
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    async with opened(load(Settings)) as service:
+        await service.keys.load()
+        yield service
