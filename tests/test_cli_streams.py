@@ -129,7 +129,8 @@ async def test_questions_are_no_part_of_the_answer(
     changed = piped(environment, "users", "set-password", person.email, given=f"{PASSWORD}\n{PASSWORD}\n")
     assert changed.stdout == f"{person.email} changed; 0 sessions ended\n"
     deleted = piped(environment, "users", "delete", person.email, given="y\n")
-    assert deleted.stdout.strip() == f"{person.email} deleted; 0 sessions ended"  # The confirmation leaves a space.
+    # The confirmation leaves a space.
+    assert deleted.stdout.strip() == f"{person.email} deleted; 0 sessions ended"
     assert person.email in deleted.stderr
 
 
