@@ -35,6 +35,15 @@ LIMITS = {
 REMEMBERED = 4
 KINDS = ("native", "browser")
 TOKENS = RefreshTokens(ServiceSecrets([urlsafe_b64decode(TEST_SECRET)]))
+VERDICTS = {
+    "session_revoked",
+    "refresh_token_expired",
+    "refresh_token_invalid",
+    "rotated",
+    "ahead",
+    "retried",
+    "refresh_token_reused",
+}
 COOKIE = "__Host-refresh_token"
 SHIFT = """
 UPDATE sessions SET created_at = created_at - $2::interval, refreshed_at = refreshed_at - $2::interval,
@@ -80,9 +89,19 @@ class Family:
     row: Row
     ends: int
     tokens: list[str]
-    access: list[str] = field(default_factory=list)
+    access: list[str]
     backups: list[tuple[Row, asyncpg.Record, int]] = field(default_factory=list)
     revoked: bool = False
+
+    @classmethod
+    def opened(cls, answer: httpx.Response, kind: str, now: int) -> "Family":
+        """The family of a login's answer."""
+        text = refresh_token_in(answer, kind)
+        token = TOKENS.read(text)
+        assert token is not None
+        assert token.generation == 0
+        row = Row(0, now, {})
+        return cls(str(token.session_id), kind, row, now + ABSOLUTE, [text], [answer.json()["access_token"]])
 
     @property
     def current(self) -> int:
@@ -106,12 +125,22 @@ class Family:
             return "retried"
         return "refresh_token_reused"
 
-    def issued(self, refresh_token: str, access_token: str) -> None:
-        """Tokens came back from a refresh; of the access tokens the first and the newest are enough."""
+    def issued(self, answer: httpx.Response, *, lost: bool) -> None:
+        """Tokens came back, or would have; of the access tokens the first and the newest are enough."""
+        text = refresh_token_in(answer, self.kind)
+        if lost:
+            return
         if self.row.generation == len(self.tokens):
-            self.tokens.append(refresh_token)
-        assert refresh_token == self.tokens[self.row.generation], "the family forked"
-        self.access = [*self.access[:1], access_token]
+            self.tokens.append(text)
+        assert text == self.tokens[self.row.generation], "the family forked"
+        self.access = [*self.access[:1], answer.json()["access_token"]]
+
+    def secrets(self) -> Iterator[str]:
+        """What must not be found in the database: a token as text, its seed and its mac."""
+        for token in self.tokens:
+            text = token.removeprefix("wwr_")
+            raw = urlsafe_b64decode(text)
+            yield from (text, raw[25:41].hex(), raw[41:].hex())
 
 
 class World:
@@ -187,11 +216,3 @@ def refresh_token_in(answer: httpx.Response, kind: str) -> str:
 
 def codes(answers: list[httpx.Response]) -> list[str]:
     return sorted(str(answer.json()["code"]) for answer in answers)
-
-
-def secrets_of(*tokens: str) -> Iterator[str]:
-    """What must not be found in the database: a token as text, its seed and its mac."""
-    for token in tokens:
-        text = token.removeprefix("wwr_")
-        raw = urlsafe_b64decode(text)
-        yield from (text, raw[25:41].hex(), raw[41:].hex())
