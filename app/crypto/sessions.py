@@ -18,6 +18,7 @@ SEED_LENGTH = 16
 _VERSION = 1
 _BODY = struct.Struct(">B4s16sI16s")
 _MAC_LENGTH = 16
+_LAST_GENERATION = 2**32 - 1
 _TEXT_LENGTH = len(PREFIX) + (_BODY.size + _MAC_LENGTH) // 3 * 4
 
 
@@ -55,6 +56,8 @@ class RefreshTokens:
         version, secret_id, session_id, generation, seed = _BODY.unpack(body)
         secret = self._secrets.find(secret_id)
         if version != _VERSION or secret is None or not hmac.compare_digest(mac, _mac(secret, body)):
+            return None
+        if generation == _LAST_GENERATION:  # It has no successor, so that it is nobody's.
             return None
         return RefreshToken(secret_id, UUID(bytes=session_id), generation, seed)
 
