@@ -55,14 +55,17 @@ class Families(RuleBasedStateMachine):
         self.families.append(family)
         self._back_up(family)
 
-    @rule(n=which, often=st.integers(1, 5), times=times, wait=wait)
-    def refresh(self, n: int, often: int, times: int, wait: int) -> None:
+    @rule(n=which, often=st.integers(1, 5), times=times, wait=wait, late=st.booleans())
+    def refresh(self, n: int, often: int, times: int, wait: int, late: bool) -> None:
         family = self._family(n)
+        first = family.current
         for _ in range(often):
             verdict = self._present(family, family.current, times)
             self._pass(wait)
             if verdict != "rotated":
-                break
+                return
+        if late:
+            self._present(family, first, times)
 
     @rule(n=which, wait=wait)
     def lose_the_answer_and_retry(self, n: int, wait: int) -> None:

@@ -163,5 +163,5 @@ def test_a_variable_and_its_file_together_are_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("url", ["postgresql://u:hunter2@h:port/d", "postgresql://u:hunter2@127.0.0.1:1/d"])
 def test_a_migration_that_cannot_connect_says_so_in_one_line(url: str) -> None:
-    (line,) = refusal({"AUTH_DATABASE_URL": url}, "migrate")
+    (line,) = refusal({"AUTH_DATABASE_URL": url, "AUTH_STARTUP_TIMEOUT": "0"}, "migrate")
     assert "AUTH_DATABASE_URL" in line

@@ -1,6 +1,7 @@
 """``dev``, ``serve`` and ``migrate``."""
 
 import asyncio
+import os
 import signal
 import socket
 import sys
@@ -47,8 +48,8 @@ def serve(
     """Run the service; waits for Postgres (AUTH_STARTUP_TIMEOUT) before it gives up."""
     settings = load(Settings)
     configure_logs(settings.log_format)
-    _refuse_taken(host, port)
     asyncio.run(_wait(settings))
+    _refuse_taken(host, port)
     # uvicorn raises the signal once more when it has stopped as it should.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     uvicorn.run(
@@ -75,7 +76,7 @@ def _refuse_taken(host: str, port: int) -> None:
     try:
         socket.create_server((host, port), family=family).close()
     except OSError as error:
-        raise SettingsError(f"cannot listen on {host}:{port}: {error.strerror}") from None
+        raise SettingsError(f"cannot listen on {host}:{port}: {os.strerror(error.errno or 0)}") from None
 
 
 def migrate() -> None:
@@ -84,6 +85,7 @@ def migrate() -> None:
     from app.storage.postgres import migrations  # noqa: PLC0415
 
     settings = load(DatabaseSettings)
+    configure_logs("console", sys.stderr)
     with blaming("AUTH_DATABASE_URL"):
         config = migrations.alembic_config(settings.database_url)
     Retrying(**_patience(settings))(migrations.migrate, config)
