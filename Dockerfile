@@ -1,7 +1,7 @@
 # The service's image: a virtual environment from hash-locked requirements, the code, and nothing to build with.
 #
 #   docker build -t watchword .
-#   docker build -t watchword --build-arg ARGON2_SIMD=avx2 .    logins at about half the processor time, see below
+#   docker build -t watchword --build-arg ARGON2_SIMD=avx2 .    logins at 60 % of the processor time, see below
 
 FROM python:3.13-slim AS base
 ENV PATH=/opt/venv/bin:$PATH PYTHONDONTWRITEBYTECODE=1

@@ -122,25 +122,34 @@ async def test_a_reuse_ends_all_sessions_of_the_account_where_it_is_asked_to(
             assert (await dealt[0].refresh(stranger.refresh_token)).status == 200
 
 
-async def test_every_rotation_is_a_hot_update(empty_database: str, environment: dict[str, str]) -> None:
+@pytest.mark.parametrize(("at_once", "least"), [(1, 2_000), (5, 1_980)])
+async def test_every_rotation_is_a_hot_update(
+    at_once: int, least: int, empty_database: str, environment: dict[str, str]
+) -> None:
+    """But for the few that find their page full because another statement still looks at its old rows."""
     fresh = environment | {"AUTH_DATABASE_URL": empty_database, "AUTH_SIGNING_ALGORITHM": "EdDSA"}
     migrate(fresh)
     sql = await connect(empty_database)
+    # An ANALYZE looks at old rows for as long as it takes, and comes when it likes.
+    await sql.execute("ALTER TABLE sessions SET (autovacuum_enabled = off)")
     person = await new_person(sql, password_hash=CHEAP_HASH)
     async with inside(fresh) as front:
         tokens = [(await sign_in(front, person)).refresh_token for _ in range(50)]
 
-        async def carry_on(token: str) -> None:
-            for _ in range(40):
-                pair = await front.use_cases.refresh(token, Client.NATIVE, Visitor("192.0.2.1", "tests"))
-                token = pair.refresh_token
+        async def rotated(token: str) -> str:
+            pair = await front.use_cases.refresh(token, Client.NATIVE, Visitor("192.0.2.1", "tests"))
+            return pair.refresh_token
 
-        for start in range(0, len(tokens), 5):
-            await asyncio.gather(*map(carry_on, tokens[start : start + 5]))
+        for _ in range(40):
+            for start in range(0, 50, at_once):
+                several = slice(start, start + at_once)
+                tokens[several] = await asyncio.gather(*map(rotated, tokens[several]))
     # Its connections are closed, and with that their counts are in.
     counts = "SELECT n_tup_upd, n_tup_hot_upd FROM pg_stat_user_tables WHERE relname = 'sessions'"
     async with asyncio.timeout(10):
         while (await sql.fetchval(counts) or 0) < 2_000:  # noqa: ASYNC110 - Postgres tells nobody
             await asyncio.sleep(0.05)
-    assert tuple(await sql.fetchrow(counts) or ()) == (2_000, 2_000)
+    updated, hot = await sql.fetchrow(counts) or (0, 0)
     await sql.close()
+    assert updated == 2_000
+    assert hot >= least

@@ -1,4 +1,4 @@
-"""Signing keys: standby (published, not signing), signing, verifying, deleted."""
+"""Signing keys: standby (published, not signing yet), signing, and verifying what they signed before."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field

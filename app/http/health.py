@@ -18,7 +18,11 @@ async def livez() -> Response:
     return _answer(200, {"status": "alive"})
 
 
-@router.get("/readyz", responses=answers(ReadinessResponse) | {503: answers(ReadinessResponse)[200]})
+@router.get(
+    "/readyz",
+    responses=answers(ReadinessResponse)
+    | {503: answers(ReadinessResponse)[200] | {"description": "Not ready."}},
+)
 async def readyz(request: Request) -> Response:
     """Whether requests should come here: Postgres and the keys are needed, Redis is reported."""
     health = await use_cases(request).readiness()

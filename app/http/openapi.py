@@ -8,7 +8,7 @@ from fastapi import FastAPI
 from pydantic import BaseModel
 
 from app.domain.refusals import Refusal
-from app.http.problems import MEDIA_TYPE, PROBLEMS
+from app.http.problems import FAILURES, MEDIA_TYPE, PROBLEMS
 from app.http.schemas import ProblemResponse
 
 BEARER: dict[str, list[str]] = {"bearer": []}
@@ -43,7 +43,7 @@ def answers(
         codes[PROBLEMS[refusal].status].append(f"`{refusal}`")
     failures = _ANY_FAILURES + (_BODY_FAILURES if Refusal.INVALID_REQUEST in refusals else ())
     described = {status: ", ".join(names) for status, names in codes.items()}
-    described |= {status: status.phrase for status in failures}
+    described |= {status: f"`{FAILURES[status].code}`" for status in failures}
     documented: dict[int | str, dict[str, Any]] = {
         status.value: {"description": text, "content": _PROBLEM} for status, text in described.items()
     }

@@ -46,15 +46,25 @@ PROBLEMS: Mapping[Refusal, Problem] = {
 if PROBLEMS.keys() != set(Refusal):
     raise AssertionError("a refusal has no problem")
 
-_FAILURES: Mapping[HTTPStatus, tuple[str, str]] = {
-    HTTPStatus.BAD_REQUEST: ("bad_request", "This is not a request that can be understood."),
-    HTTPStatus.NOT_FOUND: ("not_found", "There is nothing at this path."),
-    HTTPStatus.METHOD_NOT_ALLOWED: ("method_not_allowed", "This path does not take this method."),
-    HTTPStatus.REQUEST_TIMEOUT: ("request_timeout", "The body took too long to arrive."),
-    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: ("payload_too_large", "The body is too large."),
-    HTTPStatus.UNSUPPORTED_MEDIA_TYPE: ("unsupported_media_type", "A body has to be application/json."),
-    HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE: ("headers_too_large", "The headers are too large."),
-    HTTPStatus.INTERNAL_SERVER_ERROR: ("internal_error", "Something went wrong here; it was logged."),
+
+class Failure(NamedTuple):
+    """What HTTP itself refuses, with its code and its words."""
+
+    code: str
+    detail: str
+
+
+FAILURES: Mapping[HTTPStatus, Failure] = {
+    HTTPStatus.BAD_REQUEST: Failure("bad_request", "This is not a request that can be understood."),
+    HTTPStatus.NOT_FOUND: Failure("not_found", "There is nothing at this path."),
+    HTTPStatus.METHOD_NOT_ALLOWED: Failure("method_not_allowed", "This path does not take this method."),
+    HTTPStatus.REQUEST_TIMEOUT: Failure("request_timeout", "The body took too long to arrive."),
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: Failure("payload_too_large", "The body is too large."),
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE: Failure(
+        "unsupported_media_type", "A body has to be application/json."
+    ),
+    HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE: Failure("headers_too_large", "The headers are too large."),
+    HTTPStatus.INTERNAL_SERVER_ERROR: Failure("internal_error", "Something went wrong here; it was logged."),
 }
 
 
@@ -80,7 +90,7 @@ def refused(refused: Refused, errors: Sequence[InvalidField] = ()) -> Response:
 
 def failed(status: HTTPStatus, headers: Mapping[str, str] | None = None) -> Response:
     """The answer to what HTTP itself refuses, such as an unknown path."""
-    code, detail = _FAILURES[status]
+    code, detail = FAILURES[status]
     return _response(status, code, detail, headers or {})
 
 

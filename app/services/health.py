@@ -35,7 +35,7 @@ class Readiness:
 
     async def _postgres(self) -> bool:
         try:
-            await self._database.row("SELECT 1")
+            await self._database.ping()
         except Refused:
             return False
         return True

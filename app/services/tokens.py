@@ -82,7 +82,10 @@ class Revocations:
 
     async def reindex(self) -> None:
         """Bring the index in step with Postgres; called every few seconds and at start."""
-        await self._index.rebuild(self._store.live)
+        before = self._index.is_believed
+        after = await self._index.rebuild(self._store.live)
+        if before and not after:
+            _log.warning("blacklist.not_believed", instead="Postgres answers")
 
 
 class Authenticate:

@@ -127,6 +127,10 @@ class Database:
             translate(error)
             raise
 
+    async def ping(self) -> None:
+        """Come back if Postgres answers."""
+        await self.rows("SELECT 1")
+
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncConnection]:
         """A READ COMMITTED transaction for SQLAlchemy Core, rolled back when it is left by an exception."""

@@ -98,6 +98,10 @@ class Blacklist:
         except _FAILURES:
             self._distrust()
             return False
+        except BaseException:
+            # Postgres could not be read, so that nobody knows what is missing here.
+            self._distrust()
+            raise
         self._believed = marked == 1 and not evicts and distrusted == self._distrusted
         return self._believed
 
