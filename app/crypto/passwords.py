@@ -163,11 +163,6 @@ class PasswordHasher:
         self._threads.release()
 
 
-def acceptable(stored: str) -> bool:
-    """Whether ``stored`` can be verified: whole, below the ceilings, and in a format of passlib or Django."""
-    return _parse(stored) is not None
-
-
 def _parse(stored: str) -> _Handler | None:
     # Handlers meet a malformed hash with exceptions of many kinds, some of which quote it.
     with suppress(Exception):

@@ -15,7 +15,7 @@ import argon2
 import bcrypt
 import pytest
 
-from app.crypto.passwords import HashingPolicy, Overloaded, PasswordHasher, Verdict, acceptable
+from app.crypto.passwords import HashingPolicy, Overloaded, PasswordHasher, Verdict, _parse
 
 PASSWORD = "l\u00e8tmein \U0001f511"
 LONG = "0123456789" * 20
@@ -24,6 +24,10 @@ CHEAP = HashingPolicy(memory_kib=8, time_cost=1, threads=1, queue=1)
 NO = Verdict(matches=False, outdated=False)
 CURRENT = Verdict(matches=True, outdated=False)
 OUTDATED = Verdict(matches=True, outdated=True)
+
+
+def acceptable(stored: str) -> bool:
+    return _parse(stored) is not None
 
 
 def b64(raw: bytes) -> str:
