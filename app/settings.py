@@ -126,7 +126,10 @@ def _asymmetric(text: object) -> object:
 
 
 def _network(text: str) -> str:
-    return str(ip_network(text))
+    network = ip_network(text)
+    if network.prefixlen == 0:
+        raise ValueError("everybody is no proxy; name the addresses of yours")
+    return str(network)
 
 
 Duration = Annotated[timedelta, BeforeValidator(_seconds)]

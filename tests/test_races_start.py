@@ -15,7 +15,7 @@ from tests.races import parts
 from tests.servers import Service, app, migrate
 from tests.sql import Sql, connect
 
-AT_ONCE, ROUNDS = 8, 5
+AT_ONCE, ROUNDS = 8, 3
 STARTED = 120.0  # Seconds that eight services may take to start on two cores.
 KEYS = """
 SELECT count(*) FILTER (WHERE activated_at IS NOT NULL AND superseded_at IS NULL) AS signing,

@@ -22,6 +22,7 @@ from tenacity import (
 
 import app.dev
 from app.domain.refusals import Refused
+from app.http.protocol import BoundedProtocol
 from app.logs import configure_logs
 from app.settings import DatabaseSettings, Settings, SettingsError, load
 from app.storage.postgres.database import Misconfigured
@@ -58,7 +59,7 @@ def serve(
         host=host,
         port=port,
         workers=workers,
-        http="httptools",
+        http=BoundedProtocol,
         ws="none",
         lifespan="on",
         log_config=None,

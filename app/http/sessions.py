@@ -97,7 +97,8 @@ async def logout(request: Request) -> Response:
 
 def bearer(headers: Headers) -> str | None:
     """The access token of the ``Authorization`` header (RFC 6750 section 2.1)."""
-    scheme, _, token = headers.get("authorization", "").partition(" ")
+    presented = headers.getlist("authorization")
+    scheme, _, token = presented[0].partition(" ") if len(presented) == 1 else ("", "", "")
     return token if scheme.lower() == "bearer" else None
 
 

@@ -175,11 +175,13 @@ class Refresh:
     async def _end_reused(self, session: Session) -> Refusal:
         """End what a reuse ends, before it is refused; of two at once, one reports it."""
         owner, lasts = session.grant, self._revocations.lasts
-        if not await self._sessions.end(owner.session_id, lasts):
-            return Refusal.SESSION_REVOKED
-        ended = [str(owner.session_id)]
+        reused = str(owner.session_id)
         if self._policy.reuse_revokes is ReuseRevokes.ACCOUNT:
-            ended += await self._accounts.end_sessions(owner.account_id, lasts)
+            ended = await self._accounts.end_sessions(owner.account_id, lasts)
+        else:
+            ended = [reused] if await self._sessions.end(owner.session_id, lasts) else []
+        if reused not in ended:
+            return Refusal.SESSION_REVOKED
         await self._revocations.announce(ended)
         _log.warning(
             "session.reuse_detected",

@@ -84,7 +84,7 @@ def upgrade() -> None:
             ["account_id"], ["accounts.id"], name="sessions_account_id_fkey", ondelete="CASCADE"
         ),
         sa.PrimaryKeyConstraint("id", name="sessions_pkey"),
-        postgresql_with={"fillfactor": 50},
+        postgresql_with={"fillfactor": 70},
     )
     op.create_index("sessions_account_id_idx", "sessions", ["account_id"], unique=False)
     op.create_index("sessions_expires_at_idx", "sessions", ["expires_at"], unique=False)

@@ -11,6 +11,7 @@ import redis
 
 from app.dev.processes import claimed
 from app.dev.servers import valkey
+from app.domain.refusals import Refusal, Refused
 from app.storage.redis.blacklist import TIMEOUT, Blacklist
 from tests.servers import Faulty, server_folder
 
@@ -239,3 +240,28 @@ async def test_a_question_that_is_given_up_leaves_no_answer_behind(server: Fault
     answers = await asyncio.gather(*(index.find([FREE]) for _ in range(20)))
     assert answers == [False] * 20
     assert await is_right(index)
+
+
+async def test_a_restart_from_disk_during_a_rebuild_is_noticed_though_the_nonce_is_back(
+    index: Blacklist, server: Faulty, operator: "redis.Redis"
+) -> None:
+    async def restarting() -> dict[str, timedelta]:
+        operator.save()
+        server.kill()
+        server.start()
+        assert list(operator.scan_iter("*nonce*")), "the nonce came back from disk"
+        # The next command opens a new connection, and nothing tells it of the old one's end.
+        await index._redis.connection_pool.disconnect()
+        return {"something": timedelta(minutes=1)}
+
+    assert not await index.rebuild(restarting)
+    assert await index.find(["something"]) is None
+
+
+async def test_a_postgres_that_cannot_be_read_leaves_nothing_believed(index: Blacklist) -> None:
+    async def unreadable() -> dict[str, timedelta]:
+        raise Refused(Refusal.UNAVAILABLE)
+
+    with pytest.raises(Refused):
+        await index.rebuild(unreadable)
+    assert await index.find(["anything"]) is None

@@ -107,7 +107,9 @@ class AccountStore:
 
     async def end_sessions(self, account_id: UUID, blacklisted_for: timedelta) -> list[str]:
         """End every session of the account; answers the ids of those that ended."""
+        locked = select(accounts.c.id).where(accounts.c.id == account_id).with_for_update()
         async with self._database.transaction() as connection:
+            await connection.execute(locked)
             return await _end_sessions(connection, account_id, blacklisted_for)
 
     async def _end_with(self, change: Update, account_id: UUID, blacklisted_for: timedelta) -> list[str]:

@@ -28,6 +28,8 @@ _OUTAGES = (
     asyncpg.InsufficientResourcesError,
     asyncpg.ReadOnlySQLTransactionError,
     asyncpg.LockNotAvailableError,
+    asyncpg.TransactionRollbackError,
+    asyncpg.IdleInTransactionSessionTimeoutError,
 )
 _MISSING = (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError)
 _DENIED = (

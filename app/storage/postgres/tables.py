@@ -58,7 +58,7 @@ sessions = Table(
     Column("revoked_at", DateTime(timezone=True)),
     Column("address", Text),
     Column("user_agent", Text),
-    postgresql_with={"fillfactor": 50},
+    postgresql_with={"fillfactor": 70},
 )
 
 # The truth of the blacklist: an entry is the id of a token (jti) or of a session (sid), never a token's text.

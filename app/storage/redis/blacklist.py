@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import timedelta
 from secrets import token_hex
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import redis.asyncio
 from redis.asyncio.retry import Retry
@@ -25,6 +26,7 @@ _NONCE = "{watchword}:nonce:"
 _NONCE_SECONDS = 60
 _CHUNK = 500
 _FAILURES = (RedisError, OSError)
+_OPTIONS = {"db", "ssl_ca_certs", "ssl_certfile", "ssl_keyfile"}
 
 # The nonce was set before the entries were read: if it is gone, so may be some of them.
 _MARK = """
@@ -39,12 +41,12 @@ class Blacklist:
     """Revoked ids in Redis, as far as this process can believe it."""
 
     def __init__(self, url: str) -> None:
-        """Take the server's URL; nothing is sent before the first use."""
+        """Take the server's URL, ValueError when it is none; nothing is sent before the first use."""
         self._run_id: bytes | None = None
         self._believed = False
         self._distrusted = 0
         self._redis = redis.asyncio.Redis.from_url(
-            url,
+            _checked(url),
             socket_timeout=TIMEOUT,
             socket_connect_timeout=TIMEOUT,
             retry=Retry(NoBackoff(), 0),
@@ -93,8 +95,10 @@ class Blacklist:
             memory: dict[str, Any] = await self._redis.info("memory")
             evicts = memory.get("maxmemory_policy") != "noeviction"
             await self._redis.set(nonce, 1, ex=_NONCE_SECONDS)
+            # A restart may bring the nonce back from disk, but never the old run_id.
+            run_id = self._run_id or b""
             await self._write(await live())
-            marked = await self._redis.eval(_MARK, 2, nonce, _MARKER, self._run_id or b"")
+            marked = await self._redis.eval(_MARK, 2, nonce, _MARKER, run_id)
         except _FAILURES:
             self._distrust()
             return False
@@ -102,7 +106,8 @@ class Blacklist:
             # Postgres could not be read, so that nobody knows what is missing here.
             self._distrust()
             raise
-        self._believed = marked == 1 and not evicts and distrusted == self._distrusted
+        undisturbed = distrusted == self._distrusted and run_id == self._run_id
+        self._believed = marked == 1 and not evicts and undisturbed
         return self._believed
 
     async def close(self) -> None:
@@ -129,3 +134,20 @@ class Blacklist:
         if b"run_id" not in fields:
             raise RedisError("INFO names no run_id, by which a restart would be seen")
         self._run_id = fields[b"run_id"]
+
+
+def _checked(url: str) -> str:
+    """The URL, if redis-py can read it and it changes nothing that this module relies on."""
+    try:
+        redis.asyncio.connection.parse_url(url)
+        asked = parse_qs(urlsplit(url).query).keys()
+    except ValueError:
+        # What is wrong may be a piece of the password, so that it is not told.
+        raise ValueError(
+            "is not of the form redis://user:password@host:port/db; percent-encode the password"
+        ) from None
+    if foreign := asked - _OPTIONS:
+        raise ValueError(
+            f"understands {', '.join(sorted(_OPTIONS))} after the question mark, not {min(foreign)}"
+        )
+    return url

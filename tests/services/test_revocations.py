@@ -1,0 +1,35 @@
+"""What the service says of its index."""
+
+from datetime import timedelta
+
+import structlog
+
+from app.dev.processes import claimed
+from app.dev.servers import Servers, valkey
+from app.domain.tokens import TokenPolicy
+from app.services.tokens import Revocations
+from app.storage.postgres.database import Database, open_engine
+from app.storage.postgres.tokens import RevocationStore
+from app.storage.redis.blacklist import Blacklist
+from tests.servers import Faulty, server_folder
+
+POLICY = TokenPolicy("https://id.example.com", "https://api.example.com", timedelta(minutes=15), timedelta())
+
+
+async def test_the_loss_of_redis_is_told_once(migrated: Servers) -> None:
+    engine = open_engine(migrated.database_url, pool_size=1)
+    with server_folder() as folder, claimed(folder), structlog.testing.capture_logs() as logs:
+        server = Faulty(lambda: valkey(folder, durable=False))
+        index = Blacklist(server.url)
+        revocations = Revocations(RevocationStore(Database(engine)), index, POLICY)
+        await revocations.reindex()
+        before = index.is_believed
+        server.kill()
+
+        await revocations.reindex()
+        await revocations.reindex()
+
+        assert (before, index.is_believed) == (True, False)
+        await index.close()
+    await engine.dispose()
+    assert [line["event"] for line in logs] == ["blacklist.not_believed"]
