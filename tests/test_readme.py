@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -140,3 +141,11 @@ async def test_the_javascript_verifier_takes_the_good_token_only(
 
     assert json.loads(accepted.stdout)["sub"] == str(person.id), accepted.stderr
     assert "JWSSignatureVerificationFailed" in refused.stderr
+
+
+# Left out only where a tool is missing that the README does not ask for; in CI it has to be there.
+if os.environ.get("CI") != "true":
+    if not shutil.which("curl"):
+        del test_the_tour_prints_what_the_readme_shows
+    if not shutil.which("npm"):
+        del test_the_javascript_verifier_takes_the_good_token_only
