@@ -22,6 +22,7 @@ from app.domain.sessions import ReuseRevokes
 
 PREFIX = "AUTH_"
 _LOCAL_HOSTS = {"localhost", "127.0.0.1", "::1"}
+_RSA_BITS = (2048, 3072, 4096)
 _SECRET_BYTES = 32
 _DISTINCT = 20  # Of 32 random bytes about 30 differ; fewer than this is no accident.
 _MAKE_ONE = """make one with: python3 -c "import secrets; print(secrets.token_urlsafe(32))\""""
@@ -125,6 +126,16 @@ def _asymmetric(text: object) -> object:
     return text
 
 
+def _rsa_bits(bits: int) -> int:
+    if bits not in _RSA_BITS:
+        raise ValueError(f"must be one of {', '.join(map(str, _RSA_BITS))}")
+    return bits
+
+
+def _off(value: object) -> object:
+    return None if isinstance(value, str) and value.lower() == "off" else value
+
+
 def _network(text: str) -> str:
     network = ip_network(text)
     if network.prefixlen == 0:
@@ -200,6 +211,10 @@ class Settings(DatabaseSettings):
     ] = ()
 
     signing_algorithm: Annotated[Algorithm, BeforeValidator(_asymmetric)] = Algorithm.RS256
+    signing_rsa_bits: Annotated[int, AfterValidator(_rsa_bits)] = 2048
+    key_rotation_interval: Annotated[
+        Annotated[Duration, _between(_HOUR, 400 * _DAY)] | None, BeforeValidator(_off)
+    ] = 30 * _DAY
     access_token_ttl: Annotated[Duration, _between(_SECOND, _HOUR)] = 15 * _MINUTE
     leeway: Annotated[Duration, _between(0 * _SECOND, _MINUTE)] = 30 * _SECOND
     session_ttl: Annotated[Duration, _between(_MINUTE, 400 * _DAY)] = 30 * _DAY

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from secrets import token_bytes, token_urlsafe
 
 import structlog
@@ -14,27 +14,30 @@ from app.crypto.passwords import HashingPolicy, PasswordHasher
 from app.crypto.secrets import ServiceSecrets
 from app.crypto.sessions import SEED_LENGTH, RefreshTokens
 from app.crypto.tokens import TOKEN_ID_LENGTH
+from app.domain.keys import Algorithm, KeyKind, KeyPolicy
 from app.domain.passwords import PasswordPolicy
 from app.domain.refusals import Refused
 from app.domain.sessions import SessionPolicy
 from app.domain.tokens import TokenPolicy
+from app.http.keys import MAX_AGE
 from app.http.origins import Origins
 from app.http.use_cases import UseCases
 from app.services.accounts import Accounts, WhoAmI
 from app.services.health import Readiness
-from app.services.keys import KeyRing
+from app.services.key_changes import KeyChanges, Keys
+from app.services.keys import LONGEST_VIEW, KeyRing
+from app.services.revocations import Revocations
 from app.services.sessions import Login, Logout, Refresh
-from app.services.tokens import Authenticate, Revocations, TokenMinter
+from app.services.tokens import Authenticate, TokenMinter
 from app.settings import Settings, SettingsError
 from app.storage.postgres.accounts import AccountStore
 from app.storage.postgres.database import Database, open_engine
 from app.storage.postgres.keys import KeyStore
+from app.storage.postgres.revocations import RevocationStore
 from app.storage.postgres.sessions import SessionStore
-from app.storage.postgres.tokens import RevocationStore
 from app.storage.redis.blacklist import Blacklist
 
-KEYS_EVERY = 30.0
-REINDEX_EVERY = 5.0
+MAINTAIN_EVERY = 5.0
 RETRY_EVERY = 1.0
 
 _log = structlog.get_logger()
@@ -51,6 +54,7 @@ class Service:
 
     use_cases: UseCases
     accounts: Accounts
+    operated_keys: Keys
     keys: KeyRing
     revocations: Revocations
     database: Database
@@ -68,6 +72,15 @@ async def opened(settings: Settings) -> AsyncIterator[Service]:
     )
     token_policy = TokenPolicy(
         settings.issuer, settings.audience, lifetime=settings.access_token_ttl, leeway=settings.leeway
+    )
+    key_policy = KeyPolicy(
+        kind=KeyKind(
+            settings.signing_algorithm,
+            settings.signing_rsa_bits if settings.signing_algorithm is Algorithm.RS256 else None,
+        ),
+        interval=settings.key_rotation_interval,
+        # A replica may sign with an old view; what it signs lives on, and verifiers look at a cached key set.
+        verifying=LONGEST_VIEW + settings.access_token_ttl + settings.leeway + timedelta(seconds=MAX_AGE),
     )
     with blaming("AUTH_SECRET_KEYS"):
         secrets = ServiceSecrets(settings.secret_keys)
@@ -90,7 +103,9 @@ async def opened(settings: Settings) -> AsyncIterator[Service]:
 
         database = Database(engine)
         accounts, sessions = AccountStore(database), SessionStore(database)
-        keys = KeyRing(KeyStore(database), KeyMaker(secrets), settings.signing_algorithm, clock)
+        key_store, key_maker = KeyStore(database), KeyMaker(secrets)
+        key_changes = KeyChanges(key_store, key_maker, key_policy)
+        keys = KeyRing(key_changes, key_maker, clock)
         tokens = RefreshTokens(secrets)
         minter = TokenMinter(keys, token_policy, clock, lambda: token_urlsafe(TOKEN_ID_LENGTH))
         revocations = Revocations(RevocationStore(database), index, token_policy)
@@ -106,8 +121,14 @@ async def opened(settings: Settings) -> AsyncIterator[Service]:
             readiness=Readiness(database, keys, index),
             origins=Origins(settings.issuer, settings.allowed_origins),
         )
-        operated = Accounts(accounts, hasher, revocations, PasswordPolicy(settings.password_min_length))
-        yield Service(use_cases, operated, keys, revocations, database)
+        yield Service(
+            use_cases,
+            Accounts(accounts, hasher, revocations, PasswordPolicy(settings.password_min_length)),
+            Keys(key_store, key_maker, key_changes, revocations, key_policy),
+            keys,
+            revocations,
+            database,
+        )
 
 
 @contextmanager
@@ -125,20 +146,17 @@ async def maintained(service: Service) -> AsyncIterator[None]:
 
     What is down now is tried again in a moment; until then the service is not ready.
     """
-    jobs = (
-        (service.keys.load, KEYS_EVERY),
-        (service.revocations.reindex, REINDEX_EVERY),
-    )
+    jobs = (service.keys.load, service.revocations.reindex)
     async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(_repeat(job, every, done=await _done(job))) for job, every in jobs]
+        tasks = [group.create_task(_repeat(job, done=await _done(job))) for job in jobs]
         yield
         for task in tasks:
             task.cancel()
 
 
-async def _repeat(job: Callable[[], Awaitable[None]], every: float, *, done: bool) -> None:
+async def _repeat(job: Callable[[], Awaitable[None]], *, done: bool) -> None:
     while True:
-        await asyncio.sleep(every if done else RETRY_EVERY)
+        await asyncio.sleep(MAINTAIN_EVERY if done else RETRY_EVERY)
         done = await _done(job)
 
 

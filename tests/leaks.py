@@ -74,14 +74,12 @@ def service_secret_needles() -> list[bytes]:
 
 async def private_key_needles(sql: Sql) -> list[bytes]:
     """Every signing key of the database, opened, in the forms that would give it away."""
-    rows = await sql.fetch("SELECT kid, algorithm, sealed_private_key, created_at FROM signing_keys")
+    rows = await sql.fetch("SELECT kid, algorithm, sealed_private_key FROM signing_keys")
     assert len(rows) >= 2
     maker = KeyMaker(ServiceSecrets([urlsafe_b64decode(TEST_SECRET)]))
     needles: list[bytes] = []
     for row in rows:
-        sealed = SealedKey(
-            row["kid"], Algorithm(row["algorithm"]), {}, row["sealed_private_key"], row["created_at"]
-        )
+        sealed = SealedKey(row["kid"], Algorithm(row["algorithm"]), {}, row["sealed_private_key"])
         needles += _of(maker.open(sealed))
     return needles
 

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 
 from app.crypto.keys import KeyMaker, PrivateKey
 from app.crypto.secrets import ServiceSecrets
-from app.domain.keys import Algorithm, KeyState, SealedKey
+from app.domain.keys import Algorithm, KeyState, SealedKey, SigningKey
 from tests.people import login, new_person
 from tests.servers import ISSUER, TEST_SECRET, Service
 from tests.sql import Sql, connect
@@ -116,11 +116,11 @@ class Mint:
         return self.token(payload=members(self.claims, **as_json))
 
 
-async def sealed_keys(sql: Sql) -> dict[KeyState, SealedKey]:
+async def sealed_keys(sql: Sql) -> dict[KeyState, SigningKey]:
     """The keys of a fresh database, which has at most one in each state."""
     rows = [dict(row) for row in await sql.fetch("SELECT * FROM signing_keys")]
     keys = [
-        SealedKey(
+        SigningKey(
             **row | {"algorithm": Algorithm(row["algorithm"]), "public_jwk": json.loads(row["public_jwk"])}
         )
         for row in rows

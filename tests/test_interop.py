@@ -78,7 +78,9 @@ def minted(
     """A token signed with the service's own key, as the service would have issued it some time ago."""
     now = datetime.now(UTC) - ago
     account_id = issued.person.id
-    grant = SessionGrant(account_id, account_id, Client.NATIVE, roles, now, now + timedelta(days=1))
+    grant = SessionGrant(
+        account_id, account_id, Client.NATIVE, roles, now, now + timedelta(days=1), issued.key.kid
+    )
     signer = Signer(issued.key.kid, issued.key.algorithm, opened(issued.key))
     return signer.sign(claims(grant, policy, "an-id", now=now))
 

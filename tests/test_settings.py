@@ -33,6 +33,8 @@ OTHER = {
     "AUTH_ALLOWED_ORIGINS": "https://app.example.com, http://localhost:5173",
     "AUTH_TRUSTED_PROXIES": "10.0.0.0/8 192.0.2.7 2001:db8::/32",
     "AUTH_SIGNING_ALGORITHM": "EdDSA",
+    "AUTH_SIGNING_RSA_BITS": "4096",
+    "AUTH_KEY_ROTATION_INTERVAL": "off",
     "AUTH_ACCESS_TOKEN_TTL": "300",
     "AUTH_LEEWAY": "PT5S",
     "AUTH_SESSION_TTL": "P14D",
@@ -97,6 +99,7 @@ def test_every_setting_is_taken_from_its_variable(monkeypatch: pytest.MonkeyPatc
     assert other.trusted_proxies == ("10.0.0.0/8", "192.0.2.7/32", "2001:db8::/32")
     assert [len(secret) for secret in other.secret_keys] == [32, 32]
     assert other.signing_algorithm is Algorithm.EDDSA
+    assert other.key_rotation_interval is None
     assert other.startup_timeout == timedelta(seconds=90)
 
 

@@ -8,10 +8,11 @@ import sys
 
 import typer
 
-from app.cli import service, users
+from app.cli import keys, service, users
 from app.dev import DevError
 from app.domain.refusals import Refused
 from app.services.accounts import AccountError
+from app.services.key_changes import KeyOperationError
 from app.settings import SettingsError
 from app.storage.postgres.database import Misconfigured
 
@@ -25,6 +26,7 @@ cli.command()(service.dev)
 cli.command()(service.serve)
 cli.command()(service.migrate)
 cli.add_typer(users.commands, name="users")
+cli.add_typer(keys.commands, name="keys")
 
 
 def main() -> None:
@@ -33,7 +35,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     try:
         cli()
-    except (AccountError, DevError, SettingsError) as error:
+    except (AccountError, DevError, KeyOperationError, SettingsError) as error:
         _refuse(str(error))
     except Misconfigured as error:
         _refuse(error.mend)

@@ -1,26 +1,18 @@
 """``users``: the operator's commands on accounts."""
 
-import asyncio
 import json
 import sys
-from collections.abc import Awaitable, Callable
-from typing import Annotated, TypeVar
+from typing import Annotated
 
 import typer
 
+from app.cli.running import Json, Yes, run
 from app.domain.accounts import Account
-from app.logs import configure_logs
-from app.services.accounts import Accounts
-from app.settings import Settings, load
-from app.wiring import opened
 
 commands = typer.Typer(help="Accounts.", no_args_is_help=True)
 
 Email = Annotated[str, typer.Argument(help="The account's e-mail address.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 PasswordStdin = Annotated[bool, typer.Option(help="Read the password from standard input instead of asking.")]
-
-_T = TypeVar("_T")
 
 
 @commands.command()
@@ -32,14 +24,14 @@ def create(
 ) -> None:
     """Add an account."""
     password = _password(from_stdin=password_stdin)
-    account = _run(lambda accounts: accounts.create(email, password, role or []))
+    account = run(lambda service: service.accounts.create(email, password, role or []))
     print(f"{account.email} created, id {account.id}")
 
 
 @commands.command("list")
 def list_accounts(*, as_json: Json = False) -> None:
     """List every account."""
-    accounts = _run(lambda accounts: accounts.all())
+    accounts = run(lambda service: service.accounts.all())
     if as_json:
         print(json.dumps([_fields(account) for account in accounts], indent=2))
         return
@@ -52,7 +44,7 @@ def list_accounts(*, as_json: Json = False) -> None:
 @commands.command()
 def show(email: Email, *, as_json: Json = False) -> None:
     """Show one account."""
-    fields = _fields(_run(lambda accounts: accounts.find(email)))
+    fields = _fields(run(lambda service: service.accounts.find(email)))
     if as_json:
         print(json.dumps(fields, indent=2))
         return
@@ -63,22 +55,22 @@ def show(email: Email, *, as_json: Json = False) -> None:
 @commands.command()
 def enable(email: Email) -> None:
     """Let an account sign in again."""
-    _run(lambda accounts: accounts.enable(email))
+    run(lambda service: service.accounts.enable(email))
     print(f"{email} enabled")
 
 
 @commands.command()
 def disable(email: Email) -> None:
     """Refuse an account's sign-in and end its sessions."""
-    _report(email, "disabled", _run(lambda accounts: accounts.disable(email)))
+    _report(email, "disabled", run(lambda service: service.accounts.disable(email)))
 
 
 @commands.command()
-def delete(email: Email, *, yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False) -> None:
+def delete(email: Email, *, yes: Yes = False) -> None:
     """Delete an account and end its sessions."""
     if not yes:
         typer.confirm(f"Delete {email} for good?", abort=True, err=True)
-    _report(email, "deleted", _run(lambda accounts: accounts.delete(email)))
+    _report(email, "deleted", run(lambda service: service.accounts.delete(email)))
 
 
 @commands.command()
@@ -89,25 +81,14 @@ def roles(
     ] = None,
 ) -> None:
     """Replace an account's roles; one taken away ends its sessions."""
-    _report(email, "changed", _run(lambda accounts: accounts.set_roles(email, role or [])))
+    _report(email, "changed", run(lambda service: service.accounts.set_roles(email, role or [])))
 
 
 @commands.command()
 def set_password(email: Email, *, password_stdin: PasswordStdin = False) -> None:
     """Replace an account's password and end its sessions."""
     password = _password(from_stdin=password_stdin)
-    _report(email, "changed", _run(lambda accounts: accounts.set_password(email, password)))
-
-
-def _run(command: Callable[[Accounts], Awaitable[_T]]) -> _T:
-    async def run() -> _T:
-        settings = load(Settings)
-        # Standard output is for the answer.
-        configure_logs(settings.log_format, sys.stderr)
-        async with opened(settings) as service:
-            return await command(service.accounts)
-
-    return asyncio.run(run())
+    _report(email, "changed", run(lambda service: service.accounts.set_password(email, password)))
 
 
 def _password(*, from_stdin: bool) -> str:

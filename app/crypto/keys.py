@@ -2,7 +2,6 @@
 
 import os
 from base64 import urlsafe_b64encode
-from datetime import datetime
 from hashlib import sha256
 from typing import assert_never
 
@@ -18,12 +17,11 @@ from cryptography.hazmat.primitives.serialization import (
     load_der_private_key,
 )
 
-from app.crypto.secrets import SECRET_ID_LENGTH, ServiceSecret, ServiceSecrets
-from app.domain.keys import Algorithm, SealedKey
+from app.crypto.secrets import SECRET_ID_LENGTH, ServiceSecrets
+from app.domain.keys import Algorithm, KeyKind, SealedKey
 
 PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
 
-RSA_BITS = 2048
 _NONCE_LENGTH = 12
 # What makes a public key, and all that a thumbprint covers (RFC 7638 section 3.2, RFC 8037 section 2).
 _MEMBERS = {"RSA": ("e", "kty", "n"), "EC": ("crv", "kty", "x", "y"), "OKP": ("crv", "kty", "x")}
@@ -39,13 +37,12 @@ class KeyMaker:
     def __init__(self, secrets: ServiceSecrets) -> None:
         self._secrets = secrets
 
-    def make(self, algorithm: Algorithm, *, now: datetime) -> SealedKey:
-        """A new key pair, sealed under the newest secret; RSA takes a tenth of a second of CPU."""
-        private_key = _generate(algorithm)
-        public_jwk = _public_jwk(private_key, algorithm)
+    def make(self, kind: KeyKind) -> SealedKey:
+        """A new key pair, sealed under the newest secret; RSA takes tenths of a second of CPU, or seconds."""
+        private_key = _generate(kind)
+        public_jwk = _public_jwk(private_key, kind.algorithm)
         kid = public_jwk["kid"]
-        sealed = _seal(self._secrets.newest, _to_der(private_key), _label(kid, algorithm))
-        return SealedKey(kid, algorithm, public_jwk, sealed, created_at=now)
+        return SealedKey(kid, kind.algorithm, public_jwk, self._seal(private_key, kid, kind.algorithm))
 
     def open(self, key: SealedKey) -> PrivateKey:
         """The private key, parsed; raises UnopenableKeyError when no listed secret opens it."""
@@ -63,6 +60,20 @@ class KeyMaker:
             raise UnopenableKeyError(key.kid)
         return private_key
 
+    def reseal(self, key: SealedKey) -> bytes | None:
+        """The private key sealed under the newest secret, or None where it is already.
+
+        Raises UnopenableKeyError when no listed secret opens it.
+        """
+        if key.sealed_private_key.startswith(self._secrets.newest.id):
+            return None
+        return self._seal(self.open(key), key.kid, key.algorithm)
+
+    def _seal(self, private_key: PrivateKey, kid: str, algorithm: Algorithm) -> bytes:
+        der = private_key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+        secret, nonce = self._secrets.newest, os.urandom(_NONCE_LENGTH)
+        return secret.id + nonce + AESGCM(secret.seal_key).encrypt(nonce, der, _label(kid, algorithm))
+
 
 def thumbprint(jwk: dict[str, str]) -> str:
     """The JWK's SHA-256 thumbprint, base64url without padding (RFC 7638)."""
@@ -70,10 +81,11 @@ def thumbprint(jwk: dict[str, str]) -> str:
     return _base64url(sha256(orjson.dumps(required, option=orjson.OPT_SORT_KEYS)).digest())
 
 
-def _generate(algorithm: Algorithm) -> PrivateKey:
-    match algorithm:
+def _generate(kind: KeyKind) -> PrivateKey:
+    match kind.algorithm:
         case Algorithm.RS256:
-            return rsa.generate_private_key(public_exponent=65537, key_size=RSA_BITS)
+            assert kind.rsa_bits is not None  # noqa: S101 - as the settings see to
+            return rsa.generate_private_key(public_exponent=65537, key_size=kind.rsa_bits)
         case Algorithm.ES256:
             return ec.generate_private_key(ec.SECP256R1())
         case Algorithm.EDDSA:
@@ -88,18 +100,9 @@ def _public_jwk(private_key: PrivateKey, algorithm: Algorithm) -> dict[str, str]
     return members | {"kid": thumbprint(members), "use": "sig", "alg": algorithm.value}
 
 
-def _seal(secret: ServiceSecret, plaintext: bytes, label: bytes) -> bytes:
-    nonce = os.urandom(_NONCE_LENGTH)
-    return secret.id + nonce + AESGCM(secret.seal_key).encrypt(nonce, plaintext, label)
-
-
 def _label(kid: str, algorithm: Algorithm) -> bytes:
     """The associated data: a sealed key moved under another name or algorithm does not open."""
     return f"{kid}.{algorithm}".encode()
-
-
-def _to_der(private_key: PrivateKey) -> bytes:
-    return private_key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
 
 
 def _base64url(data: bytes) -> str:

@@ -4,6 +4,7 @@ import json
 import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import jwt
@@ -42,6 +43,34 @@ class Signer:
         return (signing_input + b"." + _encode(signature)).decode()
 
 
+@dataclass(frozen=True, slots=True)
+class Jws:
+    """A token taken apart, and believed in nothing yet."""
+
+    kid: str
+    algorithm: object
+    signing_input: bytes
+    payload: str
+    signature: bytes = field(repr=False)
+
+
+def read(token: str) -> Jws | None:
+    """Take an access token apart, or None when it is not of the one form that is issued.
+
+    ``jwk``, ``jku`` and ``x5*`` are never looked at (RFC 8725 section 3.10).
+    """
+    parts = _COMPACT.fullmatch(token) if len(token) <= MAX_LENGTH else None
+    if parts is None:
+        return None
+    header, signature = _read_json(parts[1]), _decode(parts[3])
+    if header is None or signature is None or not _FOREIGN_MEMBERS.isdisjoint(header):
+        return None
+    kid = header.get("kid")
+    if not isinstance(kid, str) or header.get("typ") != TOKEN_TYPE:
+        return None
+    return Jws(kid, header.get("alg"), token[: parts.end(2)].encode(), parts[2], signature)
+
+
 class Verifier:
     """Checks signatures against published keys, each with the one algorithm that it was made for."""
 
@@ -52,27 +81,21 @@ class Verifier:
             algorithm = jwt.get_algorithm_by_name(jwk["alg"])
             self._keys[kid] = (jwk["alg"], algorithm, algorithm.from_jwk(dict(jwk)))
 
-    def payload(self, token: str) -> dict[str, object] | None:
+    def knows(self, kid: str) -> bool:
+        """Whether the key of this name is among the published ones."""
+        return kid in self._keys
+
+    def payload(self, jws: Jws) -> dict[str, object] | None:
         """The claims of a token with a good signature by a known key, or None.
 
-        The header names the key, and the key fixes the algorithm (RFC 8725 section 3.1); ``jwk``,
-        ``jku`` and ``x5*`` are never looked at.
+        The header names the key, and the key fixes the algorithm (RFC 8725 section 3.1).
         """
-        parts = _COMPACT.fullmatch(token) if len(token) <= MAX_LENGTH else None
-        if parts is None:
+        if jws.kid not in self._keys:
             return None
-        header, signature = _read_json(parts[1]), _decode(parts[3])
-        if header is None or signature is None or not _FOREIGN_MEMBERS.isdisjoint(header):
+        name, algorithm, public_key = self._keys[jws.kid]
+        if jws.algorithm != name or not algorithm.verify(jws.signing_input, public_key, jws.signature):
             return None
-        kid = header.get("kid")
-        key = self._keys.get(kid) if isinstance(kid, str) else None
-        if key is None or header.get("typ") != TOKEN_TYPE:
-            return None
-        name, algorithm, public_key = key
-        signing_input = token[: parts.end(2)].encode()
-        if header.get("alg") != name or not algorithm.verify(signing_input, public_key, signature):
-            return None
-        return _read_json(parts[2])
+        return _read_json(jws.payload)
 
 
 def _encode(data: bytes) -> bytes:

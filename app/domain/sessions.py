@@ -54,7 +54,7 @@ class RefreshToken:
 
 @dataclass(frozen=True, slots=True)
 class SessionGrant:
-    """What an access token and its answer need to know of a living session."""
+    """What an access token and its answer need to know of a living session, and the key that signs now."""
 
     session_id: UUID
     account_id: UUID
@@ -62,6 +62,7 @@ class SessionGrant:
     roles: tuple[str, ...]
     authenticated_at: datetime
     expires_at: datetime
+    signing_kid: str | None
 
 
 @dataclass(frozen=True, slots=True)

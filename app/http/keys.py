@@ -1,5 +1,7 @@
 """``GET /.well-known/jwks.json``."""
 
+from typing import Any
+
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
@@ -15,21 +17,25 @@ MEDIA_TYPE = "application/jwk-set+json"
 MAX_AGE = 300
 """Seconds that a cache may keep the key set (RFC 9111 section 5.2.2.1)."""
 
+UNCHANGED: dict[int | str, dict[str, Any]] = {304: {"description": "It is what it was."}}
+
 
 @router.get(
     "/.well-known/jwks.json",
-    responses={
-        304: {"description": "The key set is what it was."},
-        **answers(KeySetResponse, Refusal.UNAVAILABLE, media_type=MEDIA_TYPE),
-    },
+    responses=UNCHANGED | answers(KeySetResponse, Refusal.UNAVAILABLE, media_type=MEDIA_TYPE),
 )
 async def key_set(request: Request) -> Response:
     """The keys that access tokens are checked with (RFC 7517 section 5)."""
-    published = use_cases(request).keys.key_set()
-    headers = {"ETag": published.etag, "Cache-Control": f"public, max-age={MAX_AGE}"}
-    if _matches(request.headers.getlist("if-none-match"), published.etag):
+    keys = use_cases(request).keys.key_set()
+    return published(request, keys.document, keys.etag, MEDIA_TYPE)
+
+
+def published(request: Request, document: bytes, etag: str, media_type: str) -> Response:
+    """A public document, or 304 to who has it already."""
+    headers = {"ETag": etag, "Cache-Control": f"public, max-age={MAX_AGE}"}
+    if _matches(request.headers.getlist("if-none-match"), etag):
         return Response(status_code=304, headers=headers)
-    return Response(published.document, headers=headers, media_type=MEDIA_TYPE)
+    return Response(document, headers=headers, media_type=media_type)
 
 
 def _matches(fields: list[str], etag: str) -> bool:

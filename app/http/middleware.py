@@ -149,8 +149,21 @@ class RequestLimits:
         await self._app(scope, receive_limited, send)
 
 
+class _PublicCors(CORSMiddleware):
+    """The same headers for everybody, with an Origin or without, so that one cached answer serves all."""
+
+    async def send(self, message: Message, send: Send, request_headers: Headers) -> None:  # noqa: ARG002
+        """Send a message of the answer."""
+        if message["type"] == "http.response.start":
+            MutableHeaders(scope=message).update(self.simple_headers)
+        await send(message)
+
+
 class Cors(CORSMiddleware):
-    """Starlette's CORS with an exact allow-list, and a problem where it refuses a preflight."""
+    """Starlette's CORS with an exact allow-list, and a problem where it refuses a preflight.
+
+    What is published under ``/.well-known/`` is for every page, without credentials.
+    """
 
     def __init__(self, app: ASGIApp, *, origins: frozenset[str]) -> None:
         super().__init__(
@@ -162,6 +175,16 @@ class Cors(CORSMiddleware):
             expose_headers=["Retry-After", "WWW-Authenticate", "X-Request-ID"],
             max_age=600,
         )
+        self._public = _PublicCors(
+            app, allow_origins=["*"], allow_headers=["*"], expose_headers=["ETag"], max_age=600
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] == "http" and scope["path"].startswith("/.well-known/"):
+            await self._public(scope, receive, send)
+        else:
+            await super().__call__(scope, receive, send)
 
     def preflight_response(self, request_headers: Headers) -> Response:
         """Answer a preflight (Fetch section 3.2.2)."""

@@ -56,6 +56,17 @@ class KeySetResponse(BaseModel):
     keys: list[dict[str, str]]
 
 
+class MetadataResponse(BaseModel):
+    """Authorization server metadata (RFC 8414 section 2)."""
+
+    issuer: str
+    jwks_uri: str
+    response_types_supported: list[str]
+    grant_types_supported: list[str]
+    subject_types_supported: list[str]
+    id_token_signing_alg_values_supported: list[str]
+
+
 class LivenessResponse(BaseModel):
     """The process answers."""
 

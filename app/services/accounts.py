@@ -7,7 +7,8 @@ from app.crypto.passwords import PasswordHasher
 from app.domain.accounts import Account, is_role, normalise_email
 from app.domain.passwords import PasswordPolicy, Weakness, weakness
 from app.domain.refusals import Refusal, Refused
-from app.services.tokens import Authenticate, Revocations
+from app.services.revocations import Revocations
+from app.services.tokens import Authenticate
 from app.storage.postgres.accounts import AccountStore
 
 _WEAKNESSES = {

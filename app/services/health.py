@@ -42,7 +42,7 @@ class Readiness:
 
     def _can_sign(self) -> bool:
         try:
-            self._keys.signer()
+            self._keys.require_signer()
         except Refused:
             return False
         return True

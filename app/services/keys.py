@@ -1,7 +1,7 @@
-"""The keys in use: read from Postgres, kept in memory, and made where there are none."""
+"""The keys in use: read from Postgres, kept in memory, and looked at again when something is new."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
@@ -12,12 +12,14 @@ import structlog
 from app.crypto.keys import KeyMaker, UnopenableKeyError
 from app.crypto.tokens import Signer, Verifier
 from app.domain.clock import Clock
-from app.domain.keys import Algorithm, KeyState, SealedKey, vacancies
+from app.domain.keys import Algorithm, KeyState, SigningKey, in_state
 from app.domain.refusals import Refusal, Refused
-from app.storage.postgres.keys import KeyStore
+from app.services.key_changes import KeyChanges
 
 LONGEST_VIEW = timedelta(minutes=15)
 """How old a view of the keys may grow before the service signs nothing more with it."""
+LOOK_AGAIN_AFTER = timedelta(seconds=5)
+"""How often, at most, tokens of unknown keys are a reason to look: anybody can make them."""
 
 _log = structlog.get_logger()
 
@@ -28,6 +30,7 @@ class KeySet:
 
     document: bytes
     etag: str
+    algorithms: tuple[Algorithm, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,38 +44,42 @@ class _View:
 class KeyRing:
     """This process's view of the signing keys."""
 
-    def __init__(self, store: KeyStore, maker: KeyMaker, algorithm: Algorithm, clock: Clock) -> None:
-        self._store = store
+    def __init__(self, changes: KeyChanges, maker: KeyMaker, clock: Clock) -> None:
+        self._changes = changes
         self._maker = maker
-        self._algorithm = algorithm
         self._clock = clock
         self._view: _View | None = None
+        self._loading = asyncio.Lock()
+        self._looked_at: datetime | None = None
 
     async def load(self) -> None:
-        """Read the keys, after making those that are missing.
+        """Take the step in the life of the keys that is due, and read them.
 
         A signing key that no listed secret opens leaves the service unable to sign; it is never replaced.
         """
-        now = self._clock()
-        keys = await self._store.all()
-        vacant = vacancies(keys)
-        if vacant:
-            make = self._maker.make
-            candidates = [await asyncio.to_thread(make, self._algorithm, now=now) for _ in vacant]
-            await self._store.fill(candidates)
-            keys = await self._store.all()
-        jwks = {key.kid: key.public_jwk for key in keys}
-        self._view = _View(self._signer(keys), Verifier(jwks), _key_set(jwks.values()), now)
+        async with self._loading:
+            await self._load()
 
-    def signer(self) -> Signer:
-        """The signer in use; refuses with ``unavailable`` when there is none or the view is too old."""
-        view = self._fresh()
-        if view.signer is None:
+    def require_signer(self) -> None:
+        """Refuse with ``unavailable`` when nothing can be signed, or the view is too old."""
+        if self._fresh().signer is None:
             raise Refused(Refusal.UNAVAILABLE)
-        return view.signer
 
-    def verifier(self) -> Verifier:
-        """The verifier of every published key; refuses with ``unavailable`` when the view is too old."""
+    async def signer(self, kid: str | None) -> Signer:
+        """The signer of the key that Postgres calls the signing one, which may be news to this process."""
+        if not _signs_with(self._fresh(), kid):
+            async with self._loading:
+                if not _signs_with(self._fresh(), kid):
+                    await self._load()
+        signer = self._fresh().signer
+        if signer is None:
+            raise Refused(Refusal.UNAVAILABLE)
+        return signer
+
+    async def verifier(self, kid: str) -> Verifier:
+        """The verifier of every published key, after another look when this one is not known here."""
+        if not self._fresh().verifier.knows(kid) and self._may_look():
+            await self.load()
         return self._fresh().verifier
 
     def key_set(self) -> KeySet:
@@ -86,9 +93,23 @@ class KeyRing:
             raise Refused(Refusal.UNAVAILABLE)
         return self._view
 
-    def _signer(self, keys: Iterable[SealedKey]) -> Signer | None:
-        signing = next(key for key in keys if key.state is KeyState.SIGNING)
-        if self._view is not None and self._view.signer is not None and self._view.signer.kid == signing.kid:
+    def _may_look(self) -> bool:
+        now = self._clock()
+        if self._looked_at is not None and now - self._looked_at < LOOK_AGAIN_AFTER:
+            return False
+        self._looked_at = now
+        return True
+
+    async def _load(self) -> None:
+        asked_at = self._clock()
+        keys, _ = await self._changes.advance()
+        jwks = {key.kid: key.public_jwk for key in keys}
+        self._view = _View(self._signer(keys), Verifier(jwks), _key_set(keys), asked_at)
+
+    def _signer(self, keys: Iterable[SigningKey]) -> Signer | None:
+        signing = in_state(keys, KeyState.SIGNING)
+        assert signing is not None  # noqa: S101 - advance() leaves one
+        if self._view is not None and _signs_with(self._view, signing.kid):
             return self._view.signer
         try:
             return Signer(signing.kid, signing.algorithm, self._maker.open(signing))
@@ -99,6 +120,11 @@ class KeyRing:
             return None
 
 
-def _key_set(jwks: Iterable[dict[str, str]]) -> KeySet:
-    document = orjson.dumps({"keys": list(jwks)}, option=orjson.OPT_SORT_KEYS)
-    return KeySet(document, f'"{sha256(document).hexdigest()[:32]}"')
+def _signs_with(view: _View, kid: str | None) -> bool:
+    return view.signer is not None and view.signer.kid == kid
+
+
+def _key_set(keys: Sequence[SigningKey]) -> KeySet:
+    document = orjson.dumps({"keys": [key.public_jwk for key in keys]}, option=orjson.OPT_SORT_KEYS)
+    algorithms = tuple(sorted({key.algorithm for key in keys}))
+    return KeySet(document, f'"{sha256(document).hexdigest()[:32]}"', algorithms)

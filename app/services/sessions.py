@@ -22,7 +22,8 @@ from app.domain.sessions import (
     Standing,
     judge,
 )
-from app.services.tokens import Authenticate, MintedToken, Revocations, TokenMinter
+from app.services.revocations import Revocations
+from app.services.tokens import Authenticate, MintedToken, TokenMinter
 from app.storage.postgres.accounts import AccountStore
 from app.storage.postgres.sessions import SessionStore, Visitor
 
@@ -77,7 +78,7 @@ class Login:
             # The password was changed, or the account disabled or deleted, while it was being verified.
             raise Refused(Refusal.INVALID_CREDENTIALS)
         _log.info("login.succeeded", account=str(account.id), session=str(token.session_id))
-        return TokenPair(self._minter.mint(grant), self._tokens.write(token), client)
+        return TokenPair(await self._minter.mint(grant), self._tokens.write(token), client)
 
     async def _verified(self, email: str, password: str) -> Account:
         address = normalise_email(email)
@@ -151,7 +152,7 @@ class Refresh:
             self._policy,
             visitor,
         )
-        return None if grant is None else self._pair(grant, successor)
+        return None if grant is None else await self._pair(grant, successor)
 
     async def _look(self, token: RefreshToken, client: Client, visitor: Visitor) -> TokenPair | None:
         found = await self._sessions.read(token.session_id)
@@ -166,7 +167,7 @@ class Refresh:
             case Standing.CURRENT | Standing.AHEAD:
                 return await self._rotate(token, session.refresh_token_hash, client, visitor)
             case Standing.RETRY:
-                return self._pair(session.grant, self._tokens.at(token, session.generation))
+                return await self._pair(session.grant, self._tokens.at(token, session.generation))
             case Standing.REUSED:
                 raise Refused(await self._end_reused(session))
             case never:
@@ -191,8 +192,8 @@ class Refresh:
         )
         return Refusal.REFRESH_TOKEN_REUSED
 
-    def _pair(self, grant: SessionGrant, token: RefreshToken) -> TokenPair:
-        return TokenPair(self._minter.mint(grant), self._tokens.write(token), grant.client)
+    async def _pair(self, grant: SessionGrant, token: RefreshToken) -> TokenPair:
+        return TokenPair(await self._minter.mint(grant), self._tokens.write(token), grant.client)
 
 
 class Logout:

@@ -1,20 +1,16 @@
 """Access tokens: minted for a living session, believed while nothing revoked them."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 
-import structlog
-
+from app.crypto.tokens import read
 from app.domain.clock import Clock
 from app.domain.refusals import Refusal, Refused
 from app.domain.sessions import SessionGrant
 from app.domain.tokens import AccessToken, TokenPolicy, believe, claims, expiry
 from app.services.keys import KeyRing
-from app.storage.postgres.tokens import RevocationStore
-from app.storage.redis.blacklist import Blacklist
-
-_log = structlog.get_logger()
+from app.services.revocations import Revocations
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +35,13 @@ class TokenMinter:
 
     def require_ready(self) -> None:
         """Refuse with ``unavailable`` now rather than after a session was changed."""
-        self._keys.signer()
+        self._keys.require_signer()
 
-    def mint(self, grant: SessionGrant) -> MintedToken:
+    async def mint(self, grant: SessionGrant) -> MintedToken:
         """An access token for a session."""
+        signer = await self._keys.signer(grant.signing_kid)
         now = self._clock()
-        payload = claims(grant, self._policy, self._token_ids(), now=now)
-        text = self._keys.signer().sign(payload)
+        text = signer.sign(claims(grant, self._policy, self._token_ids(), now=now))
         return MintedToken(
             text,
             expires_in=_seconds(now, expiry(grant, self._policy, now=now)),
@@ -55,37 +51,6 @@ class TokenMinter:
 
 def _seconds(start: datetime, end: datetime) -> int:
     return int(end.timestamp()) - int(start.timestamp())
-
-
-class Revocations:
-    """The blacklist: Postgres is the truth, Redis answers first where it can be believed."""
-
-    def __init__(self, store: RevocationStore, index: Blacklist, policy: TokenPolicy) -> None:
-        self._store = store
-        self._index = index
-        # Until then a verifier with our leeway may accept a token that was signed just before.
-        self.lasts = policy.lifetime + 2 * policy.leeway
-
-    async def announce(self, ids: Iterable[str]) -> bool:
-        """Enter into the index what Postgres has committed; False when Redis did not take it."""
-        entries = dict.fromkeys(ids, self.lasts)
-        taken = not entries or await self._index.add(entries)
-        if not taken:
-            _log.warning("blacklist.not_indexed", entries=len(entries))
-        return taken
-
-    async def is_revoked(self, token: AccessToken) -> bool:
-        """Whether the token or its session was revoked."""
-        ids = (token.token_id, str(token.session_id))
-        answer = await self._index.find(ids)
-        return await self._store.find(ids) if answer is None else answer
-
-    async def reindex(self) -> None:
-        """Bring the index in step with Postgres; called every few seconds and at start."""
-        before = self._index.is_believed
-        after = await self._index.rebuild(self._store.live)
-        if before and not after:
-            _log.warning("blacklist.not_believed", instead="Postgres answers")
 
 
 class Authenticate:
@@ -99,8 +64,13 @@ class Authenticate:
 
     async def __call__(self, text: str) -> AccessToken:
         """The facts of a token that holds in every respect; else refuses with ``invalid_token``."""
-        payload = self._keys.verifier().payload(text)
+        jws = read(text)
+        if jws is None:
+            raise Refused(Refusal.INVALID_TOKEN)
+        payload = (await self._keys.verifier(jws.kid)).payload(jws)
         token = None if payload is None else believe(payload, self._policy, now=self._clock())
-        if token is None or await self._revocations.is_revoked(token):
+        if token is None:
+            raise Refused(Refusal.INVALID_TOKEN)
+        if await self._revocations.any_revoked(token.token_id, str(token.session_id), jws.kid):
             raise Refused(Refusal.INVALID_TOKEN)
         return token

@@ -21,7 +21,7 @@ EXPIRES = NOW + POLICY.lifetime
 
 
 def grant(*, ends: datetime = NOW + timedelta(days=30)) -> SessionGrant:
-    return SessionGrant(SESSION, ACCOUNT, Client.BROWSER, ("editor",), NOW - 5 * SECOND, ends)
+    return SessionGrant(SESSION, ACCOUNT, Client.BROWSER, ("editor",), NOW - 5 * SECOND, ends, "a-kid")
 
 
 def payload(**changes: Any) -> dict[str, object]:

@@ -27,7 +27,13 @@ POLICY = SessionPolicy(timedelta(days=30), timedelta(days=7), 10 * SECOND, Reuse
 STRICT = replace(POLICY, grace=timedelta())
 
 GRANT = SessionGrant(
-    UUID(int=1), UUID(int=2), Client.NATIVE, ("editor",), NOW - timedelta(days=1), NOW + timedelta(days=29)
+    UUID(int=1),
+    UUID(int=2),
+    Client.NATIVE,
+    ("editor",),
+    NOW - timedelta(days=1),
+    NOW + timedelta(days=29),
+    "a-kid",
 )
 # Rotated one, two, three and four seconds ago.
 SUPERSEDED = tuple(NOW - number * SECOND for number in range(1, 5))

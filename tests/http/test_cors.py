@@ -12,6 +12,11 @@ from tests.servers import ISSUER, Service
 
 APP, LOCAL_APP = "https://app.example.com", "http://localhost:5173"
 FOREIGN = ["https://evil.example.net", "https://app.example.com.evil.example.net", "http://app.example.com"]
+WELL_KNOWN = [
+    "/.well-known/jwks.json",
+    "/.well-known/openid-configuration",
+    "/.well-known/oauth-authorization-server",
+]
 ALLOW_ORIGIN = "access-control-allow-origin"
 
 
@@ -94,7 +99,7 @@ async def test_an_allowed_origins_page_may_read_answers_and_errors(
 
 
 @pytest.mark.parametrize("origin", [*FOREIGN, "null"])
-@pytest.mark.parametrize("path", ["/me", "/nowhere", "/livez", "/.well-known/jwks.json"])
+@pytest.mark.parametrize("path", ["/me", "/nowhere", "/livez", "/.well-known"])
 async def test_a_foreign_origins_page_may_read_nothing(
     client: httpx.AsyncClient, path: str, origin: str
 ) -> None:
@@ -104,13 +109,31 @@ async def test_a_foreign_origins_page_may_read_nothing(
     assert "origin" in listed(answer, "vary")
 
 
-async def test_the_key_set_may_be_cached_for_everybody_because_it_varies_with_the_origin(
-    client: httpx.AsyncClient,
+@pytest.mark.parametrize("origin", [APP, FOREIGN[0], "null"])
+@pytest.mark.parametrize("path", WELL_KNOWN)
+async def test_what_is_well_known_is_for_every_page_and_without_credentials(
+    client: httpx.AsyncClient, path: str, origin: str
 ) -> None:
-    for headers in ({}, {"Origin": APP}, {"Origin": FOREIGN[0]}):
-        answer = await client.get("/.well-known/jwks.json", headers=headers)
-        assert answer.headers["cache-control"].startswith("public")
-        assert "origin" in listed(answer, "vary")
+    first = await client.get(path, headers={"Origin": origin})
+    again = await client.get(path, headers={"Origin": origin, "If-None-Match": first.headers["etag"]})
+    assert (first.status_code, again.status_code) == (200, 304)
+    for answer in (first, again, await client.head(path, headers={"Origin": origin})):
+        assert answer.headers.get_list(ALLOW_ORIGIN) == ["*"]
+        assert "access-control-allow-credentials" not in answer.headers
+        assert "etag" in listed(answer, "access-control-expose-headers")
+    asked = await preflight(client, origin, path=path, method="GET", headers="if-none-match, x-anything")
+    assert (asked.status_code, asked.headers.get_list(ALLOW_ORIGIN)) == (200, ["*"])
+    assert {"if-none-match", "x-anything"} <= listed(asked, "access-control-allow-headers")
+
+
+@pytest.mark.parametrize("path", WELL_KNOWN)
+async def test_a_public_cache_may_keep_one_answer_for_all(client: httpx.AsyncClient, path: str) -> None:
+    answers = [await client.get(path, headers=headers) for headers in ({}, {"Origin": FOREIGN[0]})]
+    for name in (ALLOW_ORIGIN, "access-control-expose-headers", "cache-control", "etag", "vary"):
+        assert len({answer.headers.get(name) for answer in answers}) == 1, name
+    assert answers[0].headers[ALLOW_ORIGIN] == "*"
+    assert "vary" not in answers[0].headers
+    assert answers[0].content == answers[1].content
 
 
 async def test_a_refusal_of_an_allowed_page_can_be_read_by_it(

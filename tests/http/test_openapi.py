@@ -23,6 +23,8 @@ STATUSES = {
     "POST /logout": {204, 403, 503} | BODY,
     "GET /me": {200, 401, 503},
     "GET /.well-known/jwks.json": {200, 304, 503},
+    "GET /.well-known/openid-configuration": {200, 304, 503},
+    "GET /.well-known/oauth-authorization-server": {200, 304, 503},
     "GET /livez": {200},
     "GET /readyz": {200, 503},
 }

@@ -1,4 +1,4 @@
-"""The process's view of the signing keys, with the clock in the test's hand."""
+"""The process's view of the signing keys, with the clock of its age in the test's hand."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -9,16 +9,20 @@ import pytest
 
 from app.crypto.keys import KeyMaker
 from app.crypto.secrets import ServiceSecrets
-from app.domain.keys import Algorithm, KeyState
+from app.crypto.tokens import read
+from app.domain.keys import Algorithm, KeyKind, KeyPolicy, KeyState
 from app.domain.refusals import Refusal, Refused
-from app.services.keys import LONGEST_VIEW, KeyRing
+from app.services.key_changes import KeyChanges
+from app.services.keys import LONGEST_VIEW, LOOK_AGAIN_AFTER, KeyRing
 from app.storage.postgres.database import Database, open_engine
 from app.storage.postgres.keys import KeyStore
 from tests.servers import migrate
-from tests.sql import connect
+from tests.sql import Sql, connect
 
 START = datetime(2030, 1, 1, tzinfo=UTC)
 SECRET = token_bytes(32)
+POLICY = KeyPolicy(KeyKind(Algorithm.EDDSA), timedelta(days=30), timedelta(minutes=35))
+CLAIMS = {"sub": "somebody"}
 
 
 class Clock:
@@ -41,8 +45,41 @@ async def store(empty_database: str) -> AsyncIterator[KeyStore]:
     await engine.dispose()
 
 
+@pytest.fixture
+async def own_sql(store: KeyStore, empty_database: str) -> AsyncIterator[Sql]:
+    connection = await connect(empty_database)
+    yield connection
+    await connection.close()
+
+
 def ring(store: KeyStore, clock: Clock, *secrets: bytes) -> KeyRing:
-    return KeyRing(store, KeyMaker(ServiceSecrets(secrets or [SECRET])), Algorithm.EDDSA, clock)
+    maker = KeyMaker(ServiceSecrets(secrets or [SECRET]))
+    return KeyRing(KeyChanges(store, maker, POLICY), maker, clock)
+
+
+async def kid_of(store: KeyStore, state: KeyState) -> str:
+    (found,) = [key.kid for key in (await store.all())[0] if key.state is state]
+    return found
+
+
+async def signed(keys: KeyRing, store: KeyStore) -> str:
+    return (await keys.signer(await kid_of(store, KeyState.SIGNING))).sign(CLAIMS)
+
+
+async def claimed(keys: KeyRing, token: str) -> dict[str, object] | None:
+    jws = read(token)
+    assert jws is not None
+    return (await keys.verifier(jws.kid)).payload(jws)
+
+
+async def rotate(sql: Sql) -> None:
+    """What another replica does when the standby's time has come."""
+    now = await sql.fetchval("SELECT now()")
+    await sql.execute(
+        "UPDATE signing_keys SET superseded_at = $1 WHERE activated_at IS NOT NULL AND superseded_at IS NULL",
+        now,
+    )
+    await sql.execute("UPDATE signing_keys SET activated_at = $1 WHERE activated_at IS NULL", now)
 
 
 def refuses(ask: Callable[[], object]) -> bool:
@@ -51,28 +88,35 @@ def refuses(ask: Callable[[], object]) -> bool:
     return refused.value.refusal is Refusal.UNAVAILABLE
 
 
+async def refuses_to_sign_and_verify(keys: KeyRing, kid: str = "any") -> bool:
+    for ask in (keys.signer(kid), keys.verifier(kid)):
+        with pytest.raises(Refused) as refused:
+            await ask
+        assert refused.value.refusal is Refusal.UNAVAILABLE
+    return refuses(keys.require_signer)
+
+
 async def test_a_view_signs_for_fifteen_minutes_and_publishes_for_ever(store: KeyStore, clock: Clock) -> None:
     keys = ring(store, clock)
-    assert refuses(keys.signer)
-    assert refuses(keys.verifier)
+    assert await refuses_to_sign_and_verify(keys)
     assert refuses(keys.key_set)
     await keys.load()
-    published, signer = keys.key_set(), keys.signer()
-    token = signer.sign({"sub": "somebody"})
+    published, kid = keys.key_set(), await kid_of(store, KeyState.SIGNING)
+    signer, token = await keys.signer(kid), await signed(keys, store)
 
     assert timedelta(minutes=15) == LONGEST_VIEW
     clock.now = START + LONGEST_VIEW
-    assert keys.signer() is signer
-    assert keys.verifier().payload(token) == {"sub": "somebody"}
+    keys.require_signer()
+    assert await keys.signer(kid) is signer
+    assert await claimed(keys, token) == CLAIMS
     clock.now += timedelta(microseconds=1)
-    assert refuses(keys.signer)
-    assert refuses(keys.verifier)
+    assert await refuses_to_sign_and_verify(keys, kid)
     clock.now += timedelta(days=365)
     assert keys.key_set() is published
 
     await keys.load()
-    assert keys.signer() is signer
-    assert keys.verifier().payload(token) == {"sub": "somebody"}
+    assert await keys.signer(kid) is signer
+    assert await claimed(keys, token) == CLAIMS
     assert keys.key_set() == published
 
 
@@ -81,42 +125,81 @@ async def test_eight_that_start_at_once_end_with_one_signing_key_and_one_standby
 ) -> None:
     rings = [ring(store, clock) for _ in range(8)]
     await asyncio.gather(*(keys.load() for keys in rings))
-    assert sorted(key.state for key in await store.all()) == [KeyState.SIGNING, KeyState.STANDBY]
+    stored, _ = await store.all()
+    assert sorted(key.state for key in stored) == [KeyState.SIGNING, KeyState.STANDBY]
     assert len({keys.key_set() for keys in rings}) == 1
-    assert len({keys.signer().kid for keys in rings}) == 1
+    signing = await kid_of(store, KeyState.SIGNING)
+    assert {(await keys.signer(signing)).kid for keys in rings} == {signing}
 
 
 async def test_a_successor_is_taken_over_from_the_database(
-    store: KeyStore, clock: Clock, empty_database: str
+    store: KeyStore, clock: Clock, own_sql: Sql
 ) -> None:
     keys = ring(store, clock)
     await keys.load()
-    first, token = keys.signer().kid, keys.signer().sign({"sub": "somebody"})
-    (standby,) = [key.kid for key in await store.all() if key.state is KeyState.STANDBY]
-    sql = await connect(empty_database)
-    await sql.execute("UPDATE signing_keys SET superseded_at = now() WHERE kid = $1", first)
-    await sql.execute("UPDATE signing_keys SET activated_at = now() WHERE kid = $1", standby)
-    await sql.close()
+    token, standby = await signed(keys, store), await kid_of(store, KeyState.STANDBY)
+    await rotate(own_sql)
 
     await keys.load()
-    assert keys.signer().kid == standby
+    assert (await keys.signer(standby)).kid == standby
     # There is a standby again, and what the predecessor signed is still believed.
-    states = sorted(key.state for key in await store.all())
+    states = sorted(key.state for key in (await store.all())[0])
     assert states == [KeyState.SIGNING, KeyState.STANDBY, KeyState.VERIFYING]
-    assert keys.verifier().payload(token) == {"sub": "somebody"}
+    assert await claimed(keys, token) == CLAIMS
+
+
+async def test_a_key_that_signs_elsewhere_already_signs_here_at_the_next_token(
+    store: KeyStore, clock: Clock, own_sql: Sql
+) -> None:
+    keys = ring(store, clock)
+    await keys.load()
+    standby = await kid_of(store, KeyState.STANDBY)
+    await rotate(own_sql)
+
+    signers = await asyncio.gather(*(keys.signer(standby) for _ in range(5)))
+
+    assert {signer.kid for signer in signers} == {standby}
+    assert len(set(map(id, signers))) == 1
+
+
+async def test_a_token_of_an_unknown_key_makes_it_look_again_and_not_too_often(
+    store: KeyStore, clock: Clock, own_sql: Sql
+) -> None:
+    keys, elsewhere = ring(store, clock), ring(store, clock)
+    await keys.load()
+    # Two rotations later, the key that signs is one that this process has never seen.
+    for _ in range(2):
+        await rotate(own_sql)
+        await elsewhere.load()
+    first = await signed(elsewhere, store)
+    assert await claimed(keys, first) == CLAIMS
+
+    for _ in range(2):
+        await rotate(own_sql)
+        await elsewhere.load()
+    second = await signed(elsewhere, store)
+    clock.now += LOOK_AGAIN_AFTER - timedelta(microseconds=1)
+    assert await claimed(keys, second) is None
+    assert await claimed(keys, first) == CLAIMS
+    clock.now += timedelta(microseconds=1)
+    assert await claimed(keys, second) == CLAIMS
 
 
 async def test_a_key_that_no_secret_opens_signs_nothing_and_stays(store: KeyStore, clock: Clock) -> None:
     owner = ring(store, clock)
     await owner.load()
-    token, made = owner.signer().sign({"sub": "somebody"}), await store.all()
+    token, (made, _) = await signed(owner, store), await store.all()
     stranger = ring(store, clock, token_bytes(32))
     await stranger.load()
-    assert refuses(stranger.signer)
+    kid = await kid_of(store, KeyState.SIGNING)
+    assert refuses(stranger.require_signer)
+    with pytest.raises(Refused) as refused:
+        await stranger.signer(kid)
+    assert refused.value.refusal is Refusal.UNAVAILABLE
     # It checks and publishes all the same, and makes nothing of its own.
-    assert stranger.verifier().payload(token) == {"sub": "somebody"}
+    assert await claimed(stranger, token) == CLAIMS
     assert stranger.key_set() == owner.key_set()
-    assert await store.all() == made
+    assert (await store.all())[0] == made
     heir = ring(store, clock, token_bytes(32), SECRET)
     await heir.load()
-    assert heir.signer().kid == owner.signer().kid
+    assert (await heir.signer(kid)).kid == kid

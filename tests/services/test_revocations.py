@@ -7,9 +7,9 @@ import structlog
 from app.dev.processes import claimed
 from app.dev.servers import Servers, valkey
 from app.domain.tokens import TokenPolicy
-from app.services.tokens import Revocations
+from app.services.revocations import Revocations
 from app.storage.postgres.database import Database, open_engine
-from app.storage.postgres.tokens import RevocationStore
+from app.storage.postgres.revocations import RevocationStore
 from app.storage.redis.blacklist import Blacklist
 from tests.servers import Faulty, server_folder
 

@@ -1,53 +1,97 @@
 """The signing key store."""
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, TypeAlias
 
-from sqlalchemy import func, insert, select
+from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.domain.keys import Algorithm, KeyState, SealedKey, vacancies
+from app.domain.keys import Algorithm, KeyChange, KeyState, SealedKey, SigningKey
 from app.storage.postgres.database import Database
+from app.storage.postgres.revocations import revoke
 from app.storage.postgres.tables import signing_keys
 
+Decide: TypeAlias = Callable[[Sequence[SigningKey], datetime], KeyChange]
+"""What to do to the keys, from all of them and the database's time."""
+
 _ADVISORY_LOCK = 0x7761746368
-"""Under it keys are made; any number serves that nothing else in the database uses."""
+"""Under it keys are changed; any number serves that nothing else in the database uses."""
 
 
 class KeyStore:
-    """Signing keys in Postgres, their private parts sealed."""
+    """Signing keys in Postgres, their private parts sealed; times are the database's own."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def all(self) -> list[SealedKey]:
-        """Every key, the oldest first."""
+    async def all(self) -> tuple[list[SigningKey], datetime]:
+        """Every key, the oldest first, and the database's time when they were read."""
         async with self._database.transaction() as connection:
-            rows = await connection.execute(select(signing_keys).order_by(signing_keys.c.created_at))
-            return [_key(row) for row in rows.mappings()]
+            return await _read(connection)
 
-    async def fill(self, candidates: Iterable[SealedKey]) -> None:
-        """Put candidates where the key set has a vacancy; of many processes at once, only one finds any.
+    async def change(
+        self, decide: Decide, candidates: Sequence[SealedKey], *, blacklisted_for: timedelta | None = None
+    ) -> KeyChange | None:
+        """Decide and do it in one transaction; None, and nothing done, when there are too few candidates.
 
-        The look is a statement of its own: under READ COMMITTED it sees what was committed while the
-        first one waited for the lock.
+        Candidates take the places that the change leaves free. ``blacklisted_for`` revokes the keys that go,
+        with every token that they signed. Of many processes at once each decides on what the one before
+        left: the look is a statement of its own, since under READ COMMITTED the snapshot of the first one
+        is older than the lock.
         """
         async with self._database.transaction() as connection:
             await connection.execute(select(func.pg_advisory_xact_lock(_ADVISORY_LOCK)))
-            rows = await connection.execute(select(signing_keys))
-            vacant = vacancies(_key(row) for row in rows.mappings())
-            for state, key in zip(vacant, candidates, strict=False):
-                activated_at = key.created_at if state is KeyState.SIGNING else None
-                await connection.execute(
-                    insert(signing_keys).values(
-                        kid=key.kid,
-                        algorithm=key.algorithm.value,
-                        public_jwk=key.public_jwk,
-                        sealed_private_key=key.sealed_private_key,
-                        created_at=key.created_at,
-                        activated_at=activated_at,
-                    )
-                )
+            keys, now = await _read(connection)
+            change = decide(keys, now)
+            if len(change.vacant) > len(candidates):
+                return None
+            if change.deleted:
+                await connection.execute(delete(signing_keys).where(signing_keys.c.kid.in_(change.deleted)))
+            if change.deleted and blacklisted_for is not None:
+                await revoke(connection, change.deleted, blacklisted_for)
+            if change.activated is not None:
+                await _activate(connection, change.activated, now)
+            for state, key in zip(change.vacant, candidates, strict=False):
+                await connection.execute(insert(signing_keys).values(_row(key, state, now)))
+            return change
+
+    async def reseal(self, kid: str, old: bytes, new: bytes) -> bool:
+        """Replace a sealed private key; False when it is not the old one any more, or is gone."""
+        is_old = (signing_keys.c.kid == kid) & (signing_keys.c.sealed_private_key == old)
+        async with self._database.transaction() as connection:
+            result = await connection.execute(
+                update(signing_keys).where(is_old).values(sealed_private_key=new)
+            )
+        return result.rowcount == 1
 
 
-def _key(row: Mapping[Any, Any]) -> SealedKey:
-    return SealedKey(**{**row, "algorithm": Algorithm(row["algorithm"])})
+async def _read(connection: AsyncConnection) -> tuple[list[SigningKey], datetime]:
+    rows = await connection.execute(
+        select(signing_keys).order_by(signing_keys.c.created_at, signing_keys.c.kid)
+    )
+    keys = [_key(row) for row in rows.mappings()]
+    now = (await connection.execute(select(func.clock_timestamp()))).scalar_one()
+    return keys, now
+
+
+async def _activate(connection: AsyncConnection, kid: str, now: datetime) -> None:
+    """Let a standby sign, after whoever signed before: at no moment are there two."""
+    signs = signing_keys.c.activated_at.is_not(None) & signing_keys.c.superseded_at.is_(None)
+    await connection.execute(update(signing_keys).where(signs).values(superseded_at=now))
+    await connection.execute(update(signing_keys).where(signing_keys.c.kid == kid).values(activated_at=now))
+
+
+def _row(key: SealedKey, state: KeyState, now: datetime) -> dict[str, Any]:
+    return {
+        "kid": key.kid,
+        "algorithm": key.algorithm.value,
+        "public_jwk": key.public_jwk,
+        "sealed_private_key": key.sealed_private_key,
+        "created_at": now,
+        "activated_at": now if state is KeyState.SIGNING else None,
+    }
+
+
+def _key(row: Mapping[Any, Any]) -> SigningKey:
+    return SigningKey(**{**row, "algorithm": Algorithm(row["algorithm"])})

@@ -10,9 +10,14 @@ import asyncpg
 from app.domain.sessions import REMEMBERED_GENERATIONS, Client, Session, SessionGrant, SessionPolicy
 from app.storage.postgres.database import Database
 
+# A grant names the key that signs at that moment, so that no replica signs with one that was retired.
+_SIGNING_KID = """
+(SELECT kid FROM signing_keys WHERE activated_at IS NOT NULL AND superseded_at IS NULL) AS signing_kid
+"""
+
 # The owner's row is locked against the changes that end sessions: a login that verified a password which
 # was changed meanwhile, or whose account was disabled or deleted, finds no owner and inserts nothing.
-_OPEN = """
+_OPEN = f"""
 WITH owner AS (
     SELECT id, roles FROM accounts WHERE id = $2 AND enabled AND password_version = $3 FOR SHARE
 ), opened AS (
@@ -23,8 +28,8 @@ WITH owner AS (
     FROM owner, clock_timestamp() AS moment
     RETURNING id, account_id, client, created_at, expires_at
 )
-SELECT opened.*, owner.roles FROM opened, owner
-"""
+SELECT opened.*, owner.roles, {_SIGNING_KID} FROM opened, owner
+"""  # noqa: S608 - the only thing put in is a constant of ours
 
 # The dates of generations that a failover lost are not known; they were superseded no earlier than
 # the row was last refreshed, which is what their place in the list says.
@@ -42,13 +47,14 @@ FROM accounts AS a
 WHERE s.id = $1 AND s.refresh_token_hash = $2 AND s.client = $5 AND a.id = s.account_id
     AND s.revoked_at IS NULL
     AND s.expires_at > clock_timestamp() AND s.refreshed_at > clock_timestamp() - $6::interval
-RETURNING s.id, s.account_id, s.client, s.created_at, s.expires_at, a.roles
+RETURNING s.id, s.account_id, s.client, s.created_at, s.expires_at, a.roles, {_SIGNING_KID}
 """  # noqa: S608 - the only thing put in is a constant of ours
 
-_READ = """
-SELECT s.*, a.roles, clock_timestamp() AS now FROM sessions AS s JOIN accounts AS a ON a.id = s.account_id
+_READ = f"""
+SELECT s.*, a.roles, clock_timestamp() AS now, {_SIGNING_KID}
+FROM sessions AS s JOIN accounts AS a ON a.id = s.account_id
 WHERE s.id = $1
-"""
+"""  # noqa: S608 - the only thing put in is a constant of ours
 
 _END = """
 WITH ended AS (
@@ -156,4 +162,5 @@ def _grant(row: asyncpg.Record) -> SessionGrant:
         roles=tuple(row["roles"]),
         authenticated_at=row["created_at"],
         expires_at=row["expires_at"],
+        signing_kid=row["signing_kid"],
     )

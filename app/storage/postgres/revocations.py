@@ -1,7 +1,10 @@
 """The revocation store: the truth of the blacklist."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.storage.postgres.database import Database
 
@@ -9,10 +12,14 @@ _FIND = "SELECT 1 FROM revocations WHERE id = ANY($1) AND expires_at > clock_tim
 _LIVE = """
 SELECT id, expires_at - clock_timestamp() AS remaining FROM revocations WHERE expires_at > clock_timestamp()
 """
+_ADD = text("""
+INSERT INTO revocations (id, expires_at) SELECT unnest(:ids), clock_timestamp() + :lasts
+ON CONFLICT (id) DO UPDATE SET expires_at = excluded.expires_at
+""")
 
 
 class RevocationStore:
-    """Revoked ids in Postgres: a ``jti`` ends one token, a ``sid`` every token of a session."""
+    """Revoked ids: a ``jti`` ends one token, a ``sid`` those of a session, a ``kid`` those of a key."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -24,3 +31,8 @@ class RevocationStore:
     async def live(self) -> dict[str, timedelta]:
         """Every revoked id whose tokens might still be accepted, with the time that its entry has left."""
         return {row["id"]: row["remaining"] for row in await self._database.rows(_LIVE)}
+
+
+async def revoke(connection: AsyncConnection, ids: Iterable[str], lasts: timedelta) -> None:
+    """Revoke ids within the transaction that ends what they name."""
+    await connection.execute(_ADD, {"ids": list(ids), "lasts": lasts})

@@ -1,0 +1,74 @@
+"""``keys``: the operator's commands on signing keys."""
+
+import json
+from datetime import datetime
+from typing import Annotated
+
+import typer
+
+from app.cli.running import Json, Yes, run
+from app.domain.keys import KeyState, SigningKey
+
+commands = typer.Typer(help="Signing keys, which rotate by themselves.", no_args_is_help=True)
+
+_NEXT = {KeyState.STANDBY: "signs from", KeyState.SIGNING: "signs until", KeyState.VERIFYING: "goes at"}
+
+
+@commands.command("list")
+def list_keys(*, as_json: Json = False) -> None:
+    """List the keys: state, since when, and when the next step comes by itself."""
+    listed = run(lambda service: service.operated_keys.all())
+    if as_json:
+        fields = [_fields(key, following) for key, following in listed]
+        print(json.dumps(fields, indent=2, default=datetime.isoformat))
+        return
+    for key, following in listed:
+        since = key.superseded_at or key.activated_at or key.created_at
+        ahead = f"{_NEXT[key.state]} {_moment(following)}" if following else "until an operator rotates"
+        bits = f" {key.kind.rsa_bits}" if key.kind.rsa_bits else ""
+        print(f"{key.kid}\t{key.algorithm}{bits}\t{key.state}\tsince {_moment(since)}\t{ahead}")
+
+
+@commands.command()
+def rotate(
+    *,
+    now: Annotated[
+        bool, typer.Option("--now", help="However young the standby is; some verifiers may not know it yet.")
+    ] = False,
+) -> None:
+    """Let the standby sign; what the last key signed stays valid."""
+    kid = run(lambda service: service.operated_keys.rotate(at_once=now))
+    print(f"{kid} signs from now on")
+
+
+@commands.command()
+def retire(kid: Annotated[str, typer.Argument(help="The leaked key.")], *, yes: Yes = False) -> None:
+    """End a leaked key: out of the key set, and no token that it signed is believed any more."""
+    if not yes:
+        typer.confirm(f"Refuse every access token that {kid} signed?", abort=True, err=True)
+    run(lambda service: service.operated_keys.retire(kid))
+    print(f"{kid} is retired; services that have cached the key set may believe it until they fetch it anew")
+
+
+@commands.command()
+def reseal() -> None:
+    """Seal the private keys under the first secret of AUTH_SECRET_KEYS."""
+    resealed = run(lambda service: service.operated_keys.reseal())
+    print(f"{resealed} {'key' if resealed == 1 else 'keys'} resealed")
+
+
+def _fields(key: SigningKey, following: datetime | None) -> dict[str, str | int | datetime | None]:
+    return {
+        "kid": key.kid,
+        "algorithm": key.algorithm.value,
+        "rsa_bits": key.kind.rsa_bits,
+        "state": key.state.value,
+        "created_at": key.created_at,
+        "activated_at": key.activated_at,
+        "superseded_at": key.superseded_at,
+        "next_step_at": following,
+    }
+
+
+def _moment(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%dT%H:%M:%SZ}"

@@ -1,0 +1,128 @@
+"""Changes to the signing keys: the steps that are due by themselves, and the operator's commands."""
+
+import asyncio
+from datetime import datetime, timedelta
+
+import structlog
+
+from app.crypto.keys import KeyMaker, UnopenableKeyError
+from app.domain.keys import (
+    KeyChange,
+    KeyPolicy,
+    KeyState,
+    SealedKey,
+    SigningKey,
+    due,
+    in_state,
+    may_sign_from,
+    next_step,
+    retirement,
+    rotation,
+)
+from app.services.revocations import Revocations
+from app.storage.postgres.keys import Decide, KeyStore
+
+_log = structlog.get_logger()
+
+
+class KeyOperationError(Exception):
+    """Why an operator's command was refused, in one line."""
+
+
+class KeyChanges:
+    """Makes changes, each decided under the lock in which it is made: any number of processes agree."""
+
+    def __init__(self, store: KeyStore, maker: KeyMaker, policy: KeyPolicy) -> None:
+        self._store = store
+        self._maker = maker
+        self._policy = policy
+
+    async def advance(self) -> tuple[list[SigningKey], datetime]:
+        """Take the step that is due, if one is; answers the keys after it, and the database's time."""
+        keys, now = await self._store.all()
+        if not due(keys, self._policy, now=now):
+            return keys, now
+        await self.make(lambda keys, now: due(keys, self._policy, now=now))
+        return await self._store.all()
+
+    async def make(self, decide: Decide, *, blacklisted_for: timedelta | None = None) -> KeyChange:
+        """Make a change; new keys are generated outside the lock, until there is one for each free place."""
+        candidates: list[SealedKey] = []
+        while True:
+            change = await self._store.change(decide, candidates, blacklisted_for=blacklisted_for)
+            if change is not None:
+                break
+            candidates.append(await asyncio.to_thread(self._maker.make, self._policy.kind))
+        for place, key in zip(change.vacant, candidates, strict=False):
+            _log.info("key.created", kid=key.kid, algorithm=key.algorithm.value, state=place.value)
+        if change.activated is not None:
+            _log.info("key.activated", kid=change.activated)
+        for kid in change.deleted:
+            _log.info("key.deleted", kid=kid)
+        return change
+
+
+class Keys:
+    """The operator's hand on the signing keys."""
+
+    def __init__(
+        self,
+        store: KeyStore,
+        maker: KeyMaker,
+        changes: KeyChanges,
+        revocations: Revocations,
+        policy: KeyPolicy,
+    ) -> None:
+        self._store = store
+        self._maker = maker
+        self._changes = changes
+        self._revocations = revocations
+        self._policy = policy
+
+    async def all(self) -> list[tuple[SigningKey, datetime | None]]:
+        """Every key, the oldest first, and when its next step comes by itself."""
+        keys, _ = await self._store.all()
+        return [(key, next_step(key, keys, self._policy)) for key in keys]
+
+    async def rotate(self, *, at_once: bool) -> str:
+        """Let the standby sign, and answer its ``kid``; KeyOperationError while it is too young.
+
+        ``at_once`` takes it as young as it is.
+        """
+        keys, now = await self._changes.advance()
+        standby = in_state(keys, KeyState.STANDBY)
+        assert standby is not None  # noqa: S101 - advance() leaves one
+        if now < may_sign_from(standby) and not at_once:
+            raise KeyOperationError(
+                f"the standby {standby.kid} may sign from {may_sign_from(standby):%Y-%m-%dT%H:%M:%SZ}, when "
+                "every verifier has seen it; --now rotates all the same"
+            )
+        change = await self._changes.make(lambda keys, _: rotation(keys, standby.kid))
+        if change.activated is None:
+            raise KeyOperationError("another change came first; look at: keys list")
+        return standby.kid
+
+    async def retire(self, kid: str) -> None:
+        """End a leaked key: out of the key set, and no token of it believed; KeyOperationError if unknown."""
+        lasts = self._policy.verifying
+        change = await self._changes.make(lambda keys, _: retirement(keys, kid), blacklisted_for=lasts)
+        if kid not in change.deleted:
+            raise KeyOperationError(f"no key is called {kid!r}; look at: keys list")
+        await self._revocations.announce([kid], lasts)
+
+    async def reseal(self) -> int:
+        """Seal every private key under the newest secret; answers how many were not.
+
+        KeyOperationError when one is sealed under a secret that is not listed.
+        """
+        resealed = 0
+        for key in (await self._store.all())[0]:
+            try:
+                sealed = self._maker.reseal(key)
+            except UnopenableKeyError:
+                raise KeyOperationError(
+                    f"no secret in AUTH_SECRET_KEYS opens the key {key.kid}; list the one that sealed it"
+                ) from None
+            if sealed is not None and await self._store.reseal(key.kid, key.sealed_private_key, sealed):
+                resealed += 1
+        return resealed

@@ -1,0 +1,42 @@
+"""Revocations: what ended before its time, told to every replica at once."""
+
+from collections.abc import Iterable
+from datetime import timedelta
+
+import structlog
+
+from app.domain.tokens import TokenPolicy
+from app.storage.postgres.revocations import RevocationStore
+from app.storage.redis.blacklist import Blacklist
+
+_log = structlog.get_logger()
+
+
+class Revocations:
+    """The blacklist: Postgres is the truth, Redis answers first where it can be believed."""
+
+    def __init__(self, store: RevocationStore, index: Blacklist, policy: TokenPolicy) -> None:
+        self._store = store
+        self._index = index
+        # Until then a verifier with our leeway may accept a token that was signed just before.
+        self.lasts = policy.lifetime + 2 * policy.leeway
+
+    async def announce(self, ids: Iterable[str], lasts: timedelta | None = None) -> bool:
+        """Enter into the index what Postgres has committed; False when Redis did not take it."""
+        entries = dict.fromkeys(ids, lasts or self.lasts)
+        taken = not entries or await self._index.add(entries)
+        if not taken:
+            _log.warning("blacklist.not_indexed", entries=len(entries))
+        return taken
+
+    async def any_revoked(self, *ids: str) -> bool:
+        """Whether one of the ids is revoked: a ``jti``, a ``sid`` or a ``kid``."""
+        answer = await self._index.find(ids)
+        return await self._store.find(ids) if answer is None else answer
+
+    async def reindex(self) -> None:
+        """Bring the index in step with Postgres; called every few seconds and at start."""
+        before = self._index.is_believed
+        after = await self._index.rebuild(self._store.live)
+        if before and not after:
+            _log.warning("blacklist.not_believed", instead="Postgres answers")

@@ -1,0 +1,170 @@
+"""Whatever befalls the keys, in whatever order: what must be true of them is true at every instant.
+
+A small world lives through hours and months: time passes, replicas take the steps that are due, operators
+rotate, retire and change the settings. Tokens are signed all the time, and a verifier that fetched the key
+set up to an hour ago has to know the key of each of them.
+"""
+
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from itertools import count
+
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from app.domain.keys import (
+    STANDS_BY_AT_LEAST,
+    Algorithm,
+    KeyChange,
+    KeyKind,
+    KeyPolicy,
+    KeyState,
+    SigningKey,
+    due,
+    in_state,
+    may_sign_from,
+    next_step,
+    retirement,
+    rotation,
+)
+
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+TOKEN_LIVES = timedelta(minutes=15, seconds=30)
+"""Lifetime and leeway."""
+POLICY = KeyPolicy(KeyKind(Algorithm.EDDSA), interval=30 * DAY, verifying=timedelta(minutes=35, seconds=30))
+KINDS = [KeyKind(Algorithm.EDDSA), KeyKind(Algorithm.ES256), KeyKind(Algorithm.RS256, 2048)]
+
+
+@dataclass
+class World:
+    now: datetime = datetime(2026, 1, 1, tzinfo=UTC)
+    policy: KeyPolicy = POLICY
+    keys: list[SigningKey] = field(default_factory=list)
+    published: list[tuple[datetime, set[str]]] = field(default_factory=list)
+    signed: dict[str, datetime] = field(default_factory=dict)
+    """When each key signed last."""
+    forced: set[str] = field(default_factory=set)
+    """Keys that an operator let sign before their hour."""
+    retired: set[str] = field(default_factory=set)
+    numbers: "count[int]" = field(default_factory=count)
+
+    def make(self, change: KeyChange) -> None:
+        """Do what a store does with a change."""
+        keys = [key for key in self.keys if key.kid not in change.deleted]
+        if change.activated is not None:
+            keys = [
+                replace(key, superseded_at=self.now) if key.state is KeyState.SIGNING else key for key in keys
+            ]
+            keys = [
+                replace(key, activated_at=self.now) if key.kid == change.activated else key for key in keys
+            ]
+        for state in change.vacant:
+            keys.append(self._new(state))
+        self.keys = keys
+
+    def _new(self, state: KeyState) -> SigningKey:
+        kind = self.policy.kind
+        jwk = {} if kind.rsa_bits is None else {"n": "A" * -(-kind.rsa_bits // 6)}
+        activated = self.now if state is KeyState.SIGNING else None
+        return SigningKey(f"key {next(self.numbers)}", kind.algorithm, jwk, b"", self.now, activated)
+
+    def of(self, state: KeyState) -> SigningKey:
+        found = in_state(self.keys, state)
+        assert found is not None
+        return found
+
+    def look(self) -> None:
+        """A replica takes the step that is due, signs, and answers a verifier."""
+        self.make(due(self.keys, self.policy, now=self.now))
+        self.signed[self.of(KeyState.SIGNING).kid] = self.now
+        self.published.append((self.now, {key.kid for key in self.keys}))
+        self.check()
+
+    def wait(self, minutes: int) -> None:
+        self.now += timedelta(minutes=minutes)
+
+    def rotate(self, *, at_once: bool) -> None:
+        standby = self.of(KeyState.STANDBY)
+        if self.now < may_sign_from(standby):
+            if not at_once:
+                return
+            self.forced.add(standby.kid)
+        self.make(rotation(self.keys, standby.kid))
+
+    def retire(self, number: int) -> None:
+        key = self.keys[number % len(self.keys)]
+        if key.state is KeyState.SIGNING and self.now < may_sign_from(self.of(KeyState.STANDBY)):
+            self.forced.add(self.of(KeyState.STANDBY).kid)
+        self.retired.add(key.kid)
+        self.make(retirement(self.keys, key.kid))
+
+    def check(self) -> None:
+        states = [key.state for key in self.keys]
+        assert states.count(KeyState.SIGNING) == states.count(KeyState.STANDBY) == 1
+        assert not due(self.keys, self.policy, now=self.now), "one step leads to the next at the same instant"
+
+        here = {key.kid for key in self.keys}
+        assert not here & self.retired
+        for kid, last in self.signed.items():
+            if self.now < last + TOKEN_LIVES and kid not in self.retired:
+                assert kid in here, "a token lives longer than its key"
+
+        signing = self.of(KeyState.SIGNING)
+        assert signing.activated_at is not None
+        first = signing.kid == "key 0"
+        waited = signing.activated_at - signing.created_at
+        assert first or signing.kid in self.forced or waited >= STANDS_BY_AT_LEAST
+        if not first and signing.kid not in self.forced:
+            cached = [kids for at, kids in self.published if self.now - HOUR < at]
+            assert all(signing.kid in kids for kids in cached), "a verifier has not seen this key"
+        for key in self.keys:
+            upcoming = next_step(key, self.keys, self.policy)
+            assert upcoming is None or upcoming > self.now
+
+
+STEPS = st.one_of(
+    st.tuples(st.just("wait"), st.sampled_from([1, 14, 16, 34, 36, 59, 60, 61, 24 * 60, 31 * 24 * 60])),
+    st.tuples(st.just("rotate"), st.booleans()),
+    st.tuples(st.just("retire"), st.integers(0, 9)),
+    st.tuples(st.just("kind"), st.sampled_from(KINDS)),
+    st.tuples(st.just("interval"), st.sampled_from([None, HOUR, 30 * DAY])),
+)
+
+
+@given(st.lists(STEPS, max_size=60))
+@example([("wait", 61), ("kind", KINDS[1]), ("wait", 60), ("wait", 36), ("kind", KINDS[0]), ("wait", 60)])
+@example([("retire", 0), ("retire", 0), ("rotate", True), ("rotate", True), ("wait", 36), ("rotate", False)])
+def test_whatever_happens_one_key_signs_one_stands_by_and_no_token_loses_its_key(
+    steps: list[tuple[str, object]],
+) -> None:
+    world = World()
+    world.look()
+    for step, argument in steps:
+        match step, argument:
+            case "wait", int(minutes):
+                world.wait(minutes)
+            case "rotate", bool(at_once):
+                world.rotate(at_once=at_once)
+            case "retire", int(number):
+                world.retire(number)
+            case "kind", KeyKind() as kind:
+                world.policy = replace(world.policy, kind=kind)
+            case _, (None | timedelta()) as interval:
+                world.policy = replace(world.policy, interval=interval)
+            case _:
+                raise AssertionError(step)
+        world.look()
+
+
+def test_a_key_signs_for_its_interval_and_is_gone_an_hour_later() -> None:
+    """A year of the default, looked at every half hour: nobody has to do anything."""
+    world = World()
+    signing = []
+    for _ in range(365 * 48):
+        world.look()
+        signing.append(world.of(KeyState.SIGNING).kid)
+        world.wait(30)
+    lives = [signing.count(kid) / 48 for kid in dict.fromkeys(signing)]
+    assert len(lives) == 13
+    assert set(lives[:-1]) == {30}
+    assert len(world.keys) <= 3
