@@ -44,6 +44,10 @@ class KeyMaker:
         kid = public_jwk["kid"]
         return SealedKey(kid, kind.algorithm, public_jwk, self._seal(private_key, kid, kind.algorithm))
 
+    def knows(self, key: SealedKey) -> bool:
+        """Whether the secret that sealed the key is listed."""
+        return self._secrets.find(key.sealed_private_key[:SECRET_ID_LENGTH]) is not None
+
     def open(self, key: SealedKey) -> PrivateKey:
         """The private key, parsed; raises UnopenableKeyError when no listed secret opens it."""
         secret_id, rest = key.sealed_private_key[:SECRET_ID_LENGTH], key.sealed_private_key[SECRET_ID_LENGTH:]

@@ -22,6 +22,8 @@ from app.domain.keys import (
 from app.services.revocations import Revocations
 from app.storage.postgres.keys import Decide, KeyStore
 
+MEND = "list the secret that sealed it in AUTH_SECRET_KEYS"
+
 _log = structlog.get_logger()
 
 
@@ -42,19 +44,29 @@ class KeyChanges:
         keys, now = await self._store.all()
         if not due(keys, self._policy, now=now):
             return keys, now
-        await self.make(lambda keys, now: due(keys, self._policy, now=now))
+        try:
+            await self.make(lambda keys, now: due(keys, self._policy, now=now))
+        except UnopenableKeyError as error:
+            _log.error("key.unopenable", kid=str(error), mend=MEND)
         return await self._store.all()
 
     async def make(self, decide: Decide, *, blacklisted_for: timedelta | None = None) -> KeyChange:
-        """Make a change; new keys are generated outside the lock, until there is one for each free place."""
+        """Make a change; new keys are generated outside the lock, until there is one for each free place.
+
+        Raises UnopenableKeyError where the secrets are not those of the service: nobody else could open what
+        would be sealed with them.
+        """
+        for key in (await self._store.all())[0]:
+            if key.state is not KeyState.VERIFYING and not self._maker.knows(key):
+                raise UnopenableKeyError(key.kid)
         candidates: list[SealedKey] = []
         while True:
             change = await self._store.change(decide, candidates, blacklisted_for=blacklisted_for)
             if change is not None:
                 break
             candidates.append(await asyncio.to_thread(self._maker.make, self._policy.kind))
-        for place, key in zip(change.vacant, candidates, strict=False):
-            _log.info("key.created", kid=key.kid, algorithm=key.algorithm.value, state=place.value)
+        for place, made in zip(change.vacant, candidates, strict=False):
+            _log.info("key.created", kid=made.kid, algorithm=made.algorithm.value, state=place.value)
         if change.activated is not None:
             _log.info("key.activated", kid=change.activated)
         for kid in change.deleted:
@@ -89,15 +101,18 @@ class Keys:
 
         ``at_once`` takes it as young as it is.
         """
+        before = in_state((await self._store.all())[0], KeyState.SIGNING)
         keys, now = await self._changes.advance()
-        standby = in_state(keys, KeyState.STANDBY)
-        assert standby is not None  # noqa: S101 - advance() leaves one
+        signing, standby = in_state(keys, KeyState.SIGNING), in_state(keys, KeyState.STANDBY)
+        assert signing is not None and standby is not None  # noqa: S101, PT018 - advance() leaves both
+        if before is not None and before.kid != signing.kid:
+            return signing.kid
         if now < may_sign_from(standby) and not at_once:
             raise KeyOperationError(
                 f"the standby {standby.kid} may sign from {may_sign_from(standby):%Y-%m-%dT%H:%M:%SZ}, when "
                 "every verifier has seen it; --now rotates all the same"
             )
-        change = await self._changes.make(lambda keys, _: rotation(keys, standby.kid))
+        change = await self._make(lambda keys, _: rotation(keys, standby.kid))
         if change.activated is None:
             raise KeyOperationError("another change came first; look at: keys list")
         return standby.kid
@@ -105,7 +120,7 @@ class Keys:
     async def retire(self, kid: str) -> None:
         """End a leaked key: out of the key set, and no token of it believed; KeyOperationError if unknown."""
         lasts = self._policy.verifying
-        change = await self._changes.make(lambda keys, _: retirement(keys, kid), blacklisted_for=lasts)
+        change = await self._make(lambda keys, _: retirement(keys, kid), blacklisted_for=lasts)
         if kid not in change.deleted:
             raise KeyOperationError(f"no key is called {kid!r}; look at: keys list")
         await self._revocations.announce([kid], lasts)
@@ -119,10 +134,20 @@ class Keys:
         for key in (await self._store.all())[0]:
             try:
                 sealed = self._maker.reseal(key)
-            except UnopenableKeyError:
-                raise KeyOperationError(
-                    f"no secret in AUTH_SECRET_KEYS opens the key {key.kid}; list the one that sealed it"
-                ) from None
+            except UnopenableKeyError as error:
+                raise _unopenable(error) from None
             if sealed is not None and await self._store.reseal(key.kid, key.sealed_private_key, sealed):
                 resealed += 1
         return resealed
+
+    async def _make(self, decide: Decide, *, blacklisted_for: timedelta | None = None) -> KeyChange:
+        try:
+            return await self._changes.make(decide, blacklisted_for=blacklisted_for)
+        except UnopenableKeyError as error:
+            raise _unopenable(error) from None
+
+
+def _unopenable(error: UnopenableKeyError) -> KeyOperationError:
+    return KeyOperationError(
+        f"no secret in AUTH_SECRET_KEYS opens the key {error}; list the one that sealed it"
+    )

@@ -14,7 +14,7 @@ from app.crypto.tokens import Signer, Verifier
 from app.domain.clock import Clock
 from app.domain.keys import Algorithm, KeyState, SigningKey, in_state
 from app.domain.refusals import Refusal, Refused
-from app.services.key_changes import KeyChanges
+from app.services.key_changes import MEND, KeyChanges
 
 LONGEST_VIEW = timedelta(minutes=15)
 """How old a view of the keys may grow before the service signs nothing more with it."""
@@ -114,9 +114,7 @@ class KeyRing:
         try:
             return Signer(signing.kid, signing.algorithm, self._maker.open(signing))
         except UnopenableKeyError:
-            _log.error(
-                "key.unopenable", kid=signing.kid, mend="list the secret that sealed it in AUTH_SECRET_KEYS"
-            )
+            _log.error("key.unopenable", kid=signing.kid, mend=MEND)
             return None
 
 

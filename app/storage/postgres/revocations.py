@@ -13,7 +13,7 @@ _LIVE = """
 SELECT id, expires_at - clock_timestamp() AS remaining FROM revocations WHERE expires_at > clock_timestamp()
 """
 _ADD = text("""
-INSERT INTO revocations (id, expires_at) SELECT unnest(:ids), clock_timestamp() + :lasts
+INSERT INTO revocations (id, expires_at) SELECT unnest(CAST(:ids AS text[])), clock_timestamp() + :lasts
 ON CONFLICT (id) DO UPDATE SET expires_at = excluded.expires_at
 """)
 
