@@ -37,7 +37,7 @@ endif
 endif
 
 test: $(STAMP) $(INTEROP_STAMP) ## Run every test on private servers, and ask full branch coverage of the rules.
-	@$(BIN)/pytest --numprocesses=logical --dist=loadgroup --cov --cov-report=
+	@$(BIN)/pytest --numprocesses=logical --dist=loadscope --no-loadscope-reorder --cov --cov-report=
 	@$(BIN)/coverage report --fail-under=100
 
 bench: $(STAMP) ## Measure what each request costs in CPU time.

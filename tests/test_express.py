@@ -29,10 +29,7 @@ from tests.waiting import client_of, until
 
 AUDIENCE = "https://api.example.com"
 
-pytestmark = [
-    pytest.mark.skipif("npm jose" not in VERIFIERS, reason="there is no npm"),
-    pytest.mark.xdist_group("express"),
-]
+pytestmark = pytest.mark.skipif("npm jose" not in VERIFIERS, reason="there is no npm")
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,7 +33,6 @@ from tests.sql import Sql, connect
 FORGED = "forged-line"
 
 # One worker walks for all of them.
-pytestmark = pytest.mark.xdist_group("leaks")
 
 
 def operate(trail: Trail, environment: dict[str, str]) -> tuple[str, str]:
