@@ -6,7 +6,7 @@ STAMP := .venv/.stamp
 INTEROP := tests/interop
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup run test bench check format lock
+.PHONY: help setup run test chaos bench check format lock
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -40,6 +40,9 @@ test: $(STAMP) $(INTEROP_STAMP) ## Run every test on private servers, and ask fu
 	@$(BIN)/pytest --numprocesses=logical --dist=loadscope --no-loadscope-reorder --cov --cov-report=
 	@$(BIN)/coverage report --fail-under=100
 
+chaos: $(STAMP) ## Let the servers fail under load, and freeze them for twenty seconds each.
+	@WATCHWORD_FREEZE=20 $(BIN)/pytest tests/test_chaos.py tests/test_chaos_failover.py
+
 bench: $(STAMP) ## Measure what each request costs in CPU time.
 	@PYTHONPATH=. $(BIN)/python bench/requests.py
 
@@ -54,7 +57,7 @@ format: $(STAMP) ## Format the code and mend what ruff can mend.
 	@$(BIN)/ruff format
 
 COMPILE = $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes \
-	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" $(UPGRADE)
+	--no-strip-extras --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" $(UPGRADE)
 
 lock: $(STAMP) ## Write requirements/*.txt anew from pyproject.toml; UPGRADE=--upgrade takes the newest versions.
 	@$(COMPILE) --extra dev --output-file requirements/dev.txt

@@ -22,7 +22,15 @@ from app.domain.sessions import ReuseRevokes
 
 PREFIX = "AUTH_"
 _LOCAL_HOSTS = {"localhost", "127.0.0.1", "::1"}
-_RSA_BITS = (2048, 3072, 4096)
+_REDIS_SCHEMES = [
+    "redis",
+    "rediss",
+    "unix",
+    "redis+sentinel",
+    "rediss+sentinel",
+    "redis+cluster",
+    "rediss+cluster",
+]
 _SECRET_BYTES = 32
 _DISTINCT = 20  # Of 32 random bytes about 30 differ; fewer than this is no accident.
 _MAKE_ONE = """make one with: python3 -c "import secrets; print(secrets.token_urlsafe(32))\""""
@@ -126,12 +134,6 @@ def _asymmetric(text: object) -> object:
     return text
 
 
-def _rsa_bits(bits: int) -> int:
-    if bits not in _RSA_BITS:
-        raise ValueError(f"must be one of {', '.join(map(str, _RSA_BITS))}")
-    return bits
-
-
 def _off(value: object) -> object:
     return None if isinstance(value, str) and value.lower() == "off" else value
 
@@ -194,7 +196,7 @@ class DatabaseSettings(BaseSettings):
 class Settings(DatabaseSettings):
     """Everything that the service needs to know."""
 
-    redis_url: Annotated[str, _starting("redis", "rediss", "unix"), Field(repr=False)]
+    redis_url: Annotated[str, _starting(*_REDIS_SCHEMES), Field(repr=False)]
     secret_keys: Annotated[
         tuple[Annotated[bytes, BeforeValidator(_secret)], ...],
         NoDecode,
@@ -211,7 +213,7 @@ class Settings(DatabaseSettings):
     ] = ()
 
     signing_algorithm: Annotated[Algorithm, BeforeValidator(_asymmetric)] = Algorithm.RS256
-    signing_rsa_bits: Annotated[int, AfterValidator(_rsa_bits)] = 2048
+    signing_rsa_bits: Annotated[Literal[2048, 3072, 4096], BeforeValidator(int)] = 2048
     key_rotation_interval: Annotated[
         Annotated[Duration, _between(_HOUR, 400 * _DAY)] | None, BeforeValidator(_off)
     ] = 30 * _DAY

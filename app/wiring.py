@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from secrets import token_bytes, token_urlsafe
+from typing import TypeAlias
 
 import structlog
 
@@ -26,8 +27,12 @@ from app.services.accounts import Accounts, WhoAmI
 from app.services.health import Readiness
 from app.services.key_changes import KeyChanges, Keys
 from app.services.keys import LONGEST_VIEW, KeyRing
+from app.services.logout import FindSession, Logout, LogoutEverywhere
+from app.services.own_sessions import OwnSessions
+from app.services.passwords import ChangePassword
 from app.services.revocations import Revocations
-from app.services.sessions import Login, Logout, Refresh
+from app.services.session_operations import Purge, Sessions
+from app.services.sessions import Login, OpenSession, Refresh
 from app.services.tokens import Authenticate, TokenMinter
 from app.settings import Settings, SettingsError
 from app.storage.postgres.accounts import AccountStore
@@ -37,8 +42,13 @@ from app.storage.postgres.revocations import RevocationStore
 from app.storage.postgres.sessions import SessionStore
 from app.storage.redis.blacklist import Blacklist
 
-MAINTAIN_EVERY = 5.0
+# What one replica could not tell the others is to be known to them within five seconds.
+MAINTAIN_EVERY = 3.0
+PURGE_EVERY = 600.0
 RETRY_EVERY = 1.0
+
+Job: TypeAlias = Callable[[], Awaitable[object]]
+"""What is done again and again; False asks for another try soon."""
 
 _log = structlog.get_logger()
 
@@ -54,7 +64,9 @@ class Service:
 
     use_cases: UseCases
     accounts: Accounts
+    operated_sessions: Sessions
     operated_keys: Keys
+    purge: Purge
     keys: KeyRing
     revocations: Revocations
     database: Database
@@ -71,7 +83,11 @@ async def opened(settings: Settings) -> AsyncIterator[Service]:
         reuse_revokes=settings.reuse_revokes,
     )
     token_policy = TokenPolicy(
-        settings.issuer, settings.audience, lifetime=settings.access_token_ttl, leeway=settings.leeway
+        settings.issuer,
+        settings.audience,
+        # No access token outlives its session's idle end either.
+        lifetime=min(settings.access_token_ttl, settings.session_idle_ttl),
+        leeway=settings.leeway,
     )
     key_policy = KeyPolicy(
         kind=KeyKind(
@@ -108,23 +124,34 @@ async def opened(settings: Settings) -> AsyncIterator[Service]:
         keys = KeyRing(key_changes, key_maker, clock)
         tokens = RefreshTokens(secrets)
         minter = TokenMinter(keys, token_policy, clock, lambda: token_urlsafe(TOKEN_ID_LENGTH))
-        revocations = Revocations(RevocationStore(database), index, token_policy)
+        revocation_store = RevocationStore(database)
+        revocations = Revocations(revocation_store, index, token_policy)
         authenticate = Authenticate(keys, revocations, token_policy, clock)
+        who_am_i = WhoAmI(accounts, authenticate)
+        open_session = OpenSession(sessions, tokens, minter, session_policy, lambda: token_bytes(SEED_LENGTH))
+        find_session = FindSession(sessions, tokens)
+        password_policy = PasswordPolicy(settings.password_min_length)
         use_cases = UseCases(
-            login=Login(
-                accounts, sessions, hasher, tokens, minter, session_policy, lambda: token_bytes(SEED_LENGTH)
-            ),
+            login=Login(accounts, hasher, open_session),
             refresh=Refresh(accounts, sessions, tokens, minter, revocations, session_policy),
-            logout=Logout(sessions, tokens, authenticate, revocations),
-            who_am_i=WhoAmI(accounts, authenticate),
+            logout=Logout(sessions, find_session, authenticate, revocations),
+            logout_everywhere=LogoutEverywhere(accounts, find_session, who_am_i, revocations, session_policy),
+            change_password=ChangePassword(
+                accounts, hasher, who_am_i, open_session, revocations, password_policy
+            ),
+            own_sessions=OwnSessions(sessions, who_am_i, revocations, session_policy),
+            who_am_i=who_am_i,
             keys=keys,
             readiness=Readiness(database, keys, index),
             origins=Origins(settings.issuer, settings.allowed_origins),
         )
+        operated = Accounts(accounts, hasher, revocations, password_policy)
         yield Service(
             use_cases,
-            Accounts(accounts, hasher, revocations, PasswordPolicy(settings.password_min_length)),
+            operated,
+            Sessions(sessions, operated, accounts, revocations, session_policy),
             Keys(key_store, key_maker, key_changes, revocations, key_policy),
+            Purge(sessions, revocation_store),
             keys,
             revocations,
             database,
@@ -142,31 +169,33 @@ def blaming(variable: str) -> Iterator[None]:
 
 @asynccontextmanager
 async def maintained(service: Service) -> AsyncIterator[None]:
-    """Keep the view of the keys fresh and Redis in step, from now until the end.
+    """Keep the view of the keys fresh, Redis in step and the tables small, from now until the end.
 
     What is down now is tried again in a moment; until then the service is not ready.
     """
-    jobs = (service.keys.load, service.revocations.reindex)
     async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(_repeat(job, done=await _done(job))) for job in jobs]
+        tasks = [
+            group.create_task(_repeat(job, MAINTAIN_EVERY, done=await _done(job)))
+            for job in (service.keys.load, service.revocations.reindex)
+        ]
+        tasks.append(group.create_task(_repeat(service.purge.__call__, PURGE_EVERY, done=False)))
         yield
         for task in tasks:
             task.cancel()
 
 
-async def _repeat(job: Callable[[], Awaitable[None]], *, done: bool) -> None:
+async def _repeat(job: Job, every: float, *, done: bool) -> None:
     while True:
-        await asyncio.sleep(MAINTAIN_EVERY if done else RETRY_EVERY)
+        await asyncio.sleep(every if done else RETRY_EVERY)
         done = await _done(job)
 
 
-async def _done(job: Callable[[], Awaitable[None]]) -> bool:
+async def _done(job: Job) -> bool:
     try:
-        await job()
+        return await job() is not False
     except Refused as refused:
         _log.warning("job.postponed", job=job.__qualname__, reason=refused.refusal.value)
         return False
     except Exception:  # noqa: BLE001 - a job must outlive whatever befalls it
         _log.exception("job.failed", job=job.__qualname__)
         return False
-    return True

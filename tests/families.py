@@ -47,7 +47,8 @@ VERDICTS = {
 COOKIE = "__Host-refresh_token"
 SHIFT = """
 UPDATE sessions SET created_at = created_at - $2::interval, refreshed_at = refreshed_at - $2::interval,
-    expires_at = expires_at - $2::interval,
+    -- What is over for a day may be purged; what is over stays over.
+    expires_at = greatest(expires_at - $2::interval, now() - interval '12 hours'),
     superseded_at = ARRAY(
         SELECT date - $2::interval FROM unnest(superseded_at) WITH ORDINALITY AS u (date, n) ORDER BY n)
 WHERE account_id = $1

@@ -30,6 +30,7 @@ ISSUER = "http://localhost:8000"
 TEST_SECRET = urlsafe_b64encode(sha256(b"a secret for tests only").digest()).decode()
 _PREFIX = "watchword-tests-"
 _READY_SECONDS = 30.0
+_LEFT_BEHIND = 60.0
 _STOP_SECONDS = 30.0
 
 
@@ -77,9 +78,11 @@ def server_folder() -> Iterator[Path]:
     """A folder for servers' data; those of test runs that were killed are cleared away first."""
     for lock in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*/lock"):
         with suppress(DevError, OSError):
-            with claimed(lock.parent):
-                pass
-            shutil.rmtree(lock.parent)
+            # A young one may be another worker's, who has not claimed it yet.
+            if time.time() - lock.stat().st_mtime > _LEFT_BEHIND:
+                with claimed(lock.parent):
+                    pass
+                shutil.rmtree(lock.parent)
     folder = Path(tempfile.mkdtemp(prefix=_PREFIX)).resolve()
     try:
         yield folder

@@ -210,9 +210,10 @@ async def test_a_key_is_retired_when_somebody_says_yes(keys: Keys) -> None:
     assert logged == [("key.created", created), ("key.activated", standby), ("key.deleted", signing)]
     assert await keys.kid(KeyState.SIGNING) == standby
     assert [row["id"] for row in await keys.sql.fetch("SELECT id FROM revocations")] == [signing]
-    assert await keys.refused("retire", signing, "--yes") == (
-        f"no key is called {signing!r}; look at: keys list"
-    )
+    for unknown in (signing, "-starts-with-a-hyphen", "--with-two"):
+        assert await keys.refused("retire", unknown, "--yes") == (
+            f"no key is called {unknown!r}; look at: keys list"
+        )
 
 
 async def test_keys_are_sealed_anew_and_one_that_does_not_open_is_named(keys: Keys) -> None:

@@ -220,6 +220,7 @@ async def test_a_retirement_that_redis_was_not_told_of_is_known_everywhere_in_th
     person, (signing, _) = await new_person(sql), await kids(sql)
     token = await assert_well(client, person)
     async with parts(own) as operator:
+        await operator.revocations.reindex()
         # All that a command does before it tells Redis.
         changes, lasts = operator.operated_keys._changes, operator.operated_keys._policy.verifying
         await changes.make(lambda keys, _: retirement(keys, signing), blacklisted_for=lasts)
@@ -230,7 +231,7 @@ async def test_a_retirement_that_redis_was_not_told_of_is_known_everywhere_in_th
         await until(is_refused)
 
         async def is_known() -> bool:
-            return bool(await operator.revocations._index._redis.exists("{watchword}:blacklist:" + signing))
+            return await operator.revocations._index.find([signing]) is True
 
         await until(is_known)
     await assert_well(client, person)

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 from typing import NamedTuple
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 import redis
@@ -101,9 +101,9 @@ async def gone_from_key_sets(everywhere: list[Connection], kid: str) -> None:
     await until(is_gone)
 
 
-def forged(mint: Mint, victim: Person) -> list[str]:
-    """By whoever has the private key: for a session that there is, and for anybody at all."""
-    return [mint.token(), replace(mint, session_id=uuid4(), account_id=victim.id).token()]
+def forged(mint: Mint, victim: Person, session_id: UUID) -> str:
+    """By whoever has the private key, for a session of somebody else."""
+    return replace(mint, session_id=session_id, account_id=victim.id).token()
 
 
 @pytest.mark.parametrize("redis_is", ["well", "flushed afterwards", "killed before"])
@@ -115,8 +115,13 @@ async def test_a_retired_key_is_believed_nowhere_and_every_session_goes_on(
     leaked = await mint_for_somebody(replicas.large, pair.servers.database_url)
     standby = (await sealed_keys(sql))[KeyState.STANDBY].kid
     sessions = [await sign_in(each, person) for each in everywhere[::9]]
-    tokens = [*(session.body["access_token"] for session in sessions), *forged(leaked, victim)]
+    await sign_in(everywhere[0], victim)
+    of_victim = await sql.fetchval("SELECT id FROM sessions WHERE account_id = $1", victim.id)
+    tokens = [session.body["access_token"] for session in sessions]
+    tokens += [leaked.token(), forged(leaked, victim, of_victim)]
     await assert_all_answer(200, everywhere, tokens)
+    # A session that there is not helps no forger, leaked key or not.
+    await assert_all_answer(401, everywhere, [forged(leaked, victim, uuid4())])
     if redis_is == "killed before":
         pair.valkey.kill()
 
@@ -126,7 +131,8 @@ async def test_a_retired_key_is_believed_nowhere_and_every_session_goes_on(
     if redis_is == "flushed afterwards":
         with redis.Redis.from_url(pair.servers.redis_url) as client:
             client.flushall()
-    await assert_all_answer(401, everywhere, [*tokens, *forged(leaked, victim)])
+    fresh = [leaked.token(), forged(leaked, victim, of_victim)]
+    await assert_all_answer(401, everywhere, [*tokens, *fresh])
 
     issued = [
         *await asyncio.gather(*(sign_in(each, person) for each in everywhere)),
@@ -140,4 +146,5 @@ async def test_a_retired_key_is_believed_nowhere_and_every_session_goes_on(
     if redis_is == "killed before":
         pair.valkey.start()
     await redis_is_believed(everywhere)
-    await assert_all_answer(401, everywhere, [*tokens, *forged(leaked, victim)])
+    fresh = [leaked.token(), forged(leaked, victim, of_victim)]
+    await assert_all_answer(401, everywhere, [*tokens, *fresh])

@@ -8,7 +8,7 @@ import sys
 
 import typer
 
-from app.cli import keys, service, users
+from app.cli import keys, service, sessions, users
 from app.dev import DevError
 from app.domain.refusals import Refused
 from app.services.accounts import AccountError
@@ -26,7 +26,9 @@ cli.command()(service.dev)
 cli.command()(service.serve)
 cli.command()(service.migrate)
 cli.add_typer(users.commands, name="users")
+cli.add_typer(sessions.commands, name="sessions")
 cli.add_typer(keys.commands, name="keys")
+cli.command()(sessions.purge)
 
 
 def main() -> None:

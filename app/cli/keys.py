@@ -41,13 +41,18 @@ def rotate(
     print(f"{kid} signs from now on")
 
 
-@commands.command()
+# A kid may begin with a hyphen.
+@commands.command(context_settings={"ignore_unknown_options": True})
 def retire(kid: Annotated[str, typer.Argument(help="The leaked key.")], *, yes: Yes = False) -> None:
     """End a leaked key: out of the key set, and no token that it signed is believed any more."""
     if not yes:
         typer.confirm(f"Refuse every access token that {kid} signed?", abort=True, err=True)
-    run(lambda service: service.operated_keys.retire(kid))
-    print(f"{kid} is retired; services that have cached the key set may believe it until they fetch it anew")
+    if run(lambda service: service.operated_keys.retire(kid)):
+        print(f"{kid} is retired; services that cache the key set may believe it until they fetch it anew")
+    else:
+        print(
+            f"{kid} is retired; Redis could not be told, so that some replicas may believe it for 5 seconds"
+        )
 
 
 @commands.command()

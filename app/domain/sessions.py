@@ -77,6 +77,18 @@ class Session:
     revoked_at: datetime | None
 
 
+@dataclass(frozen=True, slots=True)
+class SessionSummary:
+    """What its owner may want to know of a living session."""
+
+    id: UUID
+    client: Client
+    created_at: datetime
+    last_used_at: datetime
+    address: str | None
+    user_agent: str | None
+
+
 class Standing(Enum):
     """Where a genuine refresh token of a living session stands in its family."""
 
@@ -84,6 +96,11 @@ class Standing(Enum):
     AHEAD = "ahead"
     RETRY = "retry"
     REUSED = "reused"
+
+
+def has_expired(session: Session, policy: SessionPolicy, *, now: datetime) -> bool:
+    """Whether the session is over by itself: at its absolute end, or unused for too long."""
+    return now >= min(session.grant.expires_at, session.refreshed_at + policy.idle)
 
 
 def judge(
@@ -95,7 +112,7 @@ def judge(
     """
     if session.revoked_at is not None:
         return Refusal.SESSION_REVOKED
-    if now >= min(session.grant.expires_at, session.refreshed_at + policy.idle):
+    if has_expired(session, policy, now=now):
         return Refusal.REFRESH_TOKEN_EXPIRED
     if session.grant.client is not client:
         return Refusal.REFRESH_TOKEN_INVALID

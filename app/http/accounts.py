@@ -5,10 +5,10 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.domain.refusals import Refusal, Refused
+from app.domain.refusals import Refusal
 from app.http.openapi import BEARER, answers
 from app.http.schemas import AccountResponse
-from app.http.sessions import bearer
+from app.http.sessions import require_bearer
 from app.http.use_cases import use_cases
 
 router = APIRouter(tags=["accounts"])
@@ -21,10 +21,7 @@ router = APIRouter(tags=["accounts"])
 )
 async def me(request: Request) -> Response:
     """The account that the access token speaks for."""
-    token = bearer(request.headers)
-    if token is None:
-        raise Refused(Refusal.INVALID_TOKEN)
-    account = await use_cases(request).who_am_i(token)
+    account = (await use_cases(request).who_am_i(require_bearer(request.headers))).account
     body = {
         "id": str(account.id),
         "email": account.email,

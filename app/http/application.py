@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from app.domain.refusals import Refused
-from app.http import accounts, discovery, health, keys, problems, sessions
+from app.http import accounts, discovery, health, keys, own_sessions, passwords, problems, sessions
 from app.http.middleware import Cors, HeadAsGet, RequestLimits, RequestLog, SecurityHeaders
 from app.http.openapi import DocumentedApp
 from app.http.origins import Origins
@@ -31,7 +31,16 @@ def build(lifespan: Lifespan, origins: Origins, *, issuer: str, version: str) ->
         redoc_url=None,
         redirect_slashes=False,
     )
-    for router in (sessions.router, accounts.router, keys.router, discovery.router(issuer), health.router):
+    routers = (
+        sessions.router,
+        own_sessions.router,
+        passwords.router,
+        accounts.router,
+        keys.router,
+        discovery.router(issuer),
+        health.router,
+    )
+    for router in routers:
         app.include_router(router)
     app.add_exception_handler(Refused, _refused)
     app.add_exception_handler(HTTPException, _failed)

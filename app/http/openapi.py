@@ -15,6 +15,7 @@ BEARER: dict[str, list[str]] = {"bearer": []}
 """The security requirement of a route that takes an access token."""
 
 _PROBLEM = {MEDIA_TYPE: {"schema": ProblemResponse.model_json_schema()}}
+NOT_FOUND: dict[int | str, dict[str, Any]] = {404: {"description": "`not_found`", "content": _PROBLEM}}
 _ANY_FAILURES = (HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, HTTPStatus.INTERNAL_SERVER_ERROR)
 _BODY_FAILURES = (
     HTTPStatus.REQUEST_TIMEOUT,

@@ -31,6 +31,13 @@ class RefreshTokenBody(_Body):
     refresh_token: Annotated[str, Field(repr=False)]
 
 
+class PasswordBody(_Body):
+    """The password that is now, and the one that is to be."""
+
+    current_password: Annotated[str, Field(repr=False)]
+    new_password: Annotated[str, Field(repr=False)]
+
+
 class TokenResponse(BaseModel):
     """Tokens (RFC 6749 section 5.1); a browser finds its refresh token in the cookie only."""
 
@@ -48,6 +55,27 @@ class AccountResponse(BaseModel):
     email: str
     roles: list[str]
     created_at: str
+
+
+class SessionResponse(BaseModel):
+    """A living session; ``user_agent`` is in words, such as ``Firefox on Linux``."""
+
+    id: str
+    client: Literal["browser", "native"]
+    created_at: str
+    last_used_at: str
+    address: str | None
+    user_agent: str | None
+    current: bool
+
+
+class SessionsResponse(BaseModel):
+    """The account's living sessions, the one used last first."""
+
+    sessions: Annotated[
+        list[dict[str, Any]],
+        WithJsonSchema({"type": "array", "items": SessionResponse.model_json_schema()}),
+    ]
 
 
 class KeySetResponse(BaseModel):

@@ -13,12 +13,11 @@ from app.http.openapi import answers
 from app.http.origins import is_browser
 from app.http.schemas import LoginBody, RefreshTokenBody, TokenResponse, documented, read, require
 from app.http.use_cases import use_cases
+from app.http.visitors import visitor
 from app.services.sessions import TokenPair
-from app.storage.postgres.sessions import Visitor
 
 router = APIRouter(tags=["sessions"])
 
-_LONGEST_USER_AGENT = 256
 # With these the session is over for good, and its cookie of no more use.
 _FINAL = {Refusal.REFRESH_TOKEN_EXPIRED, Refusal.REFRESH_TOKEN_REUSED, Refusal.SESSION_REVOKED}
 
@@ -45,8 +44,8 @@ async def login(request: Request) -> Response:
     elif is_browser(request.headers):
         # A page must not get hold of a refresh token, which a native client reads in the body.
         raise Refused(Refusal.INVALID_REQUEST)
-    pair = await cases.login(credentials.email, credentials.password, credentials.client, _visitor(request))
-    return _tokens(pair)
+    pair = await cases.login(credentials.email, credentials.password, credentials.client, visitor(request))
+    return tokens(pair)
 
 
 @router.post(
@@ -71,7 +70,7 @@ async def refresh(request: Request) -> Response:
     if token is None:
         raise Refused(Refusal.REFRESH_TOKEN_MISSING)
     try:
-        return _tokens(await cases.refresh(token, client, _visitor(request)))
+        return tokens(await cases.refresh(token, client, visitor(request)))
     except Refused as refused:
         response = problems.refused(refused)
         if client is Client.BROWSER and refused.refusal in _FINAL:
@@ -95,11 +94,41 @@ async def logout(request: Request) -> Response:
     return response
 
 
+@router.post(
+    "/logout/all",
+    status_code=204,
+    openapi_extra=documented(RefreshTokenBody, required=False),
+    responses=answers(
+        None,
+        Refusal.INVALID_TOKEN,
+        Refusal.CROSS_SITE_REQUEST,
+        Refusal.INVALID_REQUEST,
+        Refusal.UNAVAILABLE,
+    ),
+)
+async def logout_everywhere(request: Request) -> Response:
+    """End every session of the account that the refresh token or the access token speaks for."""
+    cases = use_cases(request)
+    token, _ = await _refresh_token(request)
+    await cases.logout_everywhere(token, bearer(request.headers))
+    response = Response(status_code=204, headers={"Cache-Control": "no-store"})
+    cookies.clear(response)
+    return response
+
+
 def bearer(headers: Headers) -> str | None:
     """The access token of the ``Authorization`` header (RFC 6750 section 2.1)."""
     presented = headers.getlist("authorization")
     scheme, _, token = presented[0].partition(" ") if len(presented) == 1 else ("", "", "")
     return token if scheme.lower() == "bearer" else None
+
+
+def require_bearer(headers: Headers) -> str:
+    """The access token, which there must be."""
+    token = bearer(headers)
+    if token is None:
+        raise Refused(Refusal.INVALID_TOKEN)
+    return token
 
 
 async def _refresh_token(request: Request) -> tuple[str | None, Client]:
@@ -113,7 +142,7 @@ async def _refresh_token(request: Request) -> tuple[str | None, Client]:
     return (cookie, Client.BROWSER) if body is None else (body.refresh_token, Client.NATIVE)
 
 
-def _tokens(pair: TokenPair) -> Response:
+def tokens(pair: TokenPair) -> Response:
     """The answer with new tokens: a refresh token travels back only the way it came."""
     minted = pair.access_token
     body = {"access_token": minted.text, "token_type": "Bearer", "expires_in": minted.expires_in}
@@ -125,8 +154,3 @@ def _tokens(pair: TokenPair) -> Response:
     if pair.client is Client.BROWSER:
         cookies.give(response, pair.refresh_token, minted.session_expires_in)
     return response
-
-
-def _visitor(request: Request) -> Visitor:
-    agent = "".join(letter for letter in request.headers.get("user-agent", "") if letter.isprintable())
-    return Visitor(request.client.host if request.client else None, agent[:_LONGEST_USER_AGENT] or None)

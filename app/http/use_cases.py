@@ -8,7 +8,10 @@ from app.http.origins import Origins
 from app.services.accounts import WhoAmI
 from app.services.health import Readiness
 from app.services.keys import KeyRing
-from app.services.sessions import Login, Logout, Refresh
+from app.services.logout import Logout, LogoutEverywhere
+from app.services.own_sessions import OwnSessions
+from app.services.passwords import ChangePassword
+from app.services.sessions import Login, Refresh
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +21,9 @@ class UseCases:
     login: Login
     refresh: Refresh
     logout: Logout
+    logout_everywhere: LogoutEverywhere
+    change_password: ChangePassword
+    own_sessions: OwnSessions
     who_am_i: WhoAmI
     keys: KeyRing
     readiness: Readiness

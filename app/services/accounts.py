@@ -1,12 +1,14 @@
 """Accounts, as operators handle them and as their owners see themselves."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from uuid import uuid4
 
 from app.crypto.passwords import PasswordHasher
 from app.domain.accounts import Account, is_role, normalise_email
 from app.domain.passwords import PasswordPolicy, Weakness, weakness
 from app.domain.refusals import Refusal, Refused
+from app.domain.tokens import AccessToken
 from app.services.revocations import Revocations
 from app.services.tokens import Authenticate
 from app.storage.postgres.accounts import AccountStore
@@ -96,20 +98,32 @@ class Accounts:
         return len(session_ids)
 
 
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who presents an access token: what the token says, and the account as the service knows it now."""
+
+    token: AccessToken
+    account: Account
+
+
 class WhoAmI:
-    """The account behind an access token, as the service knows it now."""
+    """The account behind an access token."""
 
     def __init__(self, store: AccountStore, authenticate: Authenticate) -> None:
         self._store = store
         self._authenticate = authenticate
 
-    async def __call__(self, access_token: str) -> Account:
-        """The account; ``invalid_token`` when the token does not hold or its account is gone or disabled."""
+    async def __call__(self, access_token: str) -> Caller:
+        """The caller; refuses with ``invalid_token`` when the token does not hold.
+
+        Nor does it when the account is gone or disabled, or the session has ended: the look-up that is needed
+        for the account tells that as well, whatever the blacklist knows.
+        """
         token = await self._authenticate(access_token)
-        account = await self._store.by_id(token.account_id)
-        if account is None or not account.enabled:
+        account = await self._store.of_session(token.account_id, token.session_id)
+        if account is None:
             raise Refused(Refusal.INVALID_TOKEN)
-        return account
+        return Caller(token, account)
 
 
 def _checked_roles(roles: Iterable[str]) -> list[str]:

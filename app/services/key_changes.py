@@ -104,7 +104,8 @@ class Keys:
         before = in_state((await self._store.all())[0], KeyState.SIGNING)
         keys, now = await self._changes.advance()
         signing, standby = in_state(keys, KeyState.SIGNING), in_state(keys, KeyState.STANDBY)
-        assert signing is not None and standby is not None  # noqa: S101, PT018 - advance() leaves both
+        if signing is None or standby is None:
+            raise KeyOperationError(f"the keys are not complete, and cannot be completed: {MEND}")
         if before is not None and before.kid != signing.kid:
             return signing.kid
         if now < may_sign_from(standby) and not at_once:
@@ -117,21 +118,27 @@ class Keys:
             raise KeyOperationError("another change came first; look at: keys list")
         return standby.kid
 
-    async def retire(self, kid: str) -> None:
-        """End a leaked key: out of the key set, and no token of it believed; KeyOperationError if unknown."""
+    async def retire(self, kid: str) -> bool:
+        """End a leaked key: out of the key set, and no token of it believed; KeyOperationError if unknown.
+
+        False when Redis could not be told, so that replicas that believe it learn in a few seconds.
+        """
         lasts = self._policy.verifying
         change = await self._make(lambda keys, _: retirement(keys, kid), blacklisted_for=lasts)
         if kid not in change.deleted:
             raise KeyOperationError(f"no key is called {kid!r}; look at: keys list")
-        await self._revocations.announce([kid], lasts)
+        return await self._revocations.announce([kid], lasts)
 
     async def reseal(self) -> int:
         """Seal every private key under the newest secret; answers how many were not.
 
-        KeyOperationError when one is sealed under a secret that is not listed.
+        KeyOperationError when one is sealed under a secret that is not listed; a key that signs no more needs
+        its private part no more.
         """
         resealed = 0
         for key in (await self._store.all())[0]:
+            if key.state is KeyState.VERIFYING and not self._maker.knows(key):
+                continue
             try:
                 sealed = self._maker.reseal(key)
             except UnopenableKeyError as error:

@@ -18,7 +18,7 @@ from app.services.key_changes import MEND, KeyChanges
 
 LONGEST_VIEW = timedelta(minutes=15)
 """How old a view of the keys may grow before the service signs nothing more with it."""
-LOOK_AGAIN_AFTER = timedelta(seconds=5)
+LOOK_AGAIN_AFTER = timedelta(seconds=1)
 """How often, at most, tokens of unknown keys are a reason to look: anybody can make them."""
 
 _log = structlog.get_logger()
@@ -77,9 +77,14 @@ class KeyRing:
         return signer
 
     async def verifier(self, kid: str) -> Verifier:
-        """The verifier of every published key, after another look when this one is not known here."""
-        if not self._fresh().verifier.knows(kid) and self._may_look():
-            await self.load()
+        """The verifier of every published key, after another look when this one is not known here.
+
+        Who comes while somebody looks waits for what is seen.
+        """
+        if not self._fresh().verifier.knows(kid):
+            async with self._loading:
+                if not self._fresh().verifier.knows(kid) and self._may_look():
+                    await self._load()
         return self._fresh().verifier
 
     def key_set(self) -> KeySet:
@@ -108,7 +113,8 @@ class KeyRing:
 
     def _signer(self, keys: Iterable[SigningKey]) -> Signer | None:
         signing = in_state(keys, KeyState.SIGNING)
-        assert signing is not None  # noqa: S101 - advance() leaves one
+        if signing is None:
+            return None
         if self._view is not None and _signs_with(self._view, signing.kid):
             return self._view.signer
         try:

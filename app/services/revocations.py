@@ -7,7 +7,13 @@ import structlog
 
 from app.domain.tokens import TokenPolicy
 from app.storage.postgres.revocations import RevocationStore
-from app.storage.redis.blacklist import Blacklist
+from app.storage.redis.blacklist import Blacklist, Verdict
+
+_REASONS = {
+    Verdict.UNREACHABLE: "Redis does not answer, or refuses to write",
+    Verdict.EVICTING: "Redis may evict entries: set maxmemory-policy noeviction",
+    Verdict.DISTURBED: "Redis lost something while it was filled",
+}
 
 _log = structlog.get_logger()
 
@@ -20,6 +26,7 @@ class Revocations:
         self._index = index
         # Until then a verifier with our leeway may accept a token that was signed just before.
         self.lasts = policy.lifetime + 2 * policy.leeway
+        self._verdict: Verdict | None = None
 
     async def announce(self, ids: Iterable[str], lasts: timedelta | None = None) -> bool:
         """Enter into the index what Postgres has committed; False when Redis did not take it."""
@@ -34,9 +41,13 @@ class Revocations:
         answer = await self._index.find(ids)
         return await self._store.find(ids) if answer is None else answer
 
-    async def reindex(self) -> None:
-        """Bring the index in step with Postgres; called every few seconds and at start."""
-        before = self._index.is_believed
-        after = await self._index.rebuild(self._store.live)
-        if before and not after:
-            _log.warning("blacklist.not_believed", instead="Postgres answers")
+    async def reindex(self) -> bool:
+        """Bring the index in step with Postgres, every few seconds; False while it cannot be believed."""
+        verdict = await self._index.rebuild(self._store.live)
+        if verdict is not self._verdict:
+            self._verdict = verdict
+            if verdict is Verdict.BELIEVED:
+                _log.info("blacklist.believed")
+            else:
+                _log.warning("blacklist.not_believed", reason=_REASONS[verdict], instead="Postgres answers")
+        return verdict is Verdict.BELIEVED

@@ -1,4 +1,4 @@
-"""Sessions: opened by a login, carried on by refreshes, ended by a logout."""
+"""Sessions: opened by a login, carried on by refreshes."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -23,7 +23,7 @@ from app.domain.sessions import (
     judge,
 )
 from app.services.revocations import Revocations
-from app.services.tokens import Authenticate, MintedToken, TokenMinter
+from app.services.tokens import MintedToken, TokenMinter
 from app.storage.postgres.accounts import AccountStore
 from app.storage.postgres.sessions import SessionStore, Visitor
 
@@ -39,46 +39,64 @@ class TokenPair:
     client: Client
 
 
-class Login:
-    """Opens a session for whoever knows an account's password."""
+class OpenSession:
+    """Opens a session of an account whose password was verified; ``seeds`` answers 16 random bytes."""
 
     def __init__(
         self,
-        accounts: AccountStore,
         sessions: SessionStore,
-        hasher: PasswordHasher,
         tokens: RefreshTokens,
         minter: TokenMinter,
         policy: SessionPolicy,
         seeds: Callable[[], bytes],
     ) -> None:
-        self._accounts = accounts
         self._sessions = sessions
-        self._hasher = hasher
         self._tokens = tokens
         self._minter = minter
         self._policy = policy
         self._seeds = seeds
 
-    async def __call__(self, email: str, password: str, client: Client, visitor: Visitor) -> TokenPair:
-        """The tokens of a new session; nothing that the caller holds already is taken over (fixation)."""
+    def require_ready(self) -> None:
+        """Refuse with ``unavailable`` now rather than after a password was verified."""
         self._minter.require_ready()
-        account = await self._verified(email, password)
+
+    async def __call__(
+        self, account_id: UUID, password_version: int, client: Client, visitor: Visitor
+    ) -> TokenPair:
+        """The tokens of a new session; nothing that the caller holds already is taken over (fixation).
+
+        Refuses with ``invalid_credentials`` when the password was changed, or the account disabled or
+        deleted, while the password was being verified.
+        """
         token = self._tokens.first(uuid4(), self._seeds())
         grant = await self._sessions.open(
             token.session_id,
-            account.id,
-            account.password_version,
+            account_id,
+            password_version,
             client,
             self._tokens.digest(token),
             self._policy.absolute,
             visitor,
         )
         if grant is None:
-            # The password was changed, or the account disabled or deleted, while it was being verified.
             raise Refused(Refusal.INVALID_CREDENTIALS)
-        _log.info("login.succeeded", account=str(account.id), session=str(token.session_id))
+        _log.info("login.succeeded", account=str(account_id), session=str(token.session_id))
         return TokenPair(await self._minter.mint(grant), self._tokens.write(token), client)
+
+
+class Login:
+    """Opens a session for whoever knows an account's password."""
+
+    def __init__(self, accounts: AccountStore, hasher: PasswordHasher, open_session: OpenSession) -> None:
+        self._accounts = accounts
+        self._hasher = hasher
+        self._open_session = open_session
+
+    async def __call__(self, email: str, password: str, client: Client, visitor: Visitor) -> TokenPair:
+        """The tokens of a new session."""
+        self._open_session.require_ready()
+        account = await self._verified(email, password)
+        return await self._open_session(account.id, account.password_version, client, visitor)
 
     async def _verified(self, email: str, password: str) -> Account:
         address = normalise_email(email)
@@ -194,53 +212,3 @@ class Refresh:
 
     async def _pair(self, grant: SessionGrant, token: RefreshToken) -> TokenPair:
         return TokenPair(await self._minter.mint(grant), self._tokens.write(token), grant.client)
-
-
-class Logout:
-    """Ends the sessions that the presented tokens belong to, with all their access tokens."""
-
-    def __init__(
-        self,
-        sessions: SessionStore,
-        tokens: RefreshTokens,
-        authenticate: Authenticate,
-        revocations: Revocations,
-    ) -> None:
-        self._sessions = sessions
-        self._tokens = tokens
-        self._authenticate = authenticate
-        self._revocations = revocations
-
-    async def __call__(self, refresh_token: str | None, access_token: str | None) -> None:
-        """End what there is to end; a token that is nobody's ends nothing and is no error.
-
-        Any genuine refresh token serves, an ancestor too: whoever holds one may end the session.
-        """
-        if access_token is not None:
-            await self._by_access_token(access_token)
-        if refresh_token is not None:
-            await self._by_refresh_token(refresh_token)
-
-    async def _by_access_token(self, text: str) -> None:
-        try:
-            token = await self._authenticate(text)
-        except Refused as refused:
-            if refused.refusal is not Refusal.INVALID_TOKEN:
-                raise
-            return
-        await self._end(token.session_id, token.token_id)
-
-    async def _by_refresh_token(self, text: str) -> None:
-        token = self._tokens.read(text)
-        found = None if token is None else await self._sessions.read(token.session_id)
-        if token is None or found is None:
-            return
-        session, _ = found
-        if self._tokens.is_genuine(token, session.generation, session.refresh_token_hash):
-            await self._end(token.session_id)
-
-    async def _end(self, session_id: UUID, *token_ids: str) -> None:
-        if await self._sessions.end(session_id, self._revocations.lasts, token_ids):
-            _log.info("session.ended", session=str(session_id), by="logout")
-        # Also when it had ended before: whoever ended it may have died before the index knew.
-        await self._revocations.announce((str(session_id), *token_ids))

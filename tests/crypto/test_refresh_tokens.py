@@ -203,3 +203,11 @@ def test_the_seed_is_not_in_the_repr() -> None:
 
     assert "seed" not in shown
     assert repr(SEED)[2:-1] not in shown
+
+
+def test_a_token_of_the_last_generation_is_nobodys_since_it_has_no_successor() -> None:
+    tokens = RefreshTokens(ServiceSecrets([bytes(range(32))]))
+    first = tokens.first(UUID(int=1), bytes(16))
+    last, one_before = (tokens.write(tokens.at(first, 2**32 - back)) for back in (1, 2))
+    assert tokens.read(last) is None
+    assert tokens.read(one_before) == tokens.at(first, 2**32 - 2)

@@ -54,6 +54,7 @@ async def preflight(
         ("/refresh", "POST", "content-type,x-request-id"),
         ("/logout", "POST", "authorization, content-type"),
         ("/me", "GET", "authorization"),
+        ("/sessions/0", "DELETE", "authorization"),
     ],
 )
 async def test_a_preflight_of_an_allowed_origin_is_granted_with_credentials(
@@ -78,7 +79,7 @@ async def test_a_preflight_of_a_foreign_origin_is_refused_with_a_problem_that_do
     assert origin.lower() not in everything(answer)
 
 
-@pytest.mark.parametrize("asked", [{"method": "DELETE"}, {"headers": "x-anything"}], ids=str)
+@pytest.mark.parametrize("asked", [{"method": "PUT"}, {"headers": "x-anything"}], ids=str)
 async def test_a_preflight_for_what_no_route_takes_is_refused_with_a_problem(
     client: httpx.AsyncClient, asked: dict[str, str]
 ) -> None:

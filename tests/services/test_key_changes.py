@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from secrets import token_bytes, token_urlsafe
 from uuid import uuid4
 
@@ -15,7 +15,9 @@ from app.crypto.keys import KeyMaker
 from app.crypto.secrets import ServiceSecrets
 from app.dev import Servers
 from app.domain.keys import KeyKind, KeyState, SealedKey, SigningKey, in_state
+from app.domain.refusals import Refused
 from app.services.key_changes import KeyOperationError, Keys
+from app.services.keys import KeyRing
 from app.storage.postgres.keys import _ADVISORY_LOCK
 from tests.races import parts, waiting
 from tests.servers import TEST_SECRET, database, migrate
@@ -263,3 +265,23 @@ async def test_of_two_who_seal_keys_anew_one_counts_each_key_and_nobody_one_that
         assert await operator.operated_keys.reseal() == 0
     assert [key.kid for key in await stored(keys)] == [pair[1]]
     await holder.close()
+
+
+async def test_without_a_signing_key_and_the_secret_of_the_standby_nothing_can_be_done(
+    keys: Keys, pair: tuple[str, str], own_sql: Sql
+) -> None:
+    keys._maker = keys._changes._maker = KeyMaker(ServiceSecrets([token_bytes(32)]))
+    await own_sql.execute("DELETE FROM signing_keys WHERE kid = $1", pair[0])
+    assert (await refusal(keys.rotate(at_once=True))).startswith("the keys are not complete")
+    ring = KeyRing(keys._changes, keys._maker, lambda: datetime.now(UTC))
+    await ring.load()
+    with pytest.raises(Refused):
+        ring.require_signer()
+
+
+async def test_a_key_that_signs_no_more_need_not_be_sealed_anew(
+    keys: Keys, pair: tuple[str, str], own_sql: Sql
+) -> None:
+    await keys.rotate(at_once=True)
+    await own_sql.execute("UPDATE signing_keys SET sealed_private_key = '\\x00' WHERE kid = $1", pair[0])
+    assert await keys.reseal() == 0

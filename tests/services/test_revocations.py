@@ -26,10 +26,15 @@ async def test_the_loss_of_redis_is_told_once(migrated: Servers) -> None:
         before = index.is_believed
         server.kill()
 
+        assert not await revocations.announce(["an id"])
         await revocations.reindex()
         await revocations.reindex()
 
         assert (before, index.is_believed) == (True, False)
         await index.close()
     await engine.dispose()
-    assert [line["event"] for line in logs] == ["blacklist.not_believed"]
+    assert [line["event"] for line in logs] == [
+        "blacklist.believed",
+        "blacklist.not_indexed",
+        "blacklist.not_believed",
+    ]

@@ -12,8 +12,10 @@ import redis
 from app.dev.processes import claimed
 from app.dev.servers import valkey
 from app.domain.refusals import Refusal, Refused
-from app.storage.redis.blacklist import TIMEOUT, Blacklist
+from app.storage.redis.blacklist import Blacklist, Verdict
+from app.storage.redis.client import TIMEOUT
 from tests.servers import Faulty, server_folder
+from tests.waiting import until
 
 MARKER = "{watchword}:marker"
 LASTS = timedelta(minutes=16)
@@ -39,10 +41,18 @@ def operator(server: Faulty) -> Iterator["redis.Redis"]:
 async def index(server: Faulty) -> AsyncIterator[Blacklist]:
     """In step with a Postgres that has one entry."""
     index = Blacklist(server.url)
-    assert await index.rebuild(live)
-    assert await is_right(index)
+    await in_step(index)
     yield index
     await index.close()
+
+
+async def in_step(index: Blacklist) -> None:
+    """Sooner or later, for a busy machine may need another try."""
+
+    async def is_in_step() -> bool:
+        return await index.rebuild(live) is Verdict.BELIEVED and await is_right(index)
+
+    await until(is_in_step)
 
 
 async def live() -> Mapping[str, timedelta]:
@@ -60,19 +70,13 @@ async def cannot_tell(index: Blacklist) -> bool:
     return answers == [None, None] and not index.is_believed
 
 
-def become_replica(operator: "redis.Redis", *, yes: bool) -> None:
-    """Of a primary that does not answer; a replica refuses writes and answers reads."""
-    operator.replicaof(*(("127.0.0.1", "1") if yes else ("NO", "ONE")))
-
-
 async def test_nothing_is_believed_before_everything_was_entered(server: Faulty, index: Blacklist) -> None:
     # A replica that has just started, on a server that another one keeps.
     newcomer = Blacklist(server.url)
     assert await cannot_tell(newcomer)
     assert await newcomer.add({str(uuid4()): LASTS})
     assert await cannot_tell(newcomer)
-    assert await newcomer.rebuild(live)
-    assert await is_right(newcomer)
+    await in_step(newcomer)
     assert await is_right(index)
     await newcomer.close()
 
@@ -102,8 +106,7 @@ async def test_a_flushed_server_is_not_believed_until_it_was_filled_again(
     # What is revoked now does not make up for what is gone.
     assert await index.add({str(uuid4()): LASTS})
     assert await cannot_tell(index)
-    assert await index.rebuild(live)
-    assert await is_right(index)
+    await in_step(index)
 
 
 async def test_a_restarted_server_is_not_believed_until_it_was_filled_again(
@@ -112,11 +115,10 @@ async def test_a_restarted_server_is_not_believed_until_it_was_filled_again(
     server.kill()
     assert await cannot_tell(index)
     assert not await index.add(ENTRIES)
-    assert not await index.rebuild(live)
+    assert await index.rebuild(live) is not Verdict.BELIEVED
     server.start()
     assert await cannot_tell(index)
-    assert await index.rebuild(live)
-    assert await is_right(index)
+    await in_step(index)
 
 
 async def test_the_marker_of_another_server_proves_nothing(index: Blacklist, operator: "redis.Redis") -> None:
@@ -124,8 +126,7 @@ async def test_the_marker_of_another_server_proves_nothing(index: Blacklist, ope
     assert operator.get(MARKER) == operator.info("server")["run_id"]
     operator.set(MARKER, "0" * 40)
     assert await cannot_tell(index)
-    assert await index.rebuild(live)
-    assert await is_right(index)
+    await in_step(index)
 
 
 @pytest.mark.parametrize("policy", ["allkeys-lru", "volatile-ttl"])
@@ -133,34 +134,10 @@ async def test_a_server_that_may_evict_is_never_believed(
     index: Blacklist, operator: "redis.Redis", policy: str
 ) -> None:
     operator.config_set("maxmemory-policy", policy)
-    assert not await index.rebuild(live)
+    assert await index.rebuild(live) is not Verdict.BELIEVED
     assert await cannot_tell(index)
     operator.config_set("maxmemory-policy", "noeviction")
-    assert await index.rebuild(live)
-    assert await is_right(index)
-
-
-@pytest.mark.parametrize("fault", ["read-only", "full"])
-async def test_a_refused_write_ends_the_belief_in_reads(
-    index: Blacklist, operator: "redis.Redis", fault: str
-) -> None:
-    def refuse_writes(*, refuse: bool) -> None:
-        if fault == "full":
-            operator.config_set("maxmemory", "1" if refuse else "0")
-        else:
-            become_replica(operator, yes=refuse)
-
-    refuse_writes(refuse=True)
-    # Until a write was missed, what it holds is right.
-    assert await is_right(index)
-    assert not await index.add({str(uuid4()): LASTS})
-    assert await cannot_tell(index)
-    assert not await index.rebuild(live)
-    assert await cannot_tell(index)
-    refuse_writes(refuse=False)
-    assert await cannot_tell(index)
-    assert await index.rebuild(live)
-    assert await is_right(index)
+    await in_step(index)
 
 
 async def test_a_flush_while_entries_are_read_from_postgres_leaves_no_marker(
@@ -170,40 +147,28 @@ async def test_a_flush_while_entries_are_read_from_postgres_leaves_no_marker(
         operator.flushall()
         return ENTRIES
 
-    assert not await index.rebuild(flushed)
+    assert await index.rebuild(flushed) is not Verdict.BELIEVED
     assert operator.get(MARKER) is None
     assert await cannot_tell(index)
-    assert await index.rebuild(live)
-    assert await is_right(index)
-
-
-async def test_a_write_that_fails_during_a_rebuild_leaves_it_disbelieved(
-    index: Blacklist, operator: "redis.Redis"
-) -> None:
-    missed = str(uuid4())
-
-    async def failing_write() -> Mapping[str, timedelta]:
-        read = dict(ENTRIES)
-        # Revoked after Postgres was read, and lost on its way here.
-        become_replica(operator, yes=True)
-        assert not await index.add({missed: LASTS})
-        become_replica(operator, yes=False)
-        return read
-
-    assert not await index.rebuild(failing_write)
-    assert await index.find([missed]) is None
-    assert await cannot_tell(index)
-    assert await index.rebuild(live)
-    assert await is_right(index)
+    await in_step(index)
 
 
 async def test_postgres_that_fails_during_a_rebuild_changes_no_answer(index: Blacklist) -> None:
     async def away() -> Mapping[str, timedelta]:
         raise ConnectionAbortedError
 
-    assert not await index.rebuild(away)
+    assert await index.rebuild(away) is not Verdict.BELIEVED
     assert await index.find([REVOKED]) in (True, None)
     assert await index.find([FREE]) in (False, None)
+
+
+async def test_many_questions_at_once_are_all_answered(index: Blacklist) -> None:
+    async def all_are() -> bool:
+        await in_step(index)
+        return set(await asyncio.gather(*(index.find([REVOKED]) for _ in range(150)))) == {True}
+
+    await until(all_are)
+    assert await is_right(index)
 
 
 async def test_a_frozen_server_costs_one_timeout_and_is_filled_again_when_it_thaws(
@@ -218,10 +183,10 @@ async def test_a_frozen_server_costs_one_timeout_and_is_filled_again_when_it_tha
     assert [await index.find([FREE]) for _ in range(100)] == [None] * 100
     assert time.monotonic() - start < 2 * TIMEOUT
     assert not await index.add({REVOKED: LASTS})
-    assert not await index.rebuild(live)
+    assert await index.rebuild(live) is not Verdict.BELIEVED
     server.resume()
     assert await cannot_tell(index)
-    assert await index.rebuild(live)
+    assert await index.rebuild(live) is Verdict.BELIEVED
     for _ in range(20):
         assert await is_right(index)
 
@@ -236,7 +201,7 @@ async def test_a_question_that_is_given_up_leaves_no_answer_behind(server: Fault
     # Python 3.11's wait_for loses a cancellation now and then, and the question then ends by its timeout.
     assert all(answer is None or isinstance(answer, asyncio.CancelledError) for answer in gone)
     server.resume()
-    assert await index.rebuild(live)
+    assert await index.rebuild(live) is Verdict.BELIEVED
     answers = await asyncio.gather(*(index.find([FREE]) for _ in range(20)))
     assert answers == [False] * 20
     assert await is_right(index)
@@ -251,10 +216,10 @@ async def test_a_restart_from_disk_during_a_rebuild_is_noticed_though_the_nonce_
         server.start()
         assert list(operator.scan_iter("*nonce*")), "the nonce came back from disk"
         # The next command opens a new connection, and nothing tells it of the old one's end.
-        await index._redis.connection_pool.disconnect()
+        await index.close()
         return {"something": timedelta(minutes=1)}
 
-    assert not await index.rebuild(restarting)
+    assert await index.rebuild(restarting) is not Verdict.BELIEVED
     assert await index.find(["something"]) is None
 
 

@@ -16,14 +16,19 @@ from app.storage.postgres.tables import accounts
 
 _COLUMNS = "id, email, roles, enabled, created_at, password_hash, password_version"
 _BY_EMAIL = f"SELECT {_COLUMNS} FROM accounts WHERE email = $1"  # noqa: S608 - constants of ours
-_BY_ID = f"SELECT {_COLUMNS} FROM accounts WHERE id = $1"  # noqa: S608 - constants of ours
+_OF_SESSION = """
+SELECT a.* FROM accounts AS a JOIN sessions AS s ON s.account_id = a.id
+WHERE a.id = $1 AND a.enabled AND s.id = $2 AND s.revoked_at IS NULL
+"""
 _ALL = f"SELECT {_COLUMNS} FROM accounts ORDER BY email"  # noqa: S608 - constants of ours
 _REHASH = "UPDATE accounts SET password_hash = $3 WHERE id = $1 AND password_hash = $2"
 
 _END_SESSIONS = text("""
-WITH ended AS (
-    UPDATE sessions SET revoked_at = clock_timestamp()
-    WHERE account_id = :account_id AND revoked_at IS NULL RETURNING id
+WITH living AS (
+    SELECT id FROM sessions WHERE account_id = :account_id AND revoked_at IS NULL ORDER BY id FOR UPDATE
+), ended AS (
+    UPDATE sessions SET revoked_at = clock_timestamp() FROM living WHERE sessions.id = living.id
+    RETURNING sessions.id
 )
 INSERT INTO revocations (id, expires_at) SELECT id::text, clock_timestamp() + :blacklisted_for FROM ended
 ON CONFLICT (id) DO NOTHING RETURNING id
@@ -41,9 +46,9 @@ class AccountStore:
         row = await self._database.row(_BY_EMAIL, email)
         return None if row is None else _account(row)
 
-    async def by_id(self, account_id: UUID) -> Account | None:
-        """The account with this id."""
-        row = await self._database.row(_BY_ID, account_id)
+    async def of_session(self, account_id: UUID, session_id: UUID) -> Account | None:
+        """The enabled account whose session this is, unless the session was revoked."""
+        row = await self._database.row(_OF_SESSION, account_id, session_id)
         return None if row is None else _account(row)
 
     async def all(self) -> list[Account]:
@@ -84,6 +89,19 @@ class AccountStore:
             account_id, password_hash=password_hash, password_version=accounts.c.password_version + 1
         )
         return await self._end_with(change, account_id, blacklisted_for)
+
+    async def change_password(
+        self, account_id: UUID, password_version: int, password_hash: str, blacklisted_for: timedelta
+    ) -> list[str] | None:
+        """As ``set_password``, if the account is enabled and the password of this version; else None."""
+        is_enabled = (accounts.c.id == account_id) & accounts.c.enabled
+        locked = select(accounts.c.password_version).where(is_enabled).with_for_update()
+        async with self._database.transaction() as connection:
+            if await connection.scalar(locked) != password_version:
+                return None
+            change = _change(account_id, password_hash=password_hash, password_version=password_version + 1)
+            await connection.execute(change)
+            return await _end_sessions(connection, account_id, blacklisted_for)
 
     async def set_roles(
         self, account_id: UUID, roles: Sequence[str], blacklisted_for: timedelta

@@ -14,6 +14,10 @@ from app.domain.refusals import Refusal, Refused
 
 _LAST_PORT = 65_535
 _SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
+BATCH = 1000
+"""Rows that one statement ends or deletes, where there may be millions."""
+PURGING = 0x776174636869
+"""The advisory lock of whoever deletes old rows; any number serves that nothing else in the database uses."""
 CONNECT_TIMEOUT = 5.0
 STATEMENT_TIMEOUT = 5.0
 
@@ -31,6 +35,7 @@ _OUTAGES = (
     asyncpg.TransactionRollbackError,
     asyncpg.IdleInTransactionSessionTimeoutError,
 )
+_DRIVER_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 _MISSING = (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError)
 _DENIED = (
     asyncpg.InvalidAuthorizationSpecificationError,
@@ -167,6 +172,7 @@ def translate(error: Exception) -> None:
 
 
 def _cause(error: BaseException) -> BaseException:
-    """The driver's own exception, which SQLAlchemy wraps."""
-    adapted = error.orig if isinstance(error, DBAPIError) else None
-    return (adapted.__cause__ if adapted else None) or error
+    """The driver's own exception, which SQLAlchemy's adapter wraps, and SQLAlchemy sometimes once more."""
+    adapted = error.orig if isinstance(error, DBAPIError) else error
+    cause = adapted.__cause__ if adapted else None
+    return cause if isinstance(cause, _DRIVER_ERRORS) else adapted or error

@@ -6,12 +6,20 @@ from datetime import timedelta
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.storage.postgres.database import Database
+from app.storage.postgres.database import BATCH, PURGING, Database
 
 _FIND = "SELECT 1 FROM revocations WHERE id = ANY($1) AND expires_at > clock_timestamp()"
 _LIVE = """
 SELECT id, expires_at - clock_timestamp() AS remaining FROM revocations WHERE expires_at > clock_timestamp()
 """
+_PURGE = f"""
+DELETE FROM revocations WHERE id IN (
+    SELECT id FROM revocations
+    WHERE (SELECT pg_try_advisory_xact_lock({PURGING})) AND expires_at < clock_timestamp()
+    ORDER BY expires_at LIMIT {BATCH} FOR UPDATE SKIP LOCKED
+)
+RETURNING 1
+"""  # noqa: S608 - the only thing put in is a constant of ours
 _ADD = text("""
 INSERT INTO revocations (id, expires_at) SELECT unnest(CAST(:ids AS text[])), clock_timestamp() + :lasts
 ON CONFLICT (id) DO UPDATE SET expires_at = excluded.expires_at
@@ -31,6 +39,10 @@ class RevocationStore:
     async def live(self) -> dict[str, timedelta]:
         """Every revoked id whose tokens might still be accepted, with the time that its entry has left."""
         return {row["id"]: row["remaining"] for row in await self._database.rows(_LIVE)}
+
+    async def purge(self) -> int:
+        """Delete a batch of entries that can matter no more; answers how many there were."""
+        return len(await self._database.rows(_PURGE))
 
 
 async def revoke(connection: AsyncConnection, ids: Iterable[str], lasts: timedelta) -> None:

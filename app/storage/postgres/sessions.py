@@ -7,8 +7,18 @@ from uuid import UUID
 
 import asyncpg
 
-from app.domain.sessions import REMEMBERED_GENERATIONS, Client, Session, SessionGrant, SessionPolicy
-from app.storage.postgres.database import Database
+from app.domain.sessions import (
+    REMEMBERED_GENERATIONS,
+    Client,
+    Session,
+    SessionGrant,
+    SessionPolicy,
+    SessionSummary,
+)
+from app.storage.postgres.database import BATCH, PURGING, Database
+
+MOST_LISTED = 100
+"""How many sessions of an account are told, those used last."""
 
 # A grant names the key that signs at that moment, so that no replica signs with one that was retired.
 _SIGNING_KID = """
@@ -56,14 +66,46 @@ FROM sessions AS s JOIN accounts AS a ON a.id = s.account_id
 WHERE s.id = $1
 """  # noqa: S608 - the only thing put in is a constant of ours
 
+_LIST = f"""
+SELECT id, client, created_at, refreshed_at AS last_used_at, address, user_agent FROM sessions
+WHERE account_id = $1 AND revoked_at IS NULL
+    AND expires_at > clock_timestamp() AND refreshed_at > clock_timestamp() - $2::interval
+ORDER BY refreshed_at DESC, id LIMIT {MOST_LISTED}
+"""  # noqa: S608 - the only thing put in is a constant of ours
+
 _END = """
 WITH ended AS (
-    UPDATE sessions SET revoked_at = clock_timestamp() WHERE id = $1 AND revoked_at IS NULL RETURNING id
+    UPDATE sessions SET revoked_at = clock_timestamp()
+    WHERE id = $1 AND revoked_at IS NULL AND account_id = coalesce($4, account_id) RETURNING id
 )
 INSERT INTO revocations (id, expires_at)
 SELECT unnest(ARRAY[id::text] || $3::text[]), clock_timestamp() + $2::interval FROM ended
 ON CONFLICT (id) DO NOTHING RETURNING id
 """
+
+# Of the living sessions behind $1 in the order of their ids.
+_END_NEXT = f"""
+WITH living AS (
+    SELECT id FROM sessions WHERE id > $1 AND revoked_at IS NULL AND expires_at > clock_timestamp()
+    ORDER BY id LIMIT {BATCH} FOR UPDATE
+), ended AS (
+    UPDATE sessions SET revoked_at = clock_timestamp() FROM living WHERE sessions.id = living.id
+    RETURNING sessions.id
+)
+INSERT INTO revocations (id, expires_at) SELECT id::text, clock_timestamp() + $2::interval FROM ended
+ON CONFLICT (id) DO UPDATE SET expires_at = excluded.expires_at RETURNING id
+"""  # noqa: S608 - the only thing put in is a constant of ours
+
+# A row is kept until its session would have ended by itself, so that a reuse is recognised until then, and
+# for another day tells an honest client that its session is over. Nobody waits for a row that is going.
+_PURGE = f"""
+DELETE FROM sessions WHERE id IN (
+    SELECT id FROM sessions
+    WHERE (SELECT pg_try_advisory_xact_lock({PURGING})) AND expires_at < clock_timestamp() - interval '1 day'
+    ORDER BY expires_at LIMIT {BATCH} FOR UPDATE SKIP LOCKED
+)
+RETURNING 1
+"""  # noqa: S608 - the only thing put in is a constant of ours
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,12 +188,32 @@ class SessionStore:
         )
         return session, row["now"]
 
-    async def end(self, session_id: UUID, blacklisted_for: timedelta, token_ids: Sequence[str] = ()) -> bool:
+    async def living(self, account_id: UUID, policy: SessionPolicy) -> list[SessionSummary]:
+        """The account's living sessions, the one used last first."""
+        rows = await self._database.rows(_LIST, account_id, policy.idle)
+        return [SessionSummary(**{**row, "client": Client(row["client"])}) for row in rows]
+
+    async def end(
+        self,
+        session_id: UUID,
+        blacklisted_for: timedelta,
+        token_ids: Sequence[str] = (),
+        *,
+        owner: UUID | None = None,
+    ) -> bool:
         """Revoke the session; blacklist its id and those tokens of it that are named, in one statement.
 
-        False when the session had ended before.
+        False when the session had ended before, or is not the ``owner``'s.
         """
-        return await self._database.row(_END, session_id, blacklisted_for, token_ids) is not None
+        return await self._database.row(_END, session_id, blacklisted_for, token_ids, owner) is not None
+
+    async def end_next(self, after: UUID, blacklisted_for: timedelta) -> list[str]:
+        """Revoke living sessions in the order of their ids, and answer those of this batch."""
+        return [row["id"] for row in await self._database.rows(_END_NEXT, after, blacklisted_for)]
+
+    async def purge(self) -> int:
+        """Delete a batch of sessions that are over for a day; answers how many there were."""
+        return len(await self._database.rows(_PURGE))
 
 
 def _grant(row: asyncpg.Record) -> SessionGrant:

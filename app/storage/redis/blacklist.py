@@ -1,23 +1,21 @@
 """The blacklist in Redis: an index of Postgres's revocations that answers within one round trip.
 
-It is believed only while its marker holds the ``run_id`` of the server that answers: a server that was
-flushed, restarted or failed over has lost the marker or has another ``run_id``. Where it cannot be
-believed it says so, and Postgres answers: no state of Redis revokes or restores anything.
+It is believed only where its marker holds the ``run_id`` of the very server that answers: a server that was
+flushed or restarted, a replica, one that was promoted, and a cluster's other node lack the marker or have
+another ``run_id``. The server compares the two itself, so that it does not matter which connection is used.
+Where it cannot be believed it says so, and Postgres answers: no state of Redis revokes or restores anything.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import timedelta
+from enum import Enum
 from secrets import token_hex
-from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
-import redis.asyncio
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
-TIMEOUT = 0.05
-"""Seconds that a reply may take before Postgres is asked instead."""
+from app.storage.redis.client import LONGEST, open_client
 
 # One hash tag, so that a cluster keeps all keys together and answers them together.
 _PREFIX = "{watchword}:blacklist:"
@@ -25,16 +23,48 @@ _MARKER = "{watchword}:marker"
 _NONCE = "{watchword}:nonce:"
 _NONCE_SECONDS = 60
 _CHUNK = 500
-_FAILURES = (RedisError, OSError)
-_OPTIONS = {"db", "ssl_ca_certs", "ssl_certfile", "ssl_keyfile"}
+_ASKERS = 16
+_FAILURES = (RedisError, OSError, TimeoutError)
 
-# The nonce was set before the entries were read: if it is gone, so may be some of them.
-_MARK = """
-if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
-redis.call('DEL', KEYS[1])
-redis.call('SET', KEYS[2], ARGV[1])
-return 1
+# Of a primary; a replica may lack what its primary has, and a primary that was made one what its heir has.
+_RUN_ID = """
+local info = redis.call('INFO', 'server', 'replication')
+local run_id = string.find(info, 'role:master', 1, true) and string.match(info, 'run_id:(%w+)')
 """
+# KEYS: the marker, and the entries asked for. Values decide, never a count. Because of its first line the
+# server refuses the script wherever it would refuse a write, and so wherever entries may be missing.
+_FIND = f"""#!lua
+{_RUN_ID}
+local answers = redis.call('MGET', unpack(KEYS))
+if not run_id or answers[1] ~= run_id then return -1 end
+for number = 2, #KEYS do if answers[number] then return 1 end end
+return 0
+"""
+# KEYS: the entries. ARGV: how many milliseconds each of them lives.
+_ADD = "for number, key in ipairs(KEYS) do redis.call('SET', key, 1, 'PX', ARGV[number]) end"
+# KEYS: the nonce, bound to this run of the server, since a restart may bring it back from disk.
+_BEGIN = f"{_RUN_ID} redis.call('SET', KEYS[1], run_id or '', 'EX', ARGV[1])"
+# KEYS: the nonce, and the marker. The nonce was set before the entries were read: if it is gone, so may
+# be some of them.
+_MARK = f"""
+{_RUN_ID}
+local nonce = redis.call('GET', KEYS[1])
+redis.call('DEL', KEYS[1])
+if not run_id or nonce ~= run_id then return 'disturbed' end
+local memory = redis.call('INFO', 'memory')
+if not string.find(memory, 'maxmemory_policy:noeviction', 1, true) then return 'evicting' end
+redis.call('SET', KEYS[2], run_id)
+return 'believed'
+"""
+
+
+class Verdict(Enum):
+    """What came of a rebuild: only the first one lets Redis answer."""
+
+    BELIEVED = "believed"
+    EVICTING = "evicting"
+    DISTURBED = "disturbed"
+    UNREACHABLE = "unreachable"
 
 
 class Blacklist:
@@ -42,17 +72,11 @@ class Blacklist:
 
     def __init__(self, url: str) -> None:
         """Take the server's URL, ValueError when it is none; nothing is sent before the first use."""
-        self._run_id: bytes | None = None
+        self._redis = open_client(url)
         self._believed = False
         self._distrusted = 0
-        self._redis = redis.asyncio.Redis.from_url(
-            _checked(url),
-            socket_timeout=TIMEOUT,
-            socket_connect_timeout=TIMEOUT,
-            retry=Retry(NoBackoff(), 0),
-            redis_connect_func=self._on_connect,
-            driver_info=None,
-        )
+        # A burst of questions must not become one of connections.
+        self._askers = asyncio.Semaphore(_ASKERS)
 
     @property
     def is_believed(self) -> bool:
@@ -60,55 +84,60 @@ class Blacklist:
         return self._believed
 
     async def find(self, ids: Sequence[str]) -> bool | None:
-        """Whether one of the ids is revoked, or None when Redis cannot tell."""
+        """Whether one of the ids is revoked, or None when Redis cannot tell.
+
+        Once Redis failed, nothing is asked of it until a rebuild has succeeded.
+        """
         if not self._believed:
             return None
+        keys = (_MARKER, *(_PREFIX + entry for entry in ids))
         try:
-            *entries, marker = await self._redis.mget([*(_PREFIX + entry for entry in ids), _MARKER])
+            async with self._askers, asyncio.timeout(LONGEST):
+                answer: int = await self._redis.eval(_FIND, len(keys), *keys)
         except _FAILURES:
             self._distrust()
             return None
-        if marker != self._run_id:
+        if answer < 0:
             self._distrust()
             return None
-        return any(entry is not None for entry in entries)
+        return answer == 1
 
     async def add(self, entries: Mapping[str, timedelta]) -> bool:
-        """Enter ids, each for its time; after a failed or refused write reads do not believe Redis either."""
+        """Enter ids, each for its time; after a failed or refused write reads do not believe Redis either.
+
+        Nor do those of other processes where the marker can be taken away, as when memory is full.
+        """
         try:
             await self._write(entries)
         except _FAILURES:
             self._distrust()
+            with suppress(*_FAILURES):
+                await self._redis.eval("redis.call('DEL', KEYS[1])", 1, _MARKER)
             return False
         return True
 
-    async def rebuild(self, live: Callable[[], Awaitable[Mapping[str, timedelta]]]) -> bool:
-        """Enter everything that Postgres holds and set the marker; answers whether Redis can be believed.
+    async def rebuild(self, live: Callable[[], Awaitable[Mapping[str, timedelta]]]) -> Verdict:
+        """Enter everything that Postgres holds, and set the marker.
 
         ``live`` reads Postgres, and is called after a nonce was left here: if the nonce is gone at the end,
         entries may be gone too, and there is no marker. A write of ours that failed meanwhile counts alike.
         A server that may evict keys is never believed.
         """
-        distrusted = self._distrusted
-        nonce = _NONCE + token_hex(16)
+        distrusted, nonce = self._distrusted, _NONCE + token_hex(16)
         try:
-            memory: dict[str, Any] = await self._redis.info("memory")
-            evicts = memory.get("maxmemory_policy") != "noeviction"
-            await self._redis.set(nonce, 1, ex=_NONCE_SECONDS)
-            # A restart may bring the nonce back from disk, but never the old run_id.
-            run_id = self._run_id or b""
+            await self._redis.eval(_BEGIN, 1, nonce, _NONCE_SECONDS)
             await self._write(await live())
-            marked = await self._redis.eval(_MARK, 2, nonce, _MARKER, run_id)
+            answer: bytes = await self._redis.eval(_MARK, 2, nonce, _MARKER)
         except _FAILURES:
             self._distrust()
-            return False
+            return Verdict.UNREACHABLE
         except BaseException:
             # Postgres could not be read, so that nobody knows what is missing here.
             self._distrust()
             raise
-        undisturbed = distrusted == self._distrusted and run_id == self._run_id
-        self._believed = marked == 1 and not evicts and undisturbed
-        return self._believed
+        verdict = Verdict(answer.decode()) if distrusted == self._distrusted else Verdict.DISTURBED
+        self._believed = verdict is Verdict.BELIEVED
+        return verdict
 
     async def close(self) -> None:
         """Close the connections."""
@@ -121,33 +150,7 @@ class Blacklist:
     async def _write(self, entries: Mapping[str, timedelta]) -> None:
         items = list(entries.items())
         for start in range(0, len(items), _CHUNK):
-            async with self._redis.pipeline(transaction=False) as pipeline:
-                for entry, remaining in items[start : start + _CHUNK]:
-                    _ = pipeline.set(_PREFIX + entry, 1, px=max(1, int(remaining.total_seconds() * 1000)))
-                await pipeline.execute(raise_on_error=True)
-
-    async def _on_connect(self, connection: Any) -> None:  # noqa: ANN401 - of any of redis-py's kinds
-        await connection.on_connect()
-        await connection.send_command("INFO", "server")
-        reply: bytes = await connection.read_response()
-        fields = dict(line.split(b":", 1) for line in reply.splitlines() if b":" in line)
-        if b"run_id" not in fields:
-            raise RedisError("INFO names no run_id, by which a restart would be seen")
-        self._run_id = fields[b"run_id"]
-
-
-def _checked(url: str) -> str:
-    """The URL, if redis-py can read it and it changes nothing that this module relies on."""
-    try:
-        redis.asyncio.connection.parse_url(url)
-        asked = parse_qs(urlsplit(url).query).keys()
-    except ValueError:
-        # What is wrong may be a piece of the password, so that it is not told.
-        raise ValueError(
-            "is not of the form redis://user:password@host:port/db; percent-encode the password"
-        ) from None
-    if foreign := asked - _OPTIONS:
-        raise ValueError(
-            f"understands {', '.join(sorted(_OPTIONS))} after the question mark, not {min(foreign)}"
-        )
-    return url
+            chunk = items[start : start + _CHUNK]
+            keys = [_PREFIX + entry for entry, _ in chunk]
+            lives = [max(1, int(remaining.total_seconds() * 1000)) for _, remaining in chunk]
+            await self._redis.eval(_ADD, len(keys), *keys, *lives)

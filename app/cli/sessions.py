@@ -1,0 +1,66 @@
+"""``sessions``: the operator's commands on sessions; ``purge``."""
+
+import json
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+import typer
+
+from app.cli.running import Json, run
+from app.domain.sessions import SessionSummary
+from app.http.visitors import in_words
+
+commands = typer.Typer(help="Sessions.", no_args_is_help=True)
+
+
+@commands.command("list")
+def list_sessions(
+    email: Annotated[str, typer.Argument(help="The account's e-mail address.")], *, as_json: Json = False
+) -> None:
+    """List an account's living sessions, the one used last first, and at most a hundred."""
+    sessions = run(lambda service: service.operated_sessions.of(email))
+    if as_json:
+        fields = [_fields(session) for session in sessions]
+        print(json.dumps(fields, indent=2, default=datetime.isoformat))
+        return
+    for session in sessions:
+        used = f"{session.last_used_at:%Y-%m-%dT%H:%M:%SZ}"
+        agent = in_words(session.user_agent) or "-"
+        print("\t".join((str(session.id), session.client, f"used {used}", session.address or "-", agent)))
+
+
+@commands.command()
+def revoke(
+    session_id: Annotated[UUID | None, typer.Argument(help="One session's id.")] = None,
+    account: Annotated[str | None, typer.Option(help="Every session of this e-mail address.")] = None,
+    *,
+    everyone: Annotated[bool, typer.Option("--all", help="Every session of everybody.")] = False,
+) -> None:
+    """End sessions with all their access tokens, at once."""
+    if sum((session_id is not None, account is not None, everyone)) != 1:
+        raise typer.BadParameter("name one session, or --account, or --all")
+    if session_id is not None:
+        ended = run(lambda service: service.operated_sessions.end(session_id))
+    elif account is not None:
+        ended = run(lambda service: service.operated_sessions.end_of(account))
+    else:
+        ended = run(lambda service: service.operated_sessions.end_all())
+    print(f"{ended} {'session' if ended == 1 else 'sessions'} ended")
+
+
+def purge() -> None:
+    """Delete what can matter no more; the service does it by itself every ten minutes."""
+    deleted = run(lambda service: service.purge())
+    print(f"{deleted} {'row' if deleted == 1 else 'rows'} deleted")
+
+
+def _fields(session: SessionSummary) -> dict[str, str | datetime | None]:
+    return {
+        "id": str(session.id),
+        "client": session.client.value,
+        "created_at": session.created_at,
+        "last_used_at": session.last_used_at,
+        "address": session.address,
+        "user_agent": in_words(session.user_agent),
+    }

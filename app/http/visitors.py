@@ -1,0 +1,37 @@
+"""Where a request comes from, and how that is told to people."""
+
+import re
+from ipaddress import ip_address
+
+from starlette.requests import Request
+from ua_parser import parse_os, parse_user_agent
+
+from app.storage.postgres.sessions import Visitor
+
+_LONGEST_USER_AGENT = 256
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._+-]{0,39}", re.ASCII)
+
+
+def visitor(request: Request) -> Visitor:
+    """The address, if it is one, and the user agent, cut and without control characters."""
+    agent = "".join(letter for letter in request.headers.get("user-agent", "") if letter.isprintable())
+    return Visitor(_address(request), agent[:_LONGEST_USER_AGENT] or None)
+
+
+def in_words(user_agent: str | None) -> str | None:
+    """A user agent as its owner would call it, such as ``Firefox on Linux``, or None when nobody knows it."""
+    if user_agent is None:
+        return None
+    found = (parse_user_agent(user_agent), parse_os(user_agent))
+    # Some names are taken from the text itself, and may be anything.
+    names = [part.family for part in found if part is not None and _NAME.fullmatch(part.family)]
+    return " on ".join(names) or None
+
+
+def _address(request: Request) -> str | None:
+    # A trusted proxy may forward anything.
+    host = "" if request.client is None else request.client.host
+    try:
+        return None if "%" in host else str(ip_address(host))
+    except ValueError:
+        return None

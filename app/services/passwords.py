@@ -1,0 +1,67 @@
+"""Passwords: changed by their owners."""
+
+import structlog
+
+from app.crypto.passwords import PasswordHasher
+from app.domain.passwords import PasswordPolicy, Weakness, weakness
+from app.domain.refusals import Refusal, Refused
+from app.services.accounts import WhoAmI
+from app.services.revocations import Revocations
+from app.services.sessions import OpenSession, TokenPair
+from app.storage.postgres.accounts import AccountStore
+from app.storage.postgres.sessions import Visitor
+
+_log = structlog.get_logger()
+
+
+class WeakPassword(Refused):
+    """The new password is refused, and why."""
+
+    def __init__(self, weakness: Weakness) -> None:
+        super().__init__(Refusal.INVALID_REQUEST)
+        self.weakness = weakness
+
+
+class ChangePassword:
+    """Replaces a password by whoever knows the current one, and ends every session that it had opened."""
+
+    def __init__(
+        self,
+        accounts: AccountStore,
+        hasher: PasswordHasher,
+        who_am_i: WhoAmI,
+        open_session: OpenSession,
+        revocations: Revocations,
+        policy: PasswordPolicy,
+    ) -> None:
+        self._accounts = accounts
+        self._hasher = hasher
+        self._who_am_i = who_am_i
+        self._open_session = open_session
+        self._revocations = revocations
+        self._policy = policy
+
+    async def __call__(self, access_token: str, current: str, new: str, visitor: Visitor) -> TokenPair:
+        """The tokens of a new session, which is then the account's only one.
+
+        An access token is not enough: whoever found one may not take the account over.
+        """
+        self._open_session.require_ready()
+        caller = await self._who_am_i(access_token)
+        account, lasts = caller.account, self._revocations.lasts
+        weak = weakness(new, self._policy)
+        if weak is not None:
+            raise WeakPassword(weak)
+        if not (await self._hasher.verify(current, account.password_hash)).matches:
+            _log.info("password.change_failed", account=str(account.id))
+            raise Refused(Refusal.INVALID_CREDENTIALS)
+        new_hash = await self._hasher.hash(new)
+        ended = await self._accounts.change_password(account.id, account.password_version, new_hash, lasts)
+        if ended is None:
+            # It was changed while this one was being verified.
+            raise Refused(Refusal.INVALID_CREDENTIALS)
+        _log.info("password.changed", account=str(account.id), ended=len(ended))
+        await self._revocations.announce(ended)
+        return await self._open_session(
+            account.id, account.password_version + 1, caller.token.client, visitor
+        )

@@ -1,0 +1,162 @@
+"""A client of Redis or Valkey by URL: one server, a primary that Sentinels name, or a Cluster."""
+
+from collections.abc import Awaitable
+from typing import Any, Protocol
+from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
+
+from redis._parsers import AsyncCommandsParser
+from redis.asyncio import Redis, RedisCluster
+from redis.asyncio.cluster import ClusterNode
+from redis.asyncio.connection import parse_url
+from redis.asyncio.retry import Retry
+from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool
+from redis.backoff import NoBackoff
+from redis.exceptions import ClusterError, RedisClusterException
+
+TIMEOUT = 0.05
+"""Seconds that connecting may take, or one reply."""
+LONGEST = 5 * TIMEOUT
+"""Seconds that a question may take with everything that has to be found out for it."""
+
+_TLS_OPTIONS = {"ssl_ca_certs", "ssl_certfile", "ssl_keyfile"}
+_OPTIONS = {
+    "redis": {"db"},
+    "rediss": {"db", *_TLS_OPTIONS},
+    "unix": {"db"},
+    "redis+sentinel": {"sentinel_username", "sentinel_password"},
+    "rediss+sentinel": {"sentinel_username", "sentinel_password", *_TLS_OPTIONS},
+    "redis+cluster": set[str](),
+    "rediss+cluster": _TLS_OPTIONS,
+}
+_FORM = "is not of the form redis://user:password@host:port/db; percent-encode the password"
+_SENTINEL_PORT, _PORT = 26_379, 6_379
+
+
+class Client(Protocol):
+    """What a single server and a Cluster have in common and is used here."""
+
+    def eval(self, script: str, numkeys: int, *keys_and_args: str | bytes | int) -> Awaitable[Any]:
+        """Run a script on the server that holds its keys."""
+
+    def aclose(self) -> Awaitable[None]:
+        """Close all connections."""
+
+
+def open_client(url: str) -> Client:
+    """A client that connects when it is first used and tries nothing twice; ValueError for a bad URL.
+
+    ``redis://``, ``rediss://`` and ``unix://`` name a server, ``redis+sentinel://host,host/service/db`` the
+    primary of a service, ``redis+cluster://host,host`` nodes of a cluster; ``rediss+…`` speak TLS.
+    """
+    parts, options = _checked(url)
+    kind = parts.scheme.partition("+")[2]
+    waiting: dict[str, Any] = {
+        "socket_timeout": TIMEOUT,
+        "socket_connect_timeout": TIMEOUT,
+        "retry": Retry(NoBackoff(), 0),
+        "driver_info": None,
+    }
+    common = dict(waiting)
+    if not kind:
+        return Redis.from_url(url, **common)
+    login, hosts = _login(parts), _hosts(parts, _SENTINEL_PORT if kind == "sentinel" else _PORT)
+    common |= login | {name: options[name] for name in options.keys() & _TLS_OPTIONS}
+    if parts.scheme.startswith("rediss"):
+        common["ssl"] = True
+    if kind == "cluster":
+        if parts.path.strip("/"):
+            raise ValueError("a cluster has no databases; leave out what follows the hosts")
+        return _Cluster(startup_nodes=[ClusterNode(host, port) for host, port in hosts], **common)
+    service, _, number = parts.path.strip("/").partition("/")
+    if not service or not (number or "0").isdecimal():
+        raise ValueError("is not of the form redis+sentinel://host:26379,host:26379/service/0")
+    to_sentinels = {key.removeprefix("sentinel_"): options[key] for key in options if key not in _TLS_OPTIONS}
+    tls = {key: common[key] for key in common.keys() & {"ssl", *_TLS_OPTIONS}}
+    sentinel = Sentinel(  # type: ignore[no-untyped-call]
+        hosts,
+        sentinel_kwargs=waiting | tls | to_sentinels,
+        **common,
+    )
+    primary: _Primary = sentinel.master_for(service, redis_class=_Primary, db=int(number or 0))
+    return primary
+
+
+class _Cluster(RedisCluster):
+    """A cluster in which one slot is used, so that what becomes of the others does not matter."""
+
+    def __init__(self, **options: Any) -> None:  # noqa: ANN401 - redis-py's
+        super().__init__(require_full_coverage=False, **options)
+        self.commands_parser = _NoCommands()
+
+    async def eval(self, script: str, numkeys: int, *keys_and_args: Any) -> Any:  # noqa: ANN401 - redis-py's
+        """Run a script; whatever is wrong with the cluster is a ClusterError."""
+        try:
+            return await super().eval(script, numkeys, *keys_and_args)
+        except (RedisClusterException, AttributeError) as error:
+            # The one is no RedisError; redis-py trips into the other over a slot whose node it does not know.
+            raise ClusterError(str(error)) from error
+
+    async def aclose(self) -> None:
+        """Close all connections, those to nodes that never became part of it too."""
+        await super().aclose()
+        await self.nodes_manager.aclose()
+        await self.nodes_manager.aclose("startup_nodes")
+
+
+class _NoCommands(AsyncCommandsParser):
+    """Spares the question for all commands, for which redis-py needs one certain node to be up."""
+
+    async def initialize(self, node: ClusterNode | None = None) -> None:
+        """Ask nothing."""
+
+
+class _Primary(Redis):
+    """The primary that Sentinels name; it is closed together with the connections to them."""
+
+    async def aclose(self, close_connection_pool: bool | None = None) -> None:  # noqa: FBT001 - as it is there
+        """Close all connections."""
+        await super().aclose(close_connection_pool)
+        assert isinstance(self.connection_pool, SentinelConnectionPool)  # noqa: S101 - as its maker sees to
+        for sentinel in self.connection_pool.sentinel_manager.sentinels:
+            await sentinel.aclose()
+
+
+def _checked(url: str) -> tuple[SplitResult, dict[str, str]]:
+    """The URL's parts and options, if it can be read and asks for nothing that the callers rely on."""
+    try:
+        parts = urlsplit(url)
+        asked = {name: values[-1] for name, values in parse_qs(parts.query).items()}
+        if "+" not in parts.scheme:
+            parse_url(url)
+    except ValueError:
+        # What is wrong may be a piece of the password, so that it is not told.
+        raise ValueError(_FORM) from None
+    if "@" in parts.query:
+        raise ValueError(_FORM)
+    known = _OPTIONS.get(parts.scheme)
+    if known is None:
+        raise ValueError(f"must start with one of {', '.join(f'{scheme}://' for scheme in _OPTIONS)}")
+    if foreign := asked.keys() - known:
+        understood = ", ".join(sorted(known)) or "nothing"
+        raise ValueError(f"understands {understood} after the question mark, not {min(foreign)}")
+    return parts, asked
+
+
+def _login(parts: SplitResult) -> dict[str, str]:
+    user, _, password = parts.netloc.rpartition("@")[0].partition(":")
+    named = {"username": unquote(user), "password": unquote(password)}
+    return {name: value for name, value in named.items() if value}
+
+
+def _hosts(parts: SplitResult, default_port: int) -> list[tuple[str, int]]:
+    hosts = []
+    for entry in parts.netloc.rpartition("@")[2].split(","):
+        try:
+            one = urlsplit(f"//{entry}")
+            host, port = one.hostname, one.port or default_port
+        except ValueError:
+            raise ValueError(_FORM) from None
+        if not host:
+            raise ValueError("names no host")
+        hosts.append((host, port))
+    return hosts

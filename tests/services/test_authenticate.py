@@ -1,0 +1,61 @@
+"""Who presents an access token: every gate refuses in the same way."""
+
+import pytest
+
+from app.crypto.tokens import Signer
+from app.domain.refusals import Refusal, Refused
+from app.domain.sessions import Client
+from app.storage.postgres.sessions import Visitor
+from app.wiring import Service
+from tests.people import PASSWORD, Person
+from tests.sql import Sql
+
+
+async def refused(parts: Service, token: str) -> bool:
+    with pytest.raises(Refused) as refusal:
+        await parts.use_cases.who_am_i(token)
+    return refusal.value.refusal is Refusal.INVALID_TOKEN
+
+
+async def signer(parts: Service) -> Signer:
+    parts.keys.require_signer()
+    assert parts.keys._view is not None
+    signer = parts.keys._view.signer
+    assert signer is not None
+    return signer
+
+
+async def test_a_token_holds_until_its_session_ends(parts: Service, person: Person) -> None:
+    pair = await parts.use_cases.login(person.email, PASSWORD, Client.NATIVE, Visitor(None, None))
+    token = pair.access_token.text
+    caller = await parts.use_cases.who_am_i(token)
+    assert (caller.account.id, caller.token.client) == (person.id, Client.NATIVE)
+    await parts.use_cases.logout(pair.refresh_token, None)
+    assert await refused(parts, token)
+    # Also where the index has taken the entry for lost.
+    await parts.revocations.reindex()
+    assert await refused(parts, token)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE accounts SET enabled = false WHERE id = $1",
+        "UPDATE sessions SET revoked_at = now() WHERE account_id = $1",
+        "DELETE FROM sessions WHERE account_id = $1",
+        "DELETE FROM accounts WHERE id = $1",
+    ],
+)
+async def test_what_postgres_knows_counts_whatever_the_blacklist_says(
+    parts: Service, person: Person, sql: Sql, change: str
+) -> None:
+    await parts.revocations.reindex()
+    pair = await parts.use_cases.login(person.email, PASSWORD, Client.NATIVE, Visitor(None, None))
+    await sql.execute(change, person.id)
+    assert await refused(parts, pair.access_token.text)
+
+
+async def test_what_is_no_token_or_claims_nonsense_is_refused(parts: Service) -> None:
+    good_signature = (await signer(parts)).sign({"sub": "somebody"})
+    for token in ("junk", "a.b.c", good_signature):
+        assert await refused(parts, token)
