@@ -22,15 +22,7 @@ from app.domain.sessions import ReuseRevokes
 
 PREFIX = "AUTH_"
 _LOCAL_HOSTS = {"localhost", "127.0.0.1", "::1"}
-_REDIS_SCHEMES = [
-    "redis",
-    "rediss",
-    "unix",
-    "redis+sentinel",
-    "rediss+sentinel",
-    "redis+cluster",
-    "rediss+cluster",
-]
+_REDIS_SCHEMES = ["unix", *(tls + to for tls in ("redis", "rediss") for to in ("", "+sentinel", "+cluster"))]
 _SECRET_BYTES = 32
 _DISTINCT = 20  # Of 32 random bytes about 30 differ; fewer than this is no accident.
 _MAKE_ONE = """make one with: python3 -c "import secrets; print(secrets.token_urlsafe(32))\""""
