@@ -144,7 +144,11 @@ _SECOND, _MINUTE, _HOUR, _DAY = (timedelta(**{unit: 1}) for unit in ("seconds", 
 class _Files(PydanticBaseSettingsSource):
     """``AUTH_X_FILE`` names a file that holds ``AUTH_X``, as docker secrets do."""
 
-    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:  # noqa: ARG002
+    def get_field_value(
+        self,
+        field: FieldInfo,  # noqa: ARG002 - the name says all
+        field_name: str,
+    ) -> tuple[Any, str, bool]:
         name = PREFIX + field_name.upper()
         path = os.environ.get(f"{name}_FILE")
         if not path:

@@ -47,12 +47,8 @@ def retire(kid: Annotated[str, typer.Argument(help="The leaked key.")], *, yes: 
     """End a leaked key: out of the key set, and no token that it signed is believed any more."""
     if not yes:
         typer.confirm(f"Refuse every access token that {kid} signed?", abort=True, err=True)
-    if run(lambda service: service.operated_keys.retire(kid)):
-        print(f"{kid} is retired; services that cache the key set may believe it until they fetch it anew")
-    else:
-        print(
-            f"{kid} is retired; Redis could not be told, so that some replicas may believe it for 5 seconds"
-        )
+    run(lambda service: service.operated_keys.retire(kid))
+    print(f"{kid} is retired; services that cache the key set may believe it until they fetch it anew")
 
 
 @commands.command()

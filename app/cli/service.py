@@ -82,8 +82,7 @@ def _refuse_taken(host: str, port: int) -> None:
 
 def migrate() -> None:
     """Bring the tables up to date; waits for Postgres, and may run from several replicas at once."""
-    # Alembic takes a quarter of a second to load, which no other command has to pay.
-    from app.storage.postgres import migrations  # noqa: PLC0415
+    from app.storage.postgres import migrations  # noqa: PLC0415 - Alembic alone loads for a quarter of a second
 
     settings = load(DatabaseSettings)
     configure_logs("console", sys.stderr)

@@ -88,7 +88,7 @@ def thumbprint(jwk: dict[str, str]) -> str:
 def _generate(kind: KeyKind) -> PrivateKey:
     match kind.algorithm:
         case Algorithm.RS256:
-            assert kind.rsa_bits is not None  # noqa: S101 - as the settings see to
+            assert kind.rsa_bits is not None  # noqa: S101 - tells mypy that an RSA kind has a length
             return rsa.generate_private_key(public_exponent=65537, key_size=kind.rsa_bits)
         case Algorithm.ES256:
             return ec.generate_private_key(ec.SECP256R1())

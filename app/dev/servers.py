@@ -205,7 +205,8 @@ def _socket_folder(data: Path, owner: pwd.struct_passwd | None) -> Iterator[Path
         yield data
         return
     name = f"watchword-{hashlib.sha256(os.fsencode(data)).hexdigest()[:16]}"
-    short = min((Path(tempfile.gettempdir(), name), Path("/tmp", name)), key=lambda path: len(str(path)))  # noqa: S108
+    temporary = (tempfile.gettempdir(), "/tmp")  # noqa: S108 - _make_folder refuses what is somebody else's
+    short = min((Path(folder, name) for folder in temporary), key=lambda path: len(str(path)))
     _make_folder(short, owner)
     try:
         yield short

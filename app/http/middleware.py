@@ -152,7 +152,12 @@ class RequestLimits:
 class _PublicCors(CORSMiddleware):
     """The same headers for everybody, with an Origin or without, so that one cached answer serves all."""
 
-    async def send(self, message: Message, send: Send, request_headers: Headers) -> None:  # noqa: ARG002
+    async def send(
+        self,
+        message: Message,
+        send: Send,
+        request_headers: Headers,  # noqa: ARG002 - which the headers do not depend on here
+    ) -> None:
         """Send a message of the answer."""
         if message["type"] == "http.response.start":
             MutableHeaders(scope=message).update(self.simple_headers)

@@ -116,11 +116,11 @@ class WhoAmI:
     async def __call__(self, access_token: str) -> Caller:
         """The caller; refuses with ``invalid_token`` when the token does not hold.
 
-        Nor does it when the account is gone or disabled, or the session has ended: the look-up that is needed
-        for the account tells that as well, whatever the blacklist knows.
+        Nor does it when the account is gone or disabled, the session has ended or the key was retired: the
+        look-up that is needed for the account tells that as well, whatever Redis knows.
         """
-        token = await self._authenticate(access_token)
-        account = await self._store.of_session(token.account_id, token.session_id)
+        token, ids = await self._authenticate.unless_indexed(access_token)
+        account = await self._store.of_session(token.account_id, token.session_id, ids)
         if account is None:
             raise Refused(Refusal.INVALID_TOKEN)
         return Caller(token, account)

@@ -118,16 +118,13 @@ class Keys:
             raise KeyOperationError("another change came first; look at: keys list")
         return standby.kid
 
-    async def retire(self, kid: str) -> bool:
-        """End a leaked key: out of the key set, and no token of it believed; KeyOperationError if unknown.
-
-        False when Redis could not be told, so that replicas that believe it learn in a few seconds.
-        """
+    async def retire(self, kid: str) -> None:
+        """End a leaked key: out of the key set, and no token of it believed; KeyOperationError if unknown."""
         lasts = self._policy.verifying
         change = await self._make(lambda keys, _: retirement(keys, kid), blacklisted_for=lasts)
         if kid not in change.deleted:
             raise KeyOperationError(f"no key is called {kid!r}; look at: keys list")
-        return await self._revocations.announce([kid], lasts)
+        await self._revocations.announce([kid], lasts)
 
     async def reseal(self) -> int:
         """Seal every private key under the newest secret; answers how many were not.

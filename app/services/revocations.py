@@ -1,6 +1,6 @@
 """Revocations: what ended before its time, told to every replica at once."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 
 import structlog
@@ -36,10 +36,19 @@ class Revocations:
             _log.warning("blacklist.not_indexed", entries=len(entries))
         return taken
 
-    async def any_revoked(self, *ids: str) -> bool:
+    async def any_indexed(self, ids: Sequence[str]) -> bool | None:
+        """Whether Redis knows one of the ids for revoked, or None when it cannot be believed."""
+        return await self._index.find(ids)
+
+    async def any_revoked(self, ids: Sequence[str]) -> bool:
         """Whether one of the ids is revoked: a ``jti``, a ``sid`` or a ``kid``."""
-        answer = await self._index.find(ids)
+        answer = await self.any_indexed(ids)
         return await self._store.find(ids) if answer is None else answer
+
+    @property
+    def trouble(self) -> str | None:
+        """Why Redis was not to be believed when it was looked at last, with the mend; None if it was."""
+        return None if self._verdict is None else _REASONS.get(self._verdict)
 
     async def reindex(self) -> bool:
         """Bring the index in step with Postgres, every few seconds; False while it cannot be believed."""
@@ -49,5 +58,5 @@ class Revocations:
             if verdict is Verdict.BELIEVED:
                 _log.info("blacklist.believed")
             else:
-                _log.warning("blacklist.not_believed", reason=_REASONS[verdict], instead="Postgres answers")
+                _log.warning("blacklist.not_believed", reason=self.trouble, instead="Postgres answers")
         return verdict is Verdict.BELIEVED

@@ -64,6 +64,20 @@ class Authenticate:
 
     async def __call__(self, text: str) -> AccessToken:
         """The facts of a token that holds in every respect; else refuses with ``invalid_token``."""
+        token, ids = await self._genuine(text)
+        if await self._revocations.any_revoked(ids):
+            raise Refused(Refusal.INVALID_TOKEN)
+        return token
+
+    async def unless_indexed(self, text: str) -> tuple[AccessToken, tuple[str, ...]]:
+        """The same as far as Redis knows, and the ids by which the caller's own statement asks Postgres."""
+        token, ids = await self._genuine(text)
+        if await self._revocations.any_indexed(ids):
+            raise Refused(Refusal.INVALID_TOKEN)
+        return token, ids
+
+    async def _genuine(self, text: str) -> tuple[AccessToken, tuple[str, ...]]:
+        """The facts by signature and claims, and the ids that may be on the blacklist."""
         jws = read(text)
         if jws is None:
             raise Refused(Refusal.INVALID_TOKEN)
@@ -71,6 +85,4 @@ class Authenticate:
         token = None if payload is None else believe(payload, self._policy, now=self._clock())
         if token is None:
             raise Refused(Refusal.INVALID_TOKEN)
-        if await self._revocations.any_revoked(token.token_id, str(token.session_id), jws.kid):
-            raise Refused(Refusal.INVALID_TOKEN)
-        return token
+        return token, (token.token_id, str(token.session_id), jws.kid)

@@ -119,7 +119,7 @@ UNKNOWN = [
     "!unusable by Django",
     "*",
     "\u00e9\ud800\u0000",
-    hashlib.md5(PASSWORD.encode()).hexdigest(),  # noqa: S324
+    hashlib.md5(PASSWORD.encode()).hexdigest(),  # noqa: S324 - it has to be refused
     "md5$seasalt$3f86d0d3d465b7b458c231bf3555c0e3",
     "sha1$seasalt$cff36ea83f5706ce9aa7454e63e431fc726b2dc8",
     "$1$abcdefgh$irWbblnpmw.5z7wgBnprh0",

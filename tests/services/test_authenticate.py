@@ -55,6 +55,20 @@ async def test_what_postgres_knows_counts_whatever_the_blacklist_says(
     assert await refused(parts, pair.access_token.text)
 
 
+async def test_a_key_that_was_retired_counts_though_redis_is_believed_and_does_not_know(
+    parts: Service, person: Person, sql: Sql
+) -> None:
+    await parts.revocations.reindex()
+    pair = await parts.use_cases.login(person.email, PASSWORD, Client.NATIVE, Visitor(None, None))
+    kid = (await signer(parts)).kid
+    try:
+        await sql.execute("INSERT INTO revocations VALUES ($1, now() + interval '1 hour')", kid)
+        assert await refused(parts, pair.access_token.text)
+    finally:
+        await sql.execute("DELETE FROM revocations WHERE id = $1", kid)
+    await parts.use_cases.who_am_i(pair.access_token.text)
+
+
 async def test_what_is_no_token_or_claims_nonsense_is_refused(parts: Service) -> None:
     good_signature = (await signer(parts)).sign({"sub": "somebody"})
     for token in ("junk", "a.b.c", good_signature):

@@ -199,8 +199,8 @@ async def test_a_key_is_retired_from_any_state_and_a_pair_stays(
             await operator.operated_keys.retire(leaked)
         assert ("blacklist.not_indexed" in [line["event"] for line in logs]) is bool(redis)
         await operator.revocations.reindex()
-        assert await operator.revocations.any_revoked(str(uuid4()), leaked)
-        assert not await operator.revocations.any_revoked(*before.values())
+        assert await operator.revocations.any_revoked([str(uuid4()), leaked])
+        assert not await operator.revocations.any_revoked(list(before.values()))
 
     after = {key.kid: key.state for key in await stored(keys)}
     assert leaked not in after

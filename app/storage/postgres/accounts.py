@@ -19,6 +19,7 @@ _BY_EMAIL = f"SELECT {_COLUMNS} FROM accounts WHERE email = $1"  # noqa: S608 - 
 _OF_SESSION = """
 SELECT a.* FROM accounts AS a JOIN sessions AS s ON s.account_id = a.id
 WHERE a.id = $1 AND a.enabled AND s.id = $2 AND s.revoked_at IS NULL
+    AND NOT EXISTS (SELECT FROM revocations WHERE id = ANY($3) AND expires_at > clock_timestamp())
 """
 _ALL = f"SELECT {_COLUMNS} FROM accounts ORDER BY email"  # noqa: S608 - constants of ours
 _REHASH = "UPDATE accounts SET password_hash = $3 WHERE id = $1 AND password_hash = $2"
@@ -46,9 +47,11 @@ class AccountStore:
         row = await self._database.row(_BY_EMAIL, email)
         return None if row is None else _account(row)
 
-    async def of_session(self, account_id: UUID, session_id: UUID) -> Account | None:
-        """The enabled account whose session this is, unless the session was revoked."""
-        row = await self._database.row(_OF_SESSION, account_id, session_id)
+    async def of_session(
+        self, account_id: UUID, session_id: UUID, revocable: Sequence[str]
+    ) -> Account | None:
+        """The enabled account whose session this is, unless that or one of the ids was revoked."""
+        row = await self._database.row(_OF_SESSION, account_id, session_id, revocable)
         return None if row is None else _account(row)
 
     async def all(self) -> list[Account]:
