@@ -1,0 +1,160 @@
+"""Settings: the environment, read once into frozen values that are safe to run with."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+
+from app.domain.keys import Algorithm
+from app.domain.sessions import ReuseRevokes
+from app.domain.throttling import Limit
+from app.settings.values import (
+    DAY,
+    HOUR,
+    MINUTE,
+    SECOND,
+    Duration,
+    Limits,
+    asymmetric,
+    between,
+    network,
+    off,
+    origin,
+    parts,
+    secret,
+    starting,
+    web_address,
+)
+
+PREFIX = "AUTH_"
+_REDIS_SCHEMES = ["unix", *(tls + to for tls in ("redis", "rediss") for to in ("", "+sentinel", "+cluster"))]
+
+
+class SettingsError(Exception):
+    """What is wrong with the environment: a line for each variable, with its mend."""
+
+
+class _Files(PydanticBaseSettingsSource):
+    """``AUTH_X_FILE`` names a file that holds ``AUTH_X``, as docker secrets do."""
+
+    def get_field_value(
+        self,
+        field: FieldInfo,  # noqa: ARG002 - the name says all
+        field_name: str,
+    ) -> tuple[Any, str, bool]:
+        name = PREFIX + field_name.upper()
+        path = os.environ.get(f"{name}_FILE")
+        if not path:
+            return None, field_name, False
+        if os.environ.get(name):
+            raise SettingsError(f"{name}: is set, and so is {name}_FILE; unset one of them")
+        try:
+            return Path(path).read_text().strip() or None, field_name, False
+        except (OSError, UnicodeDecodeError) as error:
+            raise SettingsError(f"{name}_FILE: cannot be read: {error}") from None
+
+    def __call__(self) -> dict[str, Any]:
+        fields = self.settings_cls.model_fields
+        found = {name: self.get_field_value(field, name)[0] for name, field in fields.items()}
+        return {name: value for name, value in found.items() if value is not None}
+
+
+class DatabaseSettings(BaseSettings):
+    """What a migration needs to know."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, frozen=True, extra="ignore", env_ignore_empty=True, hide_input_in_errors=True
+    )
+
+    database_url: Annotated[str, starting("postgresql", "postgres", "postgresql+asyncpg"), Field(repr=False)]
+    startup_timeout: Annotated[Duration, between(0 * SECOND, 10 * MINUTE)] = 30 * SECOND
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the environment is enough
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - its names differ from ours
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Take the environment, then files that it names."""
+        return init_settings, env_settings, _Files(settings_cls)
+
+
+class Settings(DatabaseSettings):
+    """Everything that the service needs to know."""
+
+    redis_url: Annotated[str, starting(*_REDIS_SCHEMES), Field(repr=False)]
+    secret_keys: Annotated[
+        tuple[Annotated[bytes, BeforeValidator(secret)], ...],
+        NoDecode,
+        BeforeValidator(parts),
+        Field(min_length=1, repr=False),
+    ]
+    issuer: Annotated[str, AfterValidator(web_address)]
+    audience: Annotated[str, Field(min_length=1)]
+    allowed_origins: Annotated[
+        tuple[Annotated[str, AfterValidator(origin)], ...], NoDecode, BeforeValidator(parts)
+    ] = ()
+    trusted_proxies: Annotated[
+        tuple[Annotated[str, AfterValidator(network)], ...], NoDecode, BeforeValidator(parts)
+    ] = ()
+
+    signing_algorithm: Annotated[Algorithm, BeforeValidator(asymmetric)] = Algorithm.RS256
+    signing_rsa_bits: Annotated[Literal[2048, 3072, 4096], BeforeValidator(int)] = 2048
+    key_rotation_interval: Annotated[
+        Annotated[Duration, between(HOUR, 400 * DAY)] | None, BeforeValidator(off)
+    ] = 30 * DAY
+    access_token_ttl: Annotated[Duration, between(SECOND, HOUR)] = 15 * MINUTE
+    leeway: Annotated[Duration, between(0 * SECOND, MINUTE)] = 30 * SECOND
+    session_ttl: Annotated[Duration, between(MINUTE, 400 * DAY)] = 30 * DAY
+    session_idle_ttl: Annotated[Duration, between(MINUTE, 400 * DAY)] = 7 * DAY
+    refresh_grace: Annotated[Duration, between(0 * SECOND, MINUTE)] = 10 * SECOND
+    reuse_revokes: ReuseRevokes = ReuseRevokes.SESSION
+
+    login_limit_account: Limits = (
+        Limit(10, MINUTE),
+        Limit(30, HOUR),
+        Limit(50, DAY),
+        Limit(100, 30 * DAY),
+    )
+    login_limit_address: Limits = (Limit(100, MINUTE), Limit(1000, HOUR))
+    login_limit_global: Limits = (Limit(1000, MINUTE),)
+    refresh_limit: Limits = (Limit(300, MINUTE),)
+
+    password_min_length: Annotated[int, Field(ge=8, le=64)] = 15
+    password_hash_memory_kib: Annotated[int, Field(ge=19_456, le=262_144)] = 19_456
+    password_hash_time_cost: Annotated[int, Field(ge=2, le=10)] = 2
+    password_hash_threads: Annotated[int, Field(ge=1, le=64)] = os.cpu_count() or 1
+    password_hash_queue: Annotated[int, Field(ge=0, le=1000)] = 50
+
+    breached_passwords_url: Annotated[str, AfterValidator(web_address)] | None = None
+
+    event_retention: Annotated[Duration, between(DAY, 3660 * DAY)] = 365 * DAY
+    database_pool_size: Annotated[int, Field(ge=1, le=200)] = 10
+    log_format: Literal["json", "console"] = "json"
+
+
+_AnySettings = TypeVar("_AnySettings", bound=BaseSettings)
+
+
+def load(kind: Callable[[], _AnySettings]) -> _AnySettings:
+    """Read settings of a kind from the environment; SettingsError says what is wrong and how to mend it."""
+    try:
+        return kind()
+    except ValidationError as error:
+        raise SettingsError("\n".join(_line(problem) for problem in error.errors())) from None
+
+
+def _line(problem: ErrorDetails) -> str:
+    name = PREFIX + str(problem["loc"][0]).upper() if problem["loc"] else ""
+    message = str(problem["msg"]).removeprefix("Value error, ")
+    if problem["type"] == "missing":
+        return f"{name}: is not set; .env.example shows what it takes"
+    return f"{name}: {message[0].lower()}{message[1:]}" if name else message
