@@ -10,6 +10,7 @@ from typing import TypeAlias
 
 import structlog
 
+from app.crypto.devices import DeviceTokens
 from app.crypto.keys import KeyMaker
 from app.crypto.passwords import HashingPolicy, PasswordHasher
 from app.crypto.secrets import ServiceSecrets
@@ -19,6 +20,7 @@ from app.domain.keys import Algorithm, KeyKind, KeyPolicy
 from app.domain.passwords import PasswordPolicy
 from app.domain.refusals import Refused
 from app.domain.sessions import SessionPolicy
+from app.domain.throttling import ThrottlingPolicy
 from app.domain.tokens import TokenPolicy
 from app.http.keys import MAX_AGE
 from app.http.origins import Origins
@@ -27,12 +29,14 @@ from app.services.accounts import Accounts, WhoAmI
 from app.services.health import Readiness
 from app.services.key_changes import KeyChanges, Keys
 from app.services.keys import LONGEST_VIEW, KeyRing
+from app.services.login import Login
 from app.services.logout import FindSession, Logout, LogoutEverywhere
 from app.services.own_sessions import OwnSessions
 from app.services.passwords import ChangePassword
 from app.services.revocations import Revocations
 from app.services.session_operations import Purge, Sessions
-from app.services.sessions import Login, OpenSession, Refresh
+from app.services.sessions import OpenSession, Refresh
+from app.services.throttling import RefreshThrottle, Throttle
 from app.services.tokens import Authenticate, TokenMinter
 from app.settings import Settings, SettingsError
 from app.storage.postgres.accounts import AccountStore
@@ -41,6 +45,7 @@ from app.storage.postgres.keys import KeyStore
 from app.storage.postgres.revocations import RevocationStore
 from app.storage.postgres.sessions import SessionStore
 from app.storage.redis.blacklist import Blacklist
+from app.storage.redis.throttling import FailureCounters
 
 # What one replica could not tell the others is to be known to them within five seconds.
 MAINTAIN_EVERY = 3.0
@@ -98,12 +103,18 @@ async def opened(settings: Settings) -> AsyncIterator[Service]:
         # A replica may sign with an old view; what it signs lives on, and verifiers look at a cached key set.
         verifying=LONGEST_VIEW + settings.access_token_ttl + settings.leeway + timedelta(seconds=MAX_AGE),
     )
+    throttling_policy = ThrottlingPolicy(
+        account=settings.login_limit_account,
+        address=settings.login_limit_address,
+        everyone=settings.login_limit_global,
+        refresh=settings.refresh_limit,
+    )
     with blaming("AUTH_SECRET_KEYS"):
         secrets = ServiceSecrets(settings.secret_keys)
     with blaming("AUTH_DATABASE_URL"):
         engine = open_engine(settings.database_url, pool_size=settings.database_pool_size)
     with blaming("AUTH_REDIS_URL"):
-        index = Blacklist(settings.redis_url)
+        index, counters = Blacklist(settings.redis_url), FailureCounters(settings.redis_url, clock)
     with blaming("AUTH_PASSWORD_HASH_MEMORY_KIB"):
         hashing = HashingPolicy(
             memory_kib=settings.password_hash_memory_kib,
@@ -115,6 +126,7 @@ async def opened(settings: Settings) -> AsyncIterator[Service]:
     async with AsyncExitStack() as stack:
         stack.push_async_callback(engine.dispose)
         stack.push_async_callback(index.close)
+        stack.push_async_callback(counters.close)
         stack.callback(hasher.close)
 
         database = Database(engine)
@@ -129,15 +141,20 @@ async def opened(settings: Settings) -> AsyncIterator[Service]:
         authenticate = Authenticate(keys, revocations, token_policy, clock)
         who_am_i = WhoAmI(accounts, authenticate)
         open_session = OpenSession(sessions, tokens, minter, session_policy, lambda: token_bytes(SEED_LENGTH))
+        devices = DeviceTokens(secrets)
+        throttle = Throttle(counters, devices, secrets.label, throttling_policy)
+        refresh_throttle = RefreshThrottle(counters, throttling_policy.refresh)
         find_session = FindSession(sessions, tokens)
         password_policy = PasswordPolicy(settings.password_min_length)
         use_cases = UseCases(
-            login=Login(accounts, hasher, open_session),
-            refresh=Refresh(accounts, sessions, tokens, minter, revocations, session_policy),
+            login=Login(accounts, hasher, throttle, devices, open_session),
+            refresh=Refresh(
+                accounts, sessions, tokens, minter, revocations, refresh_throttle, session_policy
+            ),
             logout=Logout(sessions, find_session, authenticate, revocations),
             logout_everywhere=LogoutEverywhere(accounts, find_session, who_am_i, revocations, session_policy),
             change_password=ChangePassword(
-                accounts, hasher, who_am_i, open_session, revocations, password_policy
+                accounts, hasher, who_am_i, throttle, devices, open_session, revocations, password_policy
             ),
             own_sessions=OwnSessions(sessions, who_am_i, revocations, session_policy),
             who_am_i=who_am_i,
@@ -145,7 +162,7 @@ async def opened(settings: Settings) -> AsyncIterator[Service]:
             readiness=Readiness(database, keys, index),
             origins=Origins(settings.issuer, settings.allowed_origins),
         )
-        operated = Accounts(accounts, hasher, revocations, password_policy)
+        operated = Accounts(accounts, hasher, throttle, revocations, password_policy)
         yield Service(
             use_cases,
             operated,

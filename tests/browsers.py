@@ -1,4 +1,4 @@
-"""What a browser sends and is handed: the one cookie, looked at from outside."""
+"""What a browser sends and is handed: its cookies, looked at from outside."""
 
 from dataclasses import dataclass
 
@@ -9,6 +9,7 @@ from tests.people import Person, login
 from tests.sql import Sql
 
 COOKIE = "__Host-refresh_token"
+DEVICE = "__Host-device"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +32,9 @@ def _parsed(header: str) -> SetCookie:
     return SetCookie(name, value, named)
 
 
-def cookie_of(answer: httpx.Response) -> str:
-    """The refresh token in the one cookie that the answer sets."""
-    (cookie,) = cookies_of(answer)
+def cookie_of(answer: httpx.Response, name: str = COOKIE) -> str:
+    """The refresh token, or what else the answer sets in the one cookie of this name."""
+    (cookie,) = [cookie for cookie in cookies_of(answer) if cookie.name == name]
     return cookie.value
 
 

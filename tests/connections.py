@@ -43,6 +43,9 @@ class Connection:
     async def me(self, access_token: str) -> Answer:
         return await self._send("GET", "/me", None, f"Authorization: Bearer {access_token}\r\n")
 
+    async def post(self, path: str, body: dict[str, str]) -> Answer:
+        return await self._send("POST", path, body)
+
     async def close(self) -> None:
         self._writer.close()
         with suppress(ConnectionError):

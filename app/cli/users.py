@@ -60,6 +60,13 @@ def enable(email: Email) -> None:
 
 
 @commands.command()
+def unlock(email: Email) -> None:
+    """Let an account be signed in to from new devices again, after too many wrong passwords."""
+    run(lambda service: service.accounts.unlock(email))
+    print(f"{email} unlocked")
+
+
+@commands.command()
 def disable(email: Email) -> None:
     """Refuse an account's sign-in and end its sessions."""
     _report(email, "disabled", run(lambda service: service.accounts.disable(email)))

@@ -1,5 +1,7 @@
 """Service secrets, and the keys derived from them (HKDF-SHA256, RFC 5869)."""
 
+import hmac
+from base64 import urlsafe_b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -20,6 +22,8 @@ class ServiceSecret:
     id: bytes
     refresh_key: bytes = field(repr=False)
     seal_key: bytes = field(repr=False)
+    device_key: bytes = field(repr=False)
+    label_key: bytes = field(repr=False)
 
     @classmethod
     def of(cls, secret: bytes) -> "ServiceSecret":
@@ -28,6 +32,8 @@ class ServiceSecret:
             id=_derive(secret, b"watchword/id/1")[:SECRET_ID_LENGTH],
             refresh_key=_derive(secret, b"watchword/refresh/1"),
             seal_key=_derive(secret, b"watchword/seal/1"),
+            device_key=_derive(secret, b"watchword/device/1"),
+            label_key=_derive(secret, b"watchword/label/1"),
         )
 
 
@@ -46,3 +52,8 @@ class ServiceSecrets:
     def find(self, secret_id: bytes) -> ServiceSecret | None:
         """The secret with this id, if it is listed."""
         return self._by_id.get(secret_id)
+
+    def label(self, text: str) -> str:
+        """A keyed name for a text that is not to be kept as it is, 24 characters of base64url."""
+        digest = hmac.digest(self.newest.label_key, text.encode(errors="surrogatepass"), "sha256")
+        return urlsafe_b64encode(digest[:18]).decode()

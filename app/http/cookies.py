@@ -1,4 +1,4 @@
-"""The one cookie: a browser's refresh token, where no script and no other site can reach it."""
+"""Cookies: a browser's refresh token, and what it is known by, out of reach for scripts and other sites."""
 
 from collections.abc import Iterable
 
@@ -8,13 +8,16 @@ from starlette.responses import Response
 from app.domain.refusals import Refusal, Refused
 
 NAME = "__Host-refresh_token"
+DEVICE_NAME = "__Host-device"
+_LONGEST_AGE = 400 * 24 * 60 * 60
+"""In seconds: browsers keep no cookie for longer (RFC 6265bis section 5.5)."""
 # The prefix binds the cookie to this host, over https, for every path (RFC 6265bis section 4.1.3.2).
 _ATTRIBUTES = "; Path=/; HttpOnly; Secure; SameSite=Strict"
 
 
-def presented(headers: Headers) -> str | None:
-    """The refresh token that came by cookie; two of them are refused, since one may have been planted."""
-    values = list(_values(headers.getlist("cookie")))
+def presented(headers: Headers, name: str = NAME) -> str | None:
+    """What came in the cookie of this name; two of them are refused, since one may have been planted."""
+    values = list(_values(headers.getlist("cookie"), name))
     if len(values) > 1:
         raise Refused(Refusal.INVALID_REQUEST)
     return values[0] if values else None
@@ -25,14 +28,19 @@ def give(response: Response, refresh_token: str, max_age: int) -> None:
     response.headers.append("Set-Cookie", f"{NAME}={refresh_token}; Max-Age={max_age}{_ATTRIBUTES}")
 
 
+def give_device(response: Response, device: str) -> None:
+    """Hand the browser what it is known by."""
+    response.headers.append("Set-Cookie", f"{DEVICE_NAME}={device}; Max-Age={_LONGEST_AGE}{_ATTRIBUTES}")
+
+
 def clear(response: Response) -> None:
     """Take the cookie away; a browser replaces only what has the same name, path and flags."""
     response.headers.append("Set-Cookie", f"{NAME}=; Max-Age=0{_ATTRIBUTES}")
 
 
-def _values(headers: Iterable[str]) -> Iterable[str]:
+def _values(headers: Iterable[str], name: str) -> Iterable[str]:
     for header in headers:
         for pair in header.split(";"):
-            name, separator, value = pair.strip().partition("=")
-            if name == NAME and separator:
+            found, separator, value = pair.strip().partition("=")
+            if found == name and separator:
                 yield value

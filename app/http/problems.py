@@ -8,6 +8,7 @@ import orjson
 from starlette.responses import Response
 
 from app.domain.refusals import Refusal, Refused
+from app.domain.throttling import TooManyRequests
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -85,7 +86,24 @@ def refused(refused: Refused, errors: Sequence[InvalidField] = ()) -> Response:
         headers["WWW-Authenticate"] = 'Bearer error="invalid_token"' if invalid else "Bearer"
     if refused.retry_after is not None:
         headers["Retry-After"] = str(refused.retry_after)
+    if isinstance(refused, TooManyRequests):
+        headers |= _rate_limit(refused)
     return _response(problem.status, refused.refusal.value, problem.detail, headers, errors)
+
+
+def _rate_limit(refused: TooManyRequests) -> dict[str, str]:
+    """The fields of draft-ietf-httpapi-ratelimit-headers: what the budget allows, and where it is used up."""
+    names = {
+        limit: f'"{refused.budget.name}-{int(limit.window.total_seconds())}"'
+        for limit in refused.budget.limits
+    }
+    policies = [
+        f"{name};q={limit.amount};w={int(limit.window.total_seconds())}" for limit, name in names.items()
+    ]
+    return {
+        "RateLimit-Policy": ", ".join(policies),
+        "RateLimit": f"{names[refused.limit]};r=0;t={refused.opens_in}",
+    }
 
 
 def failed(status: HTTPStatus, headers: Mapping[str, str] | None = None) -> Response:

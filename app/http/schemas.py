@@ -18,11 +18,15 @@ class _Body(BaseModel):
 
 
 class LoginBody(_Body):
-    """Credentials, and how the session's refresh token is to travel."""
+    """Credentials, and how the session's refresh token is to travel.
+
+    A native client that sends ``device_token``, empty at first, is answered with the one to send next time.
+    """
 
     email: str
     password: Annotated[str, Field(repr=False)]
     client: Annotated[Client, WithJsonSchema({"type": "string", "enum": list(Client)})]
+    device_token: Annotated[str | None, Field(repr=False)] = None
 
 
 class RefreshTokenBody(_Body):
@@ -46,6 +50,7 @@ class TokenResponse(BaseModel):
     expires_in: int
     refresh_token: str | None = None
     refresh_expires_in: int | None = None
+    device_token: str | None = None
 
 
 class AccountResponse(BaseModel):

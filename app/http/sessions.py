@@ -31,6 +31,7 @@ _FINAL = {Refusal.REFRESH_TOKEN_EXPIRED, Refusal.REFRESH_TOKEN_REUSED, Refusal.S
         Refusal.ACCOUNT_DISABLED,
         Refusal.CROSS_SITE_REQUEST,
         Refusal.INVALID_REQUEST,
+        Refusal.TOO_MANY_REQUESTS,
         Refusal.OVERLOADED,
         Refusal.UNAVAILABLE,
     ),
@@ -39,13 +40,18 @@ async def login(request: Request) -> Response:
     """Open a session with an e-mail address and a password."""
     cases = use_cases(request)
     credentials = await require(request, LoginBody)
+    device = credentials.device_token
     if credentials.client is Client.BROWSER:
         cases.origins.require_same_site(request.headers)
+        device = cookies.presented(request.headers, cookies.DEVICE_NAME) or ""
     elif is_browser(request.headers):
         # A page must not get hold of a refresh token, which a native client reads in the body.
         raise Refused(Refusal.INVALID_REQUEST)
-    pair = await cases.login(credentials.email, credentials.password, credentials.client, visitor(request))
-    return tokens(pair)
+    return tokens(
+        await cases.login(
+            credentials.email, credentials.password, credentials.client, visitor(request), device
+        )
+    )
 
 
 @router.post(
@@ -60,6 +66,7 @@ async def login(request: Request) -> Response:
         Refusal.SESSION_REVOKED,
         Refusal.CROSS_SITE_REQUEST,
         Refusal.INVALID_REQUEST,
+        Refusal.TOO_MANY_REQUESTS,
         Refusal.UNAVAILABLE,
     ),
 )
@@ -148,9 +155,12 @@ def tokens(pair: TokenPair) -> Response:
     body = {"access_token": minted.text, "token_type": "Bearer", "expires_in": minted.expires_in}
     if pair.client is Client.NATIVE:
         body |= {"refresh_token": pair.refresh_token, "refresh_expires_in": minted.session_expires_in}
+        body |= {} if pair.device is None else {"device_token": pair.device}
     response = Response(
         orjson.dumps(body), headers={"Cache-Control": "no-store"}, media_type="application/json"
     )
     if pair.client is Client.BROWSER:
         cookies.give(response, pair.refresh_token, minted.session_expires_in)
+        if pair.device is not None:
+            cookies.give_device(response, pair.device)
     return response

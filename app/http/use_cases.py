@@ -8,10 +8,11 @@ from app.http.origins import Origins
 from app.services.accounts import WhoAmI
 from app.services.health import Readiness
 from app.services.keys import KeyRing
+from app.services.login import Login
 from app.services.logout import Logout, LogoutEverywhere
 from app.services.own_sessions import OwnSessions
 from app.services.passwords import ChangePassword
-from app.services.sessions import Login, Refresh
+from app.services.sessions import Refresh
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from app.domain.passwords import PasswordPolicy, Weakness, weakness
 from app.domain.refusals import Refusal, Refused
 from app.domain.tokens import AccessToken
 from app.services.revocations import Revocations
+from app.services.throttling import Throttle
 from app.services.tokens import Authenticate
 from app.storage.postgres.accounts import AccountStore
 
@@ -28,10 +29,16 @@ class Accounts:
     """The operator's hand on accounts; whatever takes something away ends the account's sessions."""
 
     def __init__(
-        self, store: AccountStore, hasher: PasswordHasher, revocations: Revocations, policy: PasswordPolicy
+        self,
+        store: AccountStore,
+        hasher: PasswordHasher,
+        throttle: Throttle,
+        revocations: Revocations,
+        policy: PasswordPolicy,
     ) -> None:
         self._store = store
         self._hasher = hasher
+        self._throttle = throttle
         self._revocations = revocations
         self._policy = policy
 
@@ -64,6 +71,12 @@ class Accounts:
     async def enable(self, email: str) -> None:
         """Let the account sign in again."""
         await self._store.enable((await self.find(email)).id)
+
+    async def unlock(self, email: str) -> None:
+        """Let devices that are not known guess the password again, which too many failures have stopped."""
+        account = await self.find(email)
+        if not await self._throttle.forget(account.email):
+            raise AccountError("Redis does not answer, so that each process counts failures by itself")
 
     async def disable(self, email: str) -> int:
         """Refuse sign-in from now on; answers how many sessions ended."""

@@ -1,16 +1,13 @@
-"""Sessions: opened by a login, carried on by refreshes."""
+"""Sessions: opened for whoever proved who they are, carried on by refreshes."""
 
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import assert_never
 from uuid import UUID, uuid4
 
 import structlog
 
-from app.crypto.passwords import Overloaded, PasswordHasher
 from app.crypto.sessions import RefreshTokens
-from app.domain.accounts import Account, normalise_email
 from app.domain.refusals import Refusal, Refused
 from app.domain.sessions import (
     Client,
@@ -22,7 +19,9 @@ from app.domain.sessions import (
     Standing,
     judge,
 )
+from app.domain.throttling import network_of
 from app.services.revocations import Revocations
+from app.services.throttling import RefreshThrottle
 from app.services.tokens import MintedToken, TokenMinter
 from app.storage.postgres.accounts import AccountStore
 from app.storage.postgres.sessions import SessionStore, Visitor
@@ -37,6 +36,7 @@ class TokenPair:
     access_token: MintedToken
     refresh_token: str = field(repr=False)
     client: Client
+    device: str | None = field(default=None, repr=False)
 
 
 class OpenSession:
@@ -84,42 +84,6 @@ class OpenSession:
         return TokenPair(await self._minter.mint(grant), self._tokens.write(token), client)
 
 
-class Login:
-    """Opens a session for whoever knows an account's password."""
-
-    def __init__(self, accounts: AccountStore, hasher: PasswordHasher, open_session: OpenSession) -> None:
-        self._accounts = accounts
-        self._hasher = hasher
-        self._open_session = open_session
-
-    async def __call__(self, email: str, password: str, client: Client, visitor: Visitor) -> TokenPair:
-        """The tokens of a new session."""
-        self._open_session.require_ready()
-        account = await self._verified(email, password)
-        return await self._open_session(account.id, account.password_version, client, visitor)
-
-    async def _verified(self, email: str, password: str) -> Account:
-        address = normalise_email(email)
-        account = None if address is None else await self._accounts.by_email(address)
-        # An unknown account costs a verification too, so that its absence does not show (ASVS 6.3.8).
-        verdict = await self._hasher.verify(password, account.password_hash if account else None)
-        if account is None or not verdict.matches:
-            _log.info("login.failed", account=str(account.id) if account else None)
-            raise Refused(Refusal.INVALID_CREDENTIALS)
-        if not account.enabled:
-            _log.info("login.failed", account=str(account.id), disabled=True)
-            raise Refused(Refusal.ACCOUNT_DISABLED)
-        if verdict.outdated:
-            await self._rehash(account, password)
-        return account
-
-    async def _rehash(self, account: Account, password: str) -> None:
-        # A queue that is full is no reason to refuse a right password; the next login comes by again.
-        with suppress(Overloaded):
-            new_hash = await self._hasher.hash(password)
-            await self._accounts.rehash(account.id, account.password_hash, new_hash)
-
-
 class Refresh:
     """Rotates a session's refresh token, and ends the session when a superseded one comes back.
 
@@ -133,6 +97,7 @@ class Refresh:
         tokens: RefreshTokens,
         minter: TokenMinter,
         revocations: Revocations,
+        throttle: RefreshThrottle,
         policy: SessionPolicy,
     ) -> None:
         self._accounts = accounts
@@ -140,14 +105,28 @@ class Refresh:
         self._tokens = tokens
         self._minter = minter
         self._revocations = revocations
+        self._throttle = throttle
         self._policy = policy
 
     async def __call__(self, presented: str, client: Client, visitor: Visitor) -> TokenPair:
-        """The session's next tokens; within the grace a superseded token meets the current one again."""
+        """The session's next tokens; within the grace a superseded token meets the current one again.
+
+        Refuses with TooManyRequests before any query when too many refreshes of its kind have failed.
+        """
         self._minter.require_ready()
         token = self._tokens.read(presented)
-        if token is None:
-            raise Refused(Refusal.REFRESH_TOKEN_INVALID)
+        whose = network_of(visitor.address) if token is None else str(token.session_id)
+        self._throttle.require_open(whose)
+        try:
+            if token is None:
+                raise Refused(Refusal.REFRESH_TOKEN_INVALID)
+            return await self._refreshed(token, client, visitor)
+        except Refused as refused:
+            if refused.refusal is not Refusal.UNAVAILABLE:
+                await self._throttle.failed(whose)
+            raise
+
+    async def _refreshed(self, token: RefreshToken, client: Client, visitor: Visitor) -> TokenPair:
         pair = await self._rotate(token, self._tokens.digest(token), client, visitor)
         # The row may change between a look at it and the rotation that follows: twice is always enough
         # unless it is being set back again and again.

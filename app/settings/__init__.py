@@ -119,13 +119,13 @@ class Settings(DatabaseSettings):
     reuse_revokes: ReuseRevokes = ReuseRevokes.SESSION
 
     login_limit_account: Limits = (
-        Limit(10, MINUTE),
-        Limit(30, HOUR),
-        Limit(50, DAY),
+        Limit(20, MINUTE),
+        Limit(40, HOUR),
+        Limit(60, DAY),
         Limit(100, 30 * DAY),
     )
     login_limit_address: Limits = (Limit(100, MINUTE), Limit(1000, HOUR))
-    login_limit_global: Limits = (Limit(1000, MINUTE),)
+    login_limit_global: Limits = (Limit(600, MINUTE),)
     refresh_limit: Limits = (Limit(300, MINUTE),)
 
     password_min_length: Annotated[int, Field(ge=8, le=64)] = 15

@@ -7,6 +7,7 @@ import pytest
 
 from tests.browsers import (
     COOKIE,
+    DEVICE,
     SetCookie,
     browser_login,
     browser_refresh,
@@ -26,13 +27,16 @@ def refresh_cookie(token: str, seconds: int) -> SetCookie:
     return SetCookie(COOKIE, token, {**ALWAYS, "max-age": str(seconds)})
 
 
-async def test_login_sets_one_cookie_with_exactly_these_attributes(
+async def test_login_sets_two_cookies_with_exactly_these_attributes(
     client: httpx.AsyncClient, person: Person
 ) -> None:
     answer = await login(client, person, kind="browser")
     token = cookie_of(answer)
     assert re.fullmatch(r"wwr_[A-Za-z0-9_-]{76}", token)
-    assert cookies_of(answer) == [refresh_cookie(token, 30 * DAY)]
+    device = cookie_of(answer, DEVICE)
+    assert re.fullmatch(r"wwd_[A-Za-z0-9_-]{36}", device)
+    known = SetCookie(DEVICE, device, {**ALWAYS, "max-age": str(400 * DAY)})
+    assert cookies_of(answer) == [refresh_cookie(token, 30 * DAY), known]
 
 
 async def test_refresh_sets_the_successor_with_the_same_name_and_attributes(

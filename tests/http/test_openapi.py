@@ -18,11 +18,11 @@ from tests.servers import Service
 # Requests with a body may also be cut short by HTTP itself.
 BODY = {408, 413, 415, 422}
 STATUSES = {
-    "POST /login": {200, 401, 403, 503} | BODY,
-    "POST /refresh": {200, 401, 403, 503} | BODY,
+    "POST /login": {200, 401, 403, 429, 503} | BODY,
+    "POST /refresh": {200, 401, 403, 429, 503} | BODY,
     "POST /logout": {204, 403, 503} | BODY,
     "POST /logout/all": {204, 401, 403, 503} | BODY,
-    "POST /password": {200, 401, 403, 503} | BODY,
+    "POST /password": {200, 401, 403, 429, 503} | BODY,
     "GET /sessions": {200, 401, 503},
     "DELETE /sessions/{session_id}": {204, 401, 404, 503},
     "GET /me": {200, 401, 503},

@@ -8,7 +8,15 @@ import bcrypt
 import httpx
 import pytest
 
-from tests.browsers import bearing, browser_login, browser_refresh, cookies_of, sessions_of, with_cookie
+from tests.browsers import (
+    DEVICE,
+    bearing,
+    browser_login,
+    browser_refresh,
+    cookies_of,
+    sessions_of,
+    with_cookie,
+)
 from tests.people import PASSWORD, Person, login, me, new_person, refresh
 from tests.problems import everything, marker, problem_of
 from tests.servers import ISSUER
@@ -87,7 +95,8 @@ async def test_a_browser_gets_its_new_refresh_token_in_the_cookie_only(
     answer = await change(client, access_token, **headers, **with_cookie(old_cookie))
     assert answer.status_code == 200
     assert answer.json().keys() == {"access_token", "token_type", "expires_in"}
-    (given,) = cookies_of(answer)
+    given, known = cookies_of(answer)
+    assert known.name == DEVICE
     assert given.value != old_cookie
     problem_of(await browser_refresh(client, old_cookie), 401, "session_revoked")
     problem_of(await refresh(client, native["refresh_token"]), 401, "session_revoked")

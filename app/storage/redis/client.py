@@ -1,6 +1,8 @@
 """A client of Redis or Valkey by URL: one server, a primary that Sentinels name, or a Cluster."""
 
+import asyncio
 from collections.abc import Awaitable
+from contextlib import nullcontext
 from typing import Any, Protocol
 from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
@@ -42,17 +44,18 @@ class Client(Protocol):
         """Close all connections."""
 
 
-def open_client(url: str) -> Client:
+def open_client(url: str, timeout: float = TIMEOUT) -> Client:
     """A client that connects when it is first used and tries nothing twice; ValueError for a bad URL.
 
     ``redis://``, ``rediss://`` and ``unix://`` name a server, ``redis+sentinel://host,host/service/db`` the
     primary of a service, ``redis+cluster://host,host`` nodes of a cluster; ``rediss+…`` speak TLS.
+    Connecting, and each reply, may take ``timeout`` seconds.
     """
     parts, options = _checked(url)
     kind = parts.scheme.partition("+")[2]
     waiting: dict[str, Any] = {
-        "socket_timeout": TIMEOUT,
-        "socket_connect_timeout": TIMEOUT,
+        "socket_timeout": timeout,
+        "socket_connect_timeout": timeout,
         "retry": Retry(NoBackoff(), 0),
         "driver_info": None,
     }
@@ -87,11 +90,14 @@ class _Cluster(RedisCluster):
     def __init__(self, **options: Any) -> None:  # noqa: ANN401 - redis-py's
         super().__init__(require_full_coverage=False, **options)
         self.commands_parser = _NoCommands()
+        self._first_use = asyncio.Lock()
 
-    async def eval(self, script: str, numkeys: int, *keys_and_args: Any) -> Any:  # noqa: ANN401 - redis-py's
-        """Run a script; whatever is wrong with the cluster is a ClusterError."""
+    async def execute_command(self, *arguments: Any, **options: Any) -> Any:  # noqa: ANN401 - redis-py's
+        """Run a command; whatever is wrong with the cluster is a ClusterError."""
         try:
-            return await super().eval(script, numkeys, *keys_and_args)
+            # Of several that come first, redis-py would close some connections under the others.
+            async with self._first_use if self._initialize else nullcontext():
+                return await super().execute_command(*arguments, **options)
         except (RedisClusterException, AttributeError) as error:
             # The one is no RedisError; redis-py trips into the other over a slot whose node it does not know.
             raise ClusterError(str(error)) from error

@@ -1,0 +1,105 @@
+"""Throttling: what may be tried, before it is."""
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from uuid import UUID
+
+from app.crypto.devices import DeviceTokens
+from app.domain.throttling import Budget, Limit, ThrottlingPolicy, TooManyRequests, network_of
+from app.storage.redis.throttling import FailureCounters
+
+
+class Attempt:
+    """A guess at a password, charged in advance as if it had failed already."""
+
+    def __init__(
+        self, counters: FailureCounters, charged: Sequence[Budget], forgotten: Sequence[Budget]
+    ) -> None:
+        self._counters = counters
+        self._charged = charged
+        self._forgotten = forgotten
+
+    async def give_back(self) -> None:
+        """Nothing was found out about the password."""
+        await self._counters.settle(self._charged)
+
+    async def succeeded(self) -> None:
+        """It was right: failures before it are forgotten, and no address pays for it."""
+        others = [budget for budget in self._charged if budget not in self._forgotten]
+        await self._counters.settle(others, self._forgotten)
+
+
+class Throttle:
+    """Lets guesses at passwords through, so many of an account, from a network and from everywhere.
+
+    Accounts are counted by their address, whether or not they exist, under a keyed ``label`` of it. A device
+    that knows the account by one of its passwords shares a budget with the others that know the same one.
+    """
+
+    def __init__(
+        self,
+        counters: FailureCounters,
+        devices: DeviceTokens,
+        label: Callable[[str], str],
+        policy: ThrottlingPolicy,
+    ) -> None:
+        self._counters = counters
+        self._devices = devices
+        self._label = label
+        self._policy = policy
+
+    async def login(self, email: str, address: str | None, device: str | None) -> Attempt:
+        """Let a guess at the password of the account with this address through, or TooManyRequests.
+
+        A device that has used up its own budget counts with the strangers. That it signs in does not give
+        them another one.
+        """
+        account = Budget("account", self._label(email), self._policy.account)
+        version = self._devices.password_version(device, email)
+        known = (
+            [] if version is None else [Budget("device", f"{account.key}/{version}", self._policy.account)]
+        )
+        if known:
+            with suppress(TooManyRequests):
+                return await self._admit(known, forgotten=known)
+        network = Budget("address", network_of(address), self._policy.address)
+        everyone = Budget("everyone", "", self._policy.everyone)
+        return await self._admit([account, network, everyone], forgotten=[account, *known])
+
+    async def password_change(self, account_id: UUID) -> Attempt:
+        """Let the holder of an access token guess the current password, or TooManyRequests."""
+        own = Budget("password", str(account_id), self._policy.account)
+        return await self._admit([own], forgotten=[own])
+
+    async def forget(self, email: str) -> bool:
+        """Forget the failures of strangers at the account with this address; False without Redis."""
+        await self._counters.settle((), [Budget("account", self._label(email), self._policy.account)])
+        return self._counters.is_shared
+
+    async def _admit(self, budgets: Sequence[Budget], forgotten: Sequence[Budget]) -> Attempt:
+        await self._counters.charge(budgets)
+        return Attempt(self._counters, budgets, forgotten)
+
+
+class RefreshThrottle:
+    """Turns refreshes away whose kind has failed too often; one that succeeds is never counted nor held up.
+
+    Failures are counted with those of the same session, or of the same network where the token is nobody's:
+    no stranger closes a session. Redis is asked only when one has failed.
+    """
+
+    def __init__(self, counters: FailureCounters, limits: tuple[Limit, ...]) -> None:
+        self._counters = counters
+        self._limits = limits
+
+    def require_open(self, whose: str) -> None:
+        """Refuse with TooManyRequests while too many of these have failed."""
+        self._counters.require_open([self._budget(whose)])
+
+    async def failed(self, whose: str) -> None:
+        """Count a failure; that it was one too many only the next one is told."""
+        with suppress(TooManyRequests):
+            await self._counters.charge([self._budget(whose)])
+
+    def _budget(self, whose: str) -> Budget:
+        return Budget("refresh", whose, self._limits)

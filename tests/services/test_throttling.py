@@ -1,0 +1,208 @@
+"""Guesses at passwords: how many are let through, whose they are, and who is not held up by them (P3)."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator
+
+import pytest
+
+from app.crypto.passwords import HashingPolicy, Overloaded, PasswordHasher, Verdict
+from app.dev import Servers
+from app.domain.refusals import Refusal, Refused
+from app.services.accounts import AccountError
+from app.services.sessions import TokenPair
+from app.wiring import Service
+from tests.people import PASSWORD, Person, new_person
+from tests.races import CHEAP_HASH
+from tests.services.throttled import HOUR, MINUTE, WRONG, code, exhaust, guess, let_pass, limited, used_up
+from tests.sql import Sql
+from tests.throttling import counted
+
+
+@pytest.fixture
+async def strict(migrated: Servers, environment: dict[str, str]) -> AsyncIterator[Service]:
+    async with limited(environment) as service:
+        yield service
+
+
+@pytest.fixture
+async def person(sql: Sql) -> Person:
+    return await new_person(sql, password_hash=CHEAP_HASH)
+
+
+async def known_device(service: Service, person: Person, other: str = "") -> str:
+    """What a device is known by after its owner has signed in."""
+    pair = await guess(service, person.email, PASSWORD, device=other)
+    assert isinstance(pair, TokenPair)
+    assert pair.device
+    return pair.device
+
+
+async def test_an_account_has_so_many_guesses_wherever_they_come_from(
+    strict: Service, person: Person
+) -> None:
+    await exhaust(strict, person.email)
+    for spelling in (person.email, f"  {person.email.upper()} "):
+        assert used_up(await guess(strict, spelling, PASSWORD)) == ("account", MINUTE)
+
+
+@pytest.mark.parametrize("email", ["nobody@example.com", "no address at all", "", "\ud800"])
+async def test_what_is_no_account_counts_all_the_same(strict: Service, migrated: Servers, email: str) -> None:
+    await exhaust(strict, email)
+    assert used_up(await guess(strict, email)) == ("account", MINUTE)
+    assert "example.com" not in str(counted(migrated.redis_url))
+
+
+async def test_the_delay_grows_with_the_failures(strict: Service, person: Person, migrated: Servers) -> None:
+    await exhaust(strict, person.email)
+    let_pass(strict, migrated.redis_url, MINUTE)
+    await exhaust(strict, person.email, 2)
+    let_pass(strict, migrated.redis_url, MINUTE)
+    assert used_up(await guess(strict, person.email, PASSWORD)) == ("account", HOUR)
+    let_pass(strict, migrated.redis_url, HOUR)
+    assert isinstance(await guess(strict, person.email, PASSWORD), TokenPair)
+
+
+async def test_a_success_makes_the_failures_before_it_forgotten(strict: Service, person: Person) -> None:
+    for _ in range(3):
+        await exhaust(strict, person.email, 2)
+        assert isinstance(await guess(strict, person.email, PASSWORD), TokenPair)
+
+
+async def test_successes_count_nowhere(strict: Service, sql: Sql, migrated: Servers) -> None:
+    for _ in range(10):
+        somebody = await new_person(sql, password_hash=CHEAP_HASH)
+        assert isinstance(await guess(strict, somebody.email, PASSWORD), TokenPair)
+    assert counted(migrated.redis_url) == {}
+
+
+async def test_an_attacker_s_own_account_wipes_nothing_off_the_address(
+    strict: Service, person: Person
+) -> None:
+    for number in range(6):
+        assert code(await guess(strict, f"{number}@example.com")) is Refusal.INVALID_CREDENTIALS
+        if number < 5:
+            assert isinstance(await guess(strict, person.email, PASSWORD), TokenPair)
+    assert used_up(await guess(strict, person.email, PASSWORD)) == ("address", MINUTE)
+
+
+@pytest.mark.parametrize("addresses", ["2001:db8:0:1::{0}", "192.0.2.1", "::ffff:192.0.2.1"])
+async def test_an_address_has_so_many_guesses_at_whatever_accounts(strict: Service, addresses: str) -> None:
+    for number in range(6):
+        outcome = await guess(strict, f"{number}@example.com", address=addresses.format(number))
+        assert code(outcome) is Refusal.INVALID_CREDENTIALS
+    outcome = await guess(strict, "another@example.com", address=addresses.format(7))
+    assert used_up(outcome) == ("address", MINUTE)
+    neighbour = await guess(strict, "another@example.com", address="2001:db8:0:2::1")
+    assert code(neighbour) is Refusal.INVALID_CREDENTIALS
+
+
+async def test_all_together_have_so_many_guesses(strict: Service, person: Person) -> None:
+    device = await known_device(strict, person)
+    for number in range(10):
+        outcome = await guess(strict, f"{number}@example.com", address=f"198.51.100.{number}")
+        assert code(outcome) is Refusal.INVALID_CREDENTIALS
+    assert used_up(await guess(strict, person.email, PASSWORD)) == ("everyone", MINUTE)
+    assert isinstance(await guess(strict, person.email, PASSWORD, device=device), TokenPair)
+
+
+async def test_a_guess_that_is_turned_away_costs_nothing(
+    strict: Service, person: Person, migrated: Servers
+) -> None:
+    await exhaust(strict, person.email)
+    before = counted(migrated.redis_url)
+    for _ in range(20):
+        used_up(await guess(strict, person.email))
+    assert counted(migrated.redis_url) == before
+    for number in range(6):
+        await guess(strict, f"{number}@example.com", address="203.0.113.1")
+    before = counted(migrated.redis_url)
+    assert used_up(await guess(strict, "new@example.com", address="203.0.113.1")) == ("address", MINUTE)
+    assert counted(migrated.redis_url) == before
+
+
+async def test_an_owner_on_a_known_device_is_kept_out_by_nobody(strict: Service, person: Person) -> None:
+    device = await known_device(strict, person)
+    await exhaust(strict, person.email)
+    for _ in range(4):
+        assert used_up(await guess(strict, person.email, PASSWORD)) == ("account", MINUTE)
+        pair = await guess(strict, person.email, PASSWORD, device=device)
+        assert isinstance(pair, TokenPair)
+        assert pair.device
+
+
+async def test_a_known_device_has_a_budget_and_then_counts_as_a_stranger(
+    strict: Service, person: Person
+) -> None:
+    device = await known_device(strict, person)
+    await exhaust(strict, person.email, 3, device=device)
+    assert isinstance(await guess(strict, person.email, PASSWORD, device=device), TokenPair)
+    await exhaust(strict, person.email, 6, device=device)
+    assert used_up(await guess(strict, person.email, PASSWORD, device=device)) == ("account", MINUTE)
+
+
+async def test_a_device_of_somebody_else_is_a_stranger(strict: Service, person: Person, sql: Sql) -> None:
+    somebody = await new_person(sql, password_hash=CHEAP_HASH)
+    device = await known_device(strict, somebody)
+    await exhaust(strict, person.email, device=device)
+    assert used_up(await guess(strict, person.email, PASSWORD, device=device)) == ("account", MINUTE)
+    both = await known_device(strict, somebody, device)
+    assert both.count("wwd_") == 1
+
+
+async def test_devices_that_know_a_former_password_only_share_a_budget_of_their_own(
+    strict: Service, person: Person
+) -> None:
+    former = await known_device(strict, person)
+    await strict.accounts.set_password(person.email, "another battery horse staple")
+    pair = await guess(strict, person.email, "another battery horse staple", device="")
+    assert isinstance(pair, TokenPair)
+    await exhaust(strict, person.email, 5, device=former)
+    outcome = await guess(strict, person.email, "another battery horse staple", device=pair.device)
+    assert isinstance(outcome, TokenPair)
+
+
+async def test_an_operator_lets_strangers_try_again(strict: Service, person: Person) -> None:
+    await exhaust(strict, person.email)
+    await strict.accounts.unlock(person.email)
+    assert isinstance(await guess(strict, person.email, PASSWORD), TokenPair)
+    with pytest.raises(AccountError, match="no account has the address"):
+        await strict.accounts.unlock("nobody@example.com")
+
+
+@pytest.mark.parametrize("refusal", [Refusal.OVERLOADED, Refusal.UNAVAILABLE])
+async def test_what_found_out_nothing_is_given_back(
+    strict: Service, person: Person, migrated: Servers, refusal: Refusal
+) -> None:
+    class Refusing(PasswordHasher):
+        async def verify(self, password: str, stored: str | None) -> Verdict:
+            raise Overloaded if refusal is Refusal.OVERLOADED else Refused(refusal)
+
+    strict.use_cases.login._hasher = Refusing(HashingPolicy(threads=1, queue=0))
+    for _ in range(10):
+        assert code(await guess(strict, person.email)) is refusal
+    assert counted(migrated.redis_url) == {}
+
+
+async def test_who_knows_the_password_of_a_disabled_account_has_not_failed(
+    strict: Service, person: Person, migrated: Servers
+) -> None:
+    await strict.accounts.disable(person.email)
+    for _ in range(10):
+        assert code(await guess(strict, person.email, PASSWORD)) is Refusal.ACCOUNT_DISABLED
+    assert counted(migrated.redis_url) == {}
+
+
+async def test_guesses_in_parallel_over_two_processes_are_counted_like_guesses_in_a_row(
+    strict: Service, person: Person, environment: dict[str, str]
+) -> None:
+    async with limited(environment) as another:
+        outcomes = await asyncio.gather(
+            *(
+                guess(service, person.email, WRONG, address=f"198.51.100.{number}")
+                for number in range(100)
+                for service in (strict, another)
+            )
+        )
+    verified = Counter(code(outcome) for outcome in outcomes)
+    assert verified == {Refusal.INVALID_CREDENTIALS: 3, Refusal.TOO_MANY_REQUESTS: 197}
