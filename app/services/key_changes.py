@@ -96,6 +96,11 @@ class Keys:
         keys, _ = await self._store.all()
         return [(key, next_step(key, keys, self._policy)) for key in keys]
 
+    async def unopenable(self) -> set[str]:
+        """Which of the keys that sign, or are to, no listed secret opens."""
+        keys, _ = await self._store.all()
+        return {key.kid for key in keys if key.state is not KeyState.VERIFYING and not self._opens(key)}
+
     async def rotate(self, *, at_once: bool) -> str:
         """Let the standby sign, and answer its ``kid``; KeyOperationError while it is too young.
 
@@ -143,6 +148,13 @@ class Keys:
             if sealed is not None and await self._store.reseal(key.kid, key.sealed_private_key, sealed):
                 resealed += 1
         return resealed
+
+    def _opens(self, key: SigningKey) -> bool:
+        try:
+            self._maker.open(key)
+        except UnopenableKeyError:
+            return False
+        return True
 
     async def _make(self, decide: Decide, *, blacklisted_for: timedelta | None = None) -> KeyChange:
         try:

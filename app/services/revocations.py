@@ -7,7 +7,7 @@ import structlog
 
 from app.domain.tokens import TokenPolicy
 from app.storage.postgres.revocations import RevocationStore
-from app.storage.redis.blacklist import Blacklist, Verdict
+from app.storage.redis.blacklist import Blacklist, IndexFacts, Verdict
 
 _REASONS = {
     Verdict.UNREACHABLE: "Redis does not answer, or refuses to write",
@@ -49,6 +49,10 @@ class Revocations:
     def trouble(self) -> str | None:
         """Why Redis was not to be believed when it was looked at last, with the mend; None if it was."""
         return None if self._verdict is None else _REASONS.get(self._verdict)
+
+    async def described(self) -> IndexFacts | None:
+        """What the server of the index says of itself; None when it does not answer."""
+        return await self._index.describe()
 
     async def reindex(self) -> bool:
         """Bring the index in step with Postgres, every few seconds; False while it cannot be believed."""

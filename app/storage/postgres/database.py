@@ -2,7 +2,8 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from datetime import datetime
+from typing import Any, NamedTuple
 
 import asyncpg
 from sqlalchemy import URL, event, make_url
@@ -52,6 +53,15 @@ class Misconfigured(Refused):
         self.mend = mend
 
 
+class ServerFacts(NamedTuple):
+    """What Postgres says of itself: its major version, how safe a commit is there, and what time it is."""
+
+    version: int
+    waits_for_commits: bool
+    writes_through: bool
+    now: datetime
+
+
 def database_url(text: str) -> URL:
     """The URL for asyncpg, whether or not the operator named the driver; libpq's ``sslmode`` is understood.
 
@@ -71,6 +81,17 @@ def database_url(text: str) -> URL:
     if mode not in _SSL_MODES:
         raise ValueError(f"sslmode is one of {', '.join(_SSL_MODES)}")
     return url.difference_update_query(["sslmode"]).update_query_dict({"ssl": mode})
+
+
+def servers(text: str) -> tuple[list[str], str | None]:
+    """The hosts that a URL names, of which a socket's is a path or empty, and its ``sslmode``."""
+    url = database_url(text)
+    asked = url.query.get("host", url.host or "")
+    hosts = [asked] if isinstance(asked, str) else asked
+    mode = url.query.get("ssl")
+    # Several hosts have their ports with them, and an IPv6 address has more than one colon.
+    named = [host.partition(":")[0] if host.count(":") == 1 else host for host in hosts]
+    return named, mode if isinstance(mode, str) else None
 
 
 def open_engine(url: str, *, pool_size: int) -> AsyncEngine:
@@ -137,6 +158,16 @@ class Database:
     async def ping(self) -> None:
         """Come back if Postgres answers."""
         await self.rows("SELECT 1")
+
+    async def describe(self) -> ServerFacts:
+        """What the server says of itself."""
+        (told,) = await self.rows(
+            """SELECT current_setting('server_version_num')::int / 10000,
+                      current_setting('synchronous_commit') <> 'off',
+                      current_setting('fsync')::bool,
+                      clock_timestamp()"""
+        )
+        return ServerFacts(*told)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncConnection]:

@@ -4,9 +4,10 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
+from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 
-from app.storage.postgres.database import Misconfigured, database_url, translate
+from app.storage.postgres.database import Database, Misconfigured, database_url, translate
 
 _ROOT = Path(__file__).parents[3]
 
@@ -28,3 +29,17 @@ def migrate(config: Config) -> None:
     except Exception as error:
         translate(error)
         raise
+
+
+def known() -> list[str]:
+    """The revisions that this release knows, the oldest first; its tables are of the last one."""
+    revisions = ScriptDirectory.from_config(Config(_ROOT / "alembic.ini")).walk_revisions()
+    return [script.revision for script in revisions][::-1]
+
+
+async def revision(database: Database) -> str:
+    """The revision of the tables; Misconfigured where there are none."""
+    found = await database.row("SELECT version_num FROM alembic_version")
+    if found is None:
+        raise Misconfigured("the tables are missing; run: python -m app migrate")
+    return str(found[0])

@@ -12,6 +12,7 @@ from contextlib import suppress
 from datetime import timedelta
 from enum import Enum
 from secrets import token_hex
+from typing import Literal, NamedTuple
 
 from redis.exceptions import RedisError
 
@@ -57,6 +58,9 @@ redis.call('SET', KEYS[2], run_id)
 return 'believed'
 """
 
+# Asked with the marker's key, so that a cluster's answer comes from the node that matters.
+_INFO = "return redis.call('INFO', 'server') .. redis.call('INFO', 'memory')"
+
 
 class Verdict(Enum):
     """What came of a rebuild: only the first one lets Redis answer."""
@@ -65,6 +69,17 @@ class Verdict(Enum):
     EVICTING = "evicting"
     DISTURBED = "disturbed"
     UNREACHABLE = "unreachable"
+
+
+class IndexFacts(NamedTuple):
+    """What the server says of itself."""
+
+    name: Literal["Redis", "Valkey"]
+    version: tuple[int, ...]
+    policy: str
+
+    def __str__(self) -> str:
+        return f"{self.name} {'.'.join(map(str, self.version))}"
 
 
 class Blacklist:
@@ -138,6 +153,20 @@ class Blacklist:
         verdict = Verdict(answer.decode()) if distrusted == self._distrusted else Verdict.DISTURBED
         self._believed = verdict is Verdict.BELIEVED
         return verdict
+
+    async def describe(self) -> IndexFacts | None:
+        """What the server says of itself; None when it does not answer."""
+        try:
+            answer: bytes = await self._redis.eval(_INFO, 1, _MARKER)
+        except _FAILURES:
+            return None
+        told = dict(line.split(":", 1) for line in answer.decode().splitlines() if ":" in line)
+        version = told.get("valkey_version") or told["redis_version"]
+        return IndexFacts(
+            "Valkey" if "valkey_version" in told else "Redis",
+            tuple(int(number) for number in version.split(".") if number.isdecimal()),
+            told["maxmemory_policy"],
+        )
 
     async def close(self) -> None:
         """Close the connections."""

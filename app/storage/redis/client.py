@@ -84,6 +84,14 @@ def open_client(url: str, timeout: float = TIMEOUT) -> Client:
     return primary
 
 
+def servers(url: str) -> tuple[list[str], bool]:
+    """The hosts that a URL names, none where it is a socket, and whether they are asked over TLS."""
+    parts, _ = _checked(url)
+    if parts.scheme == "unix":
+        return [], False
+    return [host for host, _ in _hosts(parts, _PORT)], parts.scheme.startswith("rediss")
+
+
 class _Cluster(RedisCluster):
     """A cluster in which one slot is used, so that what becomes of the others does not matter."""
 
