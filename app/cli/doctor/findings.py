@@ -1,0 +1,77 @@
+"""Findings: what was looked at, how bad it is, and what a browser or a verifier does with it."""
+
+import textwrap
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+from functools import partial
+from itertools import groupby
+
+_WIDTH = 100
+
+
+class Level(StrEnum):
+    """``problem``: it fails or is unsafe now; ``warning``: it will, in the case that the text tells."""
+
+    OK = "ok"
+    NOTE = "note"
+    WARNING = "warning"
+    PROBLEM = "problem"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was found, in words, with the mend where there is something to mend."""
+
+    level: Level
+    subject: str
+    text: str
+
+
+ok = partial(Finding, Level.OK)
+note = partial(Finding, Level.NOTE)
+warning = partial(Finding, Level.WARNING)
+problem = partial(Finding, Level.PROBLEM)
+
+
+def in_words(findings: Sequence[Finding]) -> str:
+    """All findings by their subjects, and how many there are of each level at the end."""
+    lines = []
+    for subject, found in groupby(findings, lambda finding: finding.subject):
+        lines.append(subject)
+        lines += [_paragraph(finding) for finding in found]
+    return "\n".join([*lines, "", _summary(findings)])
+
+
+def duration(length: timedelta) -> str:
+    """A duration as people say it: ``15 minutes``, ``30 days``."""
+    seconds = int(length.total_seconds())
+    for unit, size in (("day", 86_400), ("hour", 3600), ("minute", 60)):
+        if seconds and seconds % size == 0:
+            return counted(seconds // size, unit)
+    return counted(seconds, "second")
+
+
+def counted(number: int, noun: str) -> str:
+    """So many of something: ``1 note``, ``2 notes``."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def _paragraph(finding: Finding) -> str:
+    return textwrap.fill(
+        finding.text,
+        _WIDTH,
+        initial_indent=f"  {finding.level:<9}",
+        subsequent_indent=" " * 11,
+        # An address is to be copied in one piece.
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def _summary(findings: Iterable[Finding]) -> str:
+    numbers = Counter(finding.level for finding in findings)
+    worst_first = (Level.PROBLEM, Level.WARNING, Level.NOTE)
+    return ", ".join(counted(numbers[level], level.value) for level in worst_first)
