@@ -38,6 +38,9 @@ async def is_used(index: Blacklist) -> None:
         return believed and taken and answers == [True, True, False]
 
     await until(everything_works)
+    server = await index.describe()
+    assert server is not None
+    assert (server.name, server.policy, str(server).startswith("Valkey ")) == ("Valkey", "noeviction", True)
 
 
 @asynccontextmanager
