@@ -105,7 +105,7 @@ def test_cookies_are_judged_by_which_browsers_keep_them(issuer: str, level: str,
 @pytest.mark.parametrize(
     ("issuer", "trusted", "level", "text"),
     [
-        (HOME, [], "problem", "one stranger's wrong passwords throttle everybody"),
+        (HOME, [], "warning", "one stranger's wrong passwords throttle everybody"),
         ("http://localhost:8000", [], "ok", "No proxy is trusted"),
         (HOME, ["10.207.83.0/29"], "ok", "believed from 10.207.83.0/29"),
         (HOME, ["fd00:1234::7/128"], "ok", "believed from fd00:1234::7/128"),

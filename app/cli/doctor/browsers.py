@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from app.cli.doctor.findings import Finding, duration, note, ok, problem, warning
 from app.cli.doctor.sites import Site, is_ip, is_public_suffix, origin_of, public_suffix_of, site_of
-from app.http.cookies import NAME
+from app.http.cookies import DEVICE_NAME, NAME
 
 
 def origins(issuer: str, allowed: Sequence[str]) -> Iterator[Finding]:
@@ -70,20 +70,20 @@ def cookies(issuer: str, session: timedelta) -> Iterator[Finding]:
     if url.scheme == "https":
         yield ok(
             "cookies",
-            f"Browsers keep {NAME} and __Host-device, because they come over https, for this host alone: no "
+            f"Browsers keep {NAME} and {DEVICE_NAME}, because they come over https, for this host alone: no "
             "other host, no script and no page of another site gets them.",
         )
     elif url.hostname == "localhost":
         yield note(
             "cookies",
-            f"Over http://localhost Chrome and Firefox keep {NAME} and __Host-device, which are Secure, and "
+            f"Over http://localhost Chrome and Firefox keep {NAME} and {DEVICE_NAME}, which are Secure, and "
             "Safari does not: there everybody is signed out with the first access token. Elsewhere it has "
             "to be https.",
         )
     else:
         yield warning(
             "cookies",
-            f"Not every browser keeps {NAME} and __Host-device from {issuer}, since they are Secure: where "
+            f"Not every browser keeps {NAME} and {DEVICE_NAME} from {issuer}, since they are Secure: where "
             "it does not, everybody is signed out with the first access token. Use http://localhost, or "
             "https.",
         )

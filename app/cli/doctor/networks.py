@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from urllib.parse import urlsplit
 
-from app.cli.doctor.findings import Finding, note, ok, problem, warning
+from app.cli.doctor.findings import Finding, note, ok, warning
 from app.cli.doctor.sites import is_ip
 
 # Networks that the Internet does not route (RFC 1918, 4193, 6598, 3927) and loopback.
@@ -23,7 +23,7 @@ def proxies(issuer: str, trusted: Sequence[str]) -> Iterator[Finding]:
         for network in map(ip_network, trusted):
             yield _proxy(network)
     elif urlsplit(issuer).scheme == "https":
-        yield problem(
+        yield warning(
             "proxies",
             "AUTH_TRUSTED_PROXIES is empty, and something in front of the service ends TLS: every request "
             "seems to come from it, so that one stranger's wrong passwords throttle everybody, and each "
