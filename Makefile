@@ -6,10 +6,10 @@ STAMP := .venv/.stamp
 INTEROP := tests/interop
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup run test chaos bench check format lock
+.PHONY: help setup run test chaos bench check format blocklist lock
 
 help: ## List the targets.
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
 
 setup: $(STAMP) ## Build .venv from the hash-locked requirements; the other targets do it when it is missing or stale.
 
@@ -55,6 +55,11 @@ check: $(STAMP) ## Check format, lint, types and the layers; changes nothing.
 format: $(STAMP) ## Format the code and mend what ruff can mend.
 	@$(BIN)/ruff check --fix-only
 	@$(BIN)/ruff format
+
+BLOCKLIST := app/crypto/common_passwords.bin
+blocklist: $(STAMP) ## Make the list of common passwords anew from LIST=file, the most frequent first.
+	@PYTHONPATH=. $(BIN)/python tools/blocklist.py "$(LIST)" >$(BLOCKLIST).new
+	@mv $(BLOCKLIST).new $(BLOCKLIST)
 
 COMPILE = $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-strip-extras --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" $(UPGRADE)

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from secrets import token_bytes, token_urlsafe
 from typing import TypeAlias
+from urllib.parse import urlsplit
 
 import structlog
 
+from app.crypto.blocklist import CommonPasswords
 from app.crypto.devices import DeviceTokens
 from app.crypto.keys import KeyMaker
 from app.crypto.passwords import HashingPolicy, PasswordHasher
@@ -31,6 +33,7 @@ from app.services.key_changes import KeyChanges, Keys
 from app.services.keys import LONGEST_VIEW, KeyRing
 from app.services.login import Login
 from app.services.logout import FindSession, Logout, LogoutEverywhere
+from app.services.new_passwords import NewPasswords
 from app.services.own_sessions import OwnSessions
 from app.services.passwords import ChangePassword
 from app.services.revocations import Revocations
@@ -145,7 +148,10 @@ async def opened(settings: Settings) -> AsyncIterator[Service]:
         throttle = Throttle(counters, devices, secrets.label, throttling_policy)
         refresh_throttle = RefreshThrottle(counters, throttling_policy.refresh)
         find_session = FindSession(sessions, tokens)
-        password_policy = PasswordPolicy(settings.password_min_length)
+        password_policy = PasswordPolicy(
+            settings.password_min_length, host=urlsplit(settings.issuer).hostname or ""
+        )
+        new_passwords = NewPasswords(password_policy, CommonPasswords(), is_breached=None)
         use_cases = UseCases(
             login=Login(accounts, hasher, throttle, devices, open_session),
             refresh=Refresh(
@@ -154,7 +160,7 @@ async def opened(settings: Settings) -> AsyncIterator[Service]:
             logout=Logout(sessions, find_session, authenticate, revocations),
             logout_everywhere=LogoutEverywhere(accounts, find_session, who_am_i, revocations, session_policy),
             change_password=ChangePassword(
-                accounts, hasher, who_am_i, throttle, devices, open_session, revocations, password_policy
+                accounts, hasher, who_am_i, throttle, devices, open_session, revocations, new_passwords
             ),
             own_sessions=OwnSessions(sessions, who_am_i, revocations, session_policy),
             who_am_i=who_am_i,
@@ -162,7 +168,7 @@ async def opened(settings: Settings) -> AsyncIterator[Service]:
             readiness=Readiness(database, keys, index),
             origins=Origins(settings.issuer, settings.allowed_origins),
         )
-        operated = Accounts(accounts, hasher, throttle, revocations, password_policy)
+        operated = Accounts(accounts, hasher, throttle, revocations, new_passwords)
         yield Service(
             use_cases,
             operated,

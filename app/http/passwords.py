@@ -47,5 +47,6 @@ async def change_password(request: Request) -> Response:
             access_token, passwords.current_password, passwords.new_password, visitor(request), device
         )
     except WeakPassword as weak:
-        raise InvalidBody((InvalidField("new_password", weak.weakness.value),)) from None
+        reason, advice = weak.objection.weakness.value, weak.objection.advice
+        raise InvalidBody((InvalidField("new_password", reason, advice),)) from None
     return tokens(pair)

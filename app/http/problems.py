@@ -70,10 +70,14 @@ FAILURES: Mapping[HTTPStatus, Failure] = {
 
 
 class InvalidField(NamedTuple):
-    """A field of a body that was refused: its name in our schema, and why, in pydantic's word."""
+    """A field of a body that was refused: its name in our schema, and why, in pydantic's word or a rule's.
+
+    ``advice`` is a sentence for whoever typed it, where there is one.
+    """
 
     field: str
     reason: str
+    advice: str | None = None
 
 
 def refused(refused: Refused, errors: Sequence[InvalidField] = ()) -> Response:
@@ -127,7 +131,9 @@ def _response(
         "detail": detail,
     }
     if errors:
-        body["errors"] = [error._asdict() for error in errors]
+        body["errors"] = [
+            {name: value for name, value in error._asdict().items() if value is not None} for error in errors
+        ]
     return Response(
         orjson.dumps(body), status.value, {"Cache-Control": "no-store", **headers}, media_type=MEDIA_TYPE
     )

@@ -115,6 +115,14 @@ class ReadinessResponse(BaseModel):
     redis: Literal["ok", "failing"]
 
 
+class ErrorResponse(BaseModel):
+    """A field that was refused: why, for programs, and sometimes what to do about it, for people."""
+
+    field: str
+    reason: str
+    advice: str | None = None
+
+
 class ProblemResponse(BaseModel):
     """An error (RFC 9457); programs go by ``code``."""
 
@@ -123,7 +131,10 @@ class ProblemResponse(BaseModel):
     status: int
     code: str
     detail: str
-    errors: list[dict[str, str]] | None = None
+    errors: Annotated[
+        list[dict[str, str]] | None,
+        WithJsonSchema({"type": "array", "items": ErrorResponse.model_json_schema()}),
+    ] = None
 
 
 class InvalidBody(Refused):

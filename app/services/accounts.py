@@ -6,19 +6,13 @@ from uuid import uuid4
 
 from app.crypto.passwords import PasswordHasher
 from app.domain.accounts import Account, is_role, normalise_email
-from app.domain.passwords import PasswordPolicy, Weakness, weakness
 from app.domain.refusals import Refusal, Refused
 from app.domain.tokens import AccessToken
+from app.services.new_passwords import NewPasswords
 from app.services.revocations import Revocations
 from app.services.throttling import Throttle
 from app.services.tokens import Authenticate
 from app.storage.postgres.accounts import AccountStore
-
-_WEAKNESSES = {
-    Weakness.TOO_SHORT: "the password is too short: it needs at least {min_length} characters",
-    Weakness.TOO_LONG: "the password is too long: it may have at most 1,024 bytes",
-    Weakness.NOT_TEXT: "the password is not valid text",
-}
 
 
 class AccountError(Exception):
@@ -34,13 +28,13 @@ class Accounts:
         hasher: PasswordHasher,
         throttle: Throttle,
         revocations: Revocations,
-        policy: PasswordPolicy,
+        new_passwords: NewPasswords,
     ) -> None:
         self._store = store
         self._hasher = hasher
         self._throttle = throttle
         self._revocations = revocations
-        self._policy = policy
+        self._new_passwords = new_passwords
 
     async def create(self, email: str, password: str, roles: Sequence[str]) -> Account:
         """Add an account; AccountError for a bad address, role or password, or an address that is taken."""
@@ -49,7 +43,7 @@ class Accounts:
             message = f"not an e-mail address: {email!r}"
             raise AccountError(message)
         granted = _checked_roles(roles)
-        password_hash = await self._hash(password)
+        password_hash = await self._hash(password, address)
         if not await self._store.add(uuid4(), address, password_hash, granted):
             message = f"the account {address} already exists"
             raise AccountError(message)
@@ -95,15 +89,16 @@ class Accounts:
 
     async def set_password(self, email: str, password: str) -> int:
         """Replace the password; answers how many sessions ended."""
-        account, password_hash = await self.find(email), await self._hash(password)
+        account = await self.find(email)
+        password_hash = await self._hash(password, account.email)
         return await self._ended(
             await self._store.set_password(account.id, password_hash, self._revocations.lasts)
         )
 
-    async def _hash(self, password: str) -> str:
-        weak = weakness(password, self._policy)
-        if weak is not None:
-            raise AccountError(_WEAKNESSES[weak].format(min_length=self._policy.min_length))
+    async def _hash(self, password: str, email: str) -> str:
+        objection = await self._new_passwords.objection(password, email)
+        if objection is not None:
+            raise AccountError(objection.advice)
         return await self._hasher.hash(password)
 
     async def _ended(self, session_ids: Sequence[str]) -> int:

@@ -7,10 +7,11 @@ import structlog
 from app.crypto.devices import DeviceTokens
 from app.crypto.passwords import PasswordHasher
 from app.domain.accounts import Account
-from app.domain.passwords import PasswordPolicy, Weakness, weakness
+from app.domain.passwords import Objection
 from app.domain.refusals import Refusal, Refused
 from app.domain.sessions import Client
 from app.services.accounts import WhoAmI
+from app.services.new_passwords import NewPasswords
 from app.services.revocations import Revocations
 from app.services.sessions import OpenSession, TokenPair
 from app.services.throttling import Throttle
@@ -23,9 +24,9 @@ _log = structlog.get_logger()
 class WeakPassword(Refused):
     """The new password is refused, and why."""
 
-    def __init__(self, weakness: Weakness) -> None:
+    def __init__(self, objection: Objection) -> None:
         super().__init__(Refusal.INVALID_REQUEST)
-        self.weakness = weakness
+        self.objection = objection
 
 
 class ChangePassword:
@@ -40,7 +41,7 @@ class ChangePassword:
         devices: DeviceTokens,
         open_session: OpenSession,
         revocations: Revocations,
-        policy: PasswordPolicy,
+        new_passwords: NewPasswords,
     ) -> None:
         self._accounts = accounts
         self._hasher = hasher
@@ -49,7 +50,7 @@ class ChangePassword:
         self._devices = devices
         self._open_session = open_session
         self._revocations = revocations
-        self._policy = policy
+        self._new_passwords = new_passwords
 
     async def __call__(
         self, access_token: str, current: str, new: str, visitor: Visitor, device: str = ""
@@ -61,9 +62,9 @@ class ChangePassword:
         self._open_session.require_ready()
         caller = await self._who_am_i(access_token)
         account, lasts = caller.account, self._revocations.lasts
-        weak = weakness(new, self._policy)
-        if weak is not None:
-            raise WeakPassword(weak)
+        objection = await self._new_passwords.objection(new, account.email)
+        if objection is not None:
+            raise WeakPassword(objection)
         await self._verify(account, current)
         new_hash = await self._hasher.hash(new)
         ended = await self._accounts.change_password(account.id, account.password_version, new_hash, lasts)

@@ -1,8 +1,31 @@
 import pytest
 
-from app.domain.passwords import MAX_BYTES, PasswordPolicy, Weakness, normalise, unusable, weakness
+from app.domain.passwords import (
+    MAX_BYTES,
+    PasswordPolicy,
+    Weakness,
+    fold,
+    normalise,
+    objection,
+    unusable,
+    weakness,
+)
 
-POLICY = PasswordPolicy(min_length=8)
+POLICY = PasswordPolicy(min_length=8, host="auth.example.com")
+LONG = "".join(f"{number} " for number in range(1000))
+ADVICE = {
+    Weakness.TOO_SHORT: "Make the password longer by 3: it needs at least 8 characters.",
+    Weakness.TOO_LONG: "Make the password shorter: it may have at most 1,024 bytes.",
+    Weakness.NOT_TEXT: "Type the password again: it is not valid text.",
+    Weakness.PERSONAL: "Use words that have nothing to do with the e-mail address or with this service.",
+    Weakness.PREDICTABLE: "Use several unrelated words instead of letters or digits in their usual order.",
+    Weakness.COMMON: "Use several unrelated words instead of a password that many people have.",
+    Weakness.BREACHED: "Use another password, here and wherever you use this one: it has been stolen before.",
+}
+
+
+def found(password: str) -> Weakness | None:
+    return weakness(password, "alice@example.net", POLICY, frozenset())
 
 
 @pytest.mark.parametrize(
@@ -19,9 +42,19 @@ def test_two_keyboards_send_one_password(typed: str, normal: str) -> None:
     assert normalise(typed) == normal
 
 
-@pytest.mark.parametrize("password", ["x" * 8, "        ", "\U0001f511" * 8, "p" * MAX_BYTES, "a\u0301" * 8])
+@pytest.mark.parametrize(
+    "password",
+    [
+        "xyzzyxx!",
+        "  of blanks  ",
+        "\U0001f511\U0001f40e\U0001f50b\U0001f4ce\U0001f3b2\U0001f355\U0001f98a\U0001f680",
+        "h\u00f4tel caf\u00e9",
+        "\u0437\u0430\u0433\u0430\u0434\u043a\u0430 7",
+        LONG[:MAX_BYTES],
+    ],
+)
 def test_nothing_but_length_is_asked(password: str) -> None:
-    assert weakness(password, POLICY) is None
+    assert found(password) is None
 
 
 @pytest.mark.parametrize(
@@ -35,7 +68,7 @@ def test_nothing_but_length_is_asked(password: str) -> None:
     ],
 )
 def test_length_is_counted_in_code_points_after_normalising(password: str) -> None:
-    assert weakness(password, POLICY) is Weakness.TOO_SHORT
+    assert found(password) is Weakness.TOO_SHORT
     assert unusable(password) is None
 
 
@@ -51,7 +84,7 @@ def test_length_is_counted_in_code_points_after_normalising(password: str) -> No
     ],
 )
 def test_length_is_bounded_in_bytes_before_and_after_normalising(password: str) -> None:
-    assert weakness(password, POLICY) is Weakness.TOO_LONG
+    assert found(password) is Weakness.TOO_LONG
 
 
 def test_the_bound_itself_is_allowed() -> None:
@@ -60,5 +93,23 @@ def test_the_bound_itself_is_allowed() -> None:
 
 @pytest.mark.parametrize("password", ["\ud800", "long enough \udfff", "\udc00" * 2000])
 def test_a_lone_surrogate_is_refused_and_not_a_crash(password: str) -> None:
-    assert weakness(password, POLICY) is Weakness.NOT_TEXT
+    assert found(password) is Weakness.NOT_TEXT
     assert unusable(password) is Weakness.NOT_TEXT
+
+
+def test_guesses_are_compared_without_regard_to_case_and_to_the_keyboard() -> None:
+    for spelling in ("Stra\u00dfe", "STRASSE", "\uff33trasse", "Stra\u1e9ee"):
+        assert fold(spelling) == "strasse"
+    # Folding the case of this letter takes it apart.
+    assert fold(fold("\u0390")) == fold("\u0390") == normalise("\u0390")
+
+
+@pytest.mark.parametrize("weak", Weakness)
+def test_every_weakness_has_its_advice_in_one_sentence_which_quotes_nothing(weak: Weakness) -> None:
+    told = objection(weak, "h\uff4frse", POLICY)
+    assert (told.weakness, told.advice) == (weak, ADVICE[weak])
+
+
+def test_what_is_missing_is_counted_after_normalising() -> None:
+    told = objection(Weakness.TOO_SHORT, "a\u0301" * 7, POLICY)
+    assert told.advice == "Make the password longer by 1: it needs at least 8 characters."

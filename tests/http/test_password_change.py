@@ -24,13 +24,21 @@ from tests.sql import Sql
 
 NEW = "another battery horse staple"
 BCRYPT = bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(4)).decode()
+LONGER = "Make the password longer by {}: it needs at least 15 characters."
+SHORTER = "Make the password shorter: it may have at most 1,024 bytes."
+OTHER_WORDS = "Use several unrelated words instead of"
 WEAK = {
-    "": "too_short",
-    "x" * 14: "too_short",
-    "a\u0301" * 14: "too_short",
-    "x" * 1025: "too_long",
-    "\u00e9" * 513: "too_long",
-    "\ufdfa" * 100: "too_long",  # NFKC makes 33 bytes of each.
+    "": ("too_short", LONGER.format(15)),
+    "x" * 14: ("too_short", LONGER.format(1)),
+    "a\u0301" * 12: ("too_short", LONGER.format(3)),
+    "x" * 1025: ("too_long", SHORTER),
+    "\ufdfa" * 100: ("too_long", SHORTER),  # NFKC makes 33 bytes of each.
+    "PerAsperaAdAstra": ("common", f"{OTHER_WORDS} a password that many people have."),
+    "1234567890123456": ("predictable", f"{OTHER_WORDS} letters or digits in their usual order."),
+    "watchword@localhost": (
+        "personal",
+        "Use words that have nothing to do with the e-mail address or with this service.",
+    ),
 }
 
 
@@ -124,12 +132,13 @@ async def test_a_wrong_current_password_changes_nothing(
 
 @pytest.mark.parametrize("new", WEAK, ids=lambda new: f"{len(new)} of {ascii(new)[:8]}")
 @pytest.mark.parametrize("current", [PASSWORD, "a wrong password"])
-async def test_a_weak_password_is_refused_with_the_reason(
+async def test_a_weak_password_is_refused_with_the_reason_and_what_to_do_about_it(
     client: httpx.AsyncClient, person: Person, sql: Sql, access_token: str, current: str, new: str
 ) -> None:
     before = await everything_of(sql, person)
     problem = problem_of(await change(client, access_token, current, new), 422, "invalid_request")
-    assert problem["errors"] == [{"field": "new_password", "reason": WEAK[new]}]
+    reason, advice = WEAK[new]
+    assert problem["errors"] == [{"field": "new_password", "reason": reason, "advice": advice}]
     assert await everything_of(sql, person) == before
 
 
