@@ -33,7 +33,7 @@ from app.services.key_changes import KeyChanges, Keys
 from app.services.keys import LONGEST_VIEW, KeyRing
 from app.services.login import Login
 from app.services.logout import FindSession, Logout, LogoutEverywhere
-from app.services.new_passwords import NewPasswords
+from app.services.new_passwords import IsBreached, NewPasswords
 from app.services.own_sessions import OwnSessions
 from app.services.passwords import ChangePassword
 from app.services.revocations import Revocations
@@ -151,7 +151,8 @@ async def opened(settings: Settings) -> AsyncIterator[Service]:
         password_policy = PasswordPolicy(
             settings.password_min_length, host=urlsplit(settings.issuer).hostname or ""
         )
-        new_passwords = NewPasswords(password_policy, CommonPasswords(), is_breached=None)
+        is_breached = _breaches(settings.breached_passwords_url, stack)
+        new_passwords = NewPasswords(password_policy, CommonPasswords(), is_breached)
         use_cases = UseCases(
             login=Login(accounts, hasher, throttle, devices, open_session),
             refresh=Refresh(
@@ -179,6 +180,16 @@ async def opened(settings: Settings) -> AsyncIterator[Service]:
             revocations,
             database,
         )
+
+
+def _breaches(url: str | None, stack: AsyncExitStack) -> IsBreached | None:
+    if url is None:
+        return None
+    from app.storage.breaches import BreachedPasswords  # noqa: PLC0415 - httpx is slow to load, and rarely needed
+
+    breaches = BreachedPasswords(url)
+    stack.push_async_callback(breaches.close)
+    return breaches.holds
 
 
 @contextmanager

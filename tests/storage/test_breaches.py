@@ -1,0 +1,153 @@
+"""The look-up of breached passwords tells five letters of a hash, and fails open."""
+
+import asyncio
+import gzip
+from collections.abc import AsyncIterator
+
+import pytest
+import structlog
+
+from app.storage.breaches import MAX_ANSWER, BreachedPasswords
+from tests.ranges import PADDING, Answer, RangeServer, digest, listing, range_server, said
+from tests.servers import free_port
+
+STOLEN = "correct horse battery staple"
+DIGEST = digest(STOLEN)
+HIT = f"{DIGEST[5:]}:3"
+PATIENCE, IMPATIENCE = 20.0, 0.2
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[RangeServer]:
+    async with range_server() as server:
+        yield server
+
+
+@pytest.fixture
+async def breaches(server: RangeServer) -> AsyncIterator[BreachedPasswords]:
+    breaches = BreachedPasswords(f"{server.url}/", PATIENCE)
+    yield breaches
+    await breaches.close()
+
+
+async def silent(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
+    """Answers nothing until the other side is tired of it."""
+    await reader.read()
+
+
+async def dripping(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Is never silent for long, and never done."""
+    writer.write(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n")
+    while True:
+        writer.write(f"{HIT}\r\n".encode())
+        await writer.drain()
+        await asyncio.sleep(IMPATIENCE / 10)
+
+
+async def gone(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Ends in the middle."""
+    writer.write(f"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n{HIT}\r\n".encode())
+
+
+async def babbling(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    writer.write(b"\x00\x01\x02 what?\r\n\r\n")
+
+
+async def test_five_letters_of_the_hash_are_asked_for_and_the_rest_is_compared_here(
+    server: RangeServer, breaches: BreachedPasswords
+) -> None:
+    server.answer = listing("something else", STOLEN)
+    assert await breaches.holds(DIGEST)
+    server.answer = listing("something else")
+    assert not await breaches.holds(DIGEST)
+    assert server.paths == [f"/range/{DIGEST[:5]}"] * 2
+    for head in server.heads:
+        assert {"add-padding: true", "user-agent: watchword"} <= set(head.lower().splitlines())
+        assert DIGEST[5:] not in head
+        assert "cookie" not in head.lower()
+
+
+@pytest.mark.parametrize(
+    ("body", "held"),
+    [
+        (f"{PADDING}{HIT}", True),
+        (f"{'0' * 35}:1\n{HIT}\r\n{'1' * 35}:2\n", True),
+        (f"\n\n  {HIT.lower()}  \n\n", True),
+        (f"{DIGEST[5:]}:0\r\n{HIT}", True),
+        (f"{PADDING}{DIGEST[5:]}:0\r\n", False),
+        (f"{DIGEST[:5]}{'0' * 30}:7", False),
+        (PADDING, False),
+        ("", False),
+    ],
+    ids=["last", "mixed line ends", "lower case", "padding too", "padding only", "another", "none", "empty"],
+)
+async def test_a_count_of_zero_is_padding_and_lines_may_end_as_they_like(
+    server: RangeServer, breaches: BreachedPasswords, body: str, held: bool
+) -> None:
+    server.answer = said(body)
+    with structlog.testing.capture_logs() as logs:
+        assert await breaches.holds(DIGEST) is held
+    assert logs == []
+
+
+FAILURES: dict[str, tuple[Answer, str]] = {
+    "it goes away": (gone, "RemoteProtocolError"),
+    "it does not speak HTTP": (babbling, "RemoteProtocolError"),
+    "it is broken": (said(HIT, status="500 Internal Server Error"), "status 500"),
+    "it has had enough": (said(HIT, status="429 Too Many Requests"), "status 429"),
+    "it sends elsewhere": (said("", "Location: /range/elsewhere", status="302 Found"), "status 302"),
+    "it answers in another way": (said("<html>"), "not of the protocol"),
+    "it goes on in another way": (said(f"{HIT}\r\n<html>"), "not of the protocol"),
+    "it packs its answer": (
+        said(gzip.compress(HIT.encode()), "Content-Encoding: gzip"),
+        "not of the protocol",
+    ),
+    "it says too much": (said(f"{HIT}\r\n" * (MAX_ANSWER // len(HIT))), "too long an answer"),
+}
+
+
+@pytest.mark.parametrize("failure", FAILURES)
+async def test_what_is_no_answer_keeps_nobody_from_a_password_and_is_logged(
+    server: RangeServer, breaches: BreachedPasswords, failure: str
+) -> None:
+    server.answer, reason = FAILURES[failure]
+    with structlog.testing.capture_logs() as logs:
+        assert not await breaches.holds(DIGEST)
+    (line,) = logs
+    assert (line["event"], line["log_level"]) == ("password.breach_check_failed", "warning")
+    assert reason in line["reason"]
+    assert DIGEST[:5] not in str(line)
+    # A redirection is not followed, and nothing is tried twice.
+    assert len(server.heads) == 1
+
+
+@pytest.mark.parametrize("answer", [silent, dripping])
+async def test_nobody_waits_for_long(server: RangeServer, answer: Answer) -> None:
+    breaches, server.answer = BreachedPasswords(server.url, IMPATIENCE), answer
+    with structlog.testing.capture_logs() as logs:
+        async with asyncio.timeout(PATIENCE):
+            assert not await breaches.holds(DIGEST)
+    (line,) = logs
+    assert "Timeout" in line["reason"]
+    await breaches.close()
+
+
+async def test_a_server_that_is_not_there_keeps_nobody_from_a_password() -> None:
+    breaches = BreachedPasswords(f"http://127.0.0.1:{free_port()}", PATIENCE)
+    with structlog.testing.capture_logs() as logs:
+        assert not await breaches.holds(DIGEST)
+    assert [(line["event"], line["reason"]) for line in logs] == [
+        ("password.breach_check_failed", "ConnectError")
+    ]
+    await breaches.close()
+
+
+async def test_a_proxy_that_the_environment_names_is_not_asked(
+    server: RangeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, f"http://127.0.0.1:{free_port()}")
+    breaches = BreachedPasswords(server.url)
+    server.answer = listing(STOLEN)
+    assert await breaches.holds(DIGEST)
+    await breaches.close()
