@@ -26,19 +26,14 @@ NEW = "another battery horse staple"
 BCRYPT = bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(4)).decode()
 LONGER = "Make the password longer by {}: it needs at least 15 characters."
 SHORTER = "Make the password shorter: it may have at most 1,024 bytes."
-OTHER_WORDS = "Use several unrelated words instead of"
+OTHERS = "Use several unrelated words instead of"
 WEAK = {
     "": ("too_short", LONGER.format(15)),
-    "x" * 14: ("too_short", LONGER.format(1)),
     "a\u0301" * 12: ("too_short", LONGER.format(3)),
-    "x" * 1025: ("too_long", SHORTER),
+    "\u00e9" * 513: ("too_long", SHORTER),
     "\ufdfa" * 100: ("too_long", SHORTER),  # NFKC makes 33 bytes of each.
-    "PerAsperaAdAstra": ("common", f"{OTHER_WORDS} a password that many people have."),
-    "1234567890123456": ("predictable", f"{OTHER_WORDS} letters or digits in their usual order."),
-    "watchword@localhost": (
-        "personal",
-        "Use words that have nothing to do with the e-mail address or with this service.",
-    ),
+    "PerAsperaAdAstra": ("common", f"{OTHERS} a password that many people have."),
+    "1234567890123456": ("predictable", f"{OTHERS} letters or digits in their usual order."),
 }
 
 
