@@ -15,10 +15,12 @@ from app.storage.redis.throttling import ASK_AGAIN_AFTER, FORGOTTEN_AFTER, REMEM
 from app.wiring import utc_now
 from tests.clusters import cluster
 from tests.servers import PrivateServers
+from tests.storage.test_blacklist_rights import RIGHTS, grant
 from tests.throttling import counted
-from tests.valkeys import watched
+from tests.valkeys import Node, alone, watched
 
 MINUTE = timedelta(minutes=1)
+COUNTING = ["+evalsha", "+script|load", "+lindex", "+lpush", "+ltrim", "+expire", "+lpop"]
 BUDGET = Budget("account", "somebody", (Limit(5, MINUTE), Limit(8, 60 * MINUTE)))
 
 
@@ -156,3 +158,19 @@ async def evaluations(servers: PrivateServers) -> int:
     """How many scripts the server was asked to run."""
     with redis.Redis.from_url(servers.valkey.url) as operator:
         return int(operator.info("commandstats")["cmdstat_evalsha"]["calls"])
+
+
+async def test_few_rights_are_enough_on_a_server_and_in_a_cluster(opened: AsyncExitStack) -> None:
+    for servers in (alone(), cluster()):
+        with servers as running:
+            nodes = [running] if isinstance(running, Node) else running.nodes
+            grant(nodes, *RIGHTS, *COUNTING, *([] if isinstance(running, Node) else ["+cluster|slots"]))
+            url = f"redis://{running.address}/0" if isinstance(running, Node) else running.url
+            one = counters(url.replace("//", "//watchword:secret@"), opened)
+            assert await charged(one, times=20) == 5
+            let_pass(one, REMEMBERED)
+            await one.settle([BUDGET], [])
+            assert await charged(one, times=20) == 1
+            await one.settle([], [BUDGET])
+            assert await charged(one, times=20) == 5
+            assert one.is_shared
