@@ -28,6 +28,7 @@ from app.http.keys import MAX_AGE
 from app.http.origins import Origins
 from app.http.use_cases import UseCases
 from app.services.accounts import Accounts, WhoAmI
+from app.services.events import Events
 from app.services.health import Readiness
 from app.services.key_changes import KeyChanges, Keys
 from app.services.keys import LONGEST_VIEW, KeyRing
@@ -44,6 +45,7 @@ from app.services.tokens import Authenticate, TokenMinter
 from app.settings import Settings, SettingsError
 from app.storage.postgres.accounts import AccountStore
 from app.storage.postgres.database import Database, open_engine
+from app.storage.postgres.events import EventStore
 from app.storage.postgres.keys import KeyStore
 from app.storage.postgres.revocations import RevocationStore
 from app.storage.postgres.sessions import SessionStore
@@ -74,6 +76,7 @@ class Service:
     accounts: Accounts
     operated_sessions: Sessions
     operated_keys: Keys
+    events: Events
     purge: Purge
     keys: KeyRing
     revocations: Revocations
@@ -133,7 +136,7 @@ async def opened(settings: Settings) -> AsyncIterator[Service]:
         stack.callback(hasher.close)
 
         database = Database(engine)
-        accounts, sessions = AccountStore(database), SessionStore(database)
+        accounts, sessions, events = AccountStore(database), SessionStore(database), EventStore(database)
         key_store, key_maker = KeyStore(database), KeyMaker(secrets)
         key_changes = KeyChanges(key_store, key_maker, key_policy)
         keys = KeyRing(key_changes, key_maker, clock)
@@ -143,9 +146,16 @@ async def opened(settings: Settings) -> AsyncIterator[Service]:
         revocations = Revocations(revocation_store, index, token_policy)
         authenticate = Authenticate(keys, revocations, token_policy, clock)
         who_am_i = WhoAmI(accounts, authenticate)
-        open_session = OpenSession(sessions, tokens, minter, session_policy, lambda: token_bytes(SEED_LENGTH))
-        devices = DeviceTokens(secrets)
-        throttle = Throttle(counters, devices, secrets.label, throttling_policy)
+        open_session = OpenSession(
+            sessions,
+            tokens,
+            DeviceTokens(secrets),
+            minter,
+            session_policy,
+            lambda: token_bytes(SEED_LENGTH),
+            events,
+        )
+        throttle = Throttle(counters, DeviceTokens(secrets), secrets.label, throttling_policy)
         refresh_throttle = RefreshThrottle(counters, throttling_policy.refresh)
         find_session = FindSession(sessions, tokens)
         password_policy = PasswordPolicy(
@@ -154,14 +164,14 @@ async def opened(settings: Settings) -> AsyncIterator[Service]:
         is_breached = _breaches(settings.breached_passwords_url, stack)
         new_passwords = NewPasswords(password_policy, CommonPasswords(), is_breached)
         use_cases = UseCases(
-            login=Login(accounts, hasher, throttle, devices, open_session),
+            login=Login(accounts, hasher, throttle, open_session, events),
             refresh=Refresh(
                 accounts, sessions, tokens, minter, revocations, refresh_throttle, session_policy
             ),
             logout=Logout(sessions, find_session, authenticate, revocations),
             logout_everywhere=LogoutEverywhere(accounts, find_session, who_am_i, revocations, session_policy),
             change_password=ChangePassword(
-                accounts, hasher, who_am_i, throttle, devices, open_session, revocations, new_passwords
+                accounts, hasher, who_am_i, throttle, open_session, revocations, new_passwords, events
             ),
             own_sessions=OwnSessions(sessions, who_am_i, revocations, session_policy),
             who_am_i=who_am_i,
@@ -175,7 +185,8 @@ async def opened(settings: Settings) -> AsyncIterator[Service]:
             operated,
             Sessions(sessions, operated, accounts, revocations, session_policy),
             Keys(key_store, key_maker, key_changes, revocations, key_policy),
-            Purge(sessions, revocation_store),
+            Events(events, operated),
+            Purge(sessions, revocation_store, events, settings.event_retention),
             keys,
             revocations,
             database,

@@ -181,7 +181,7 @@ async def test_a_rotation_waits_for_the_standby_s_hour_unless_it_is_told_not_to(
                 said, beside = await keys.done(*arguments)
                 assert said == f"{standby} signs from now on\n"
                 created = await keys.kid(KeyState.STANDBY)
-                assert events(beside) == [("key.created", created), ("key.activated", standby)]
+                assert events(beside) == [("key.created", created), ("key.rotated", standby)]
                 assert kid_of(await login(client, person)) == standby
             # What the last keys signed stays valid.
             assert (await me(client, first.json()["access_token"])).status_code == 200
@@ -207,7 +207,7 @@ async def test_a_key_is_retired_when_somebody_says_yes(keys: Keys) -> None:
     assert beside[0].startswith(question)
     created = await keys.kid(KeyState.STANDBY)
     logged = events([beside[0].removeprefix(question), *beside[1:]])
-    assert logged == [("key.created", created), ("key.activated", standby), ("key.deleted", signing)]
+    assert logged == [("key.created", created), ("key.rotated", standby), ("key.retired", signing)]
     assert await keys.kid(KeyState.SIGNING) == standby
     assert [row["id"] for row in await keys.sql.fetch("SELECT id FROM revocations")] == [signing]
     for unknown in (signing, "-starts-with-a-hyphen", "--with-two"):

@@ -22,8 +22,9 @@ SELECT table_name, column_name, data_type, is_nullable, column_default
 FROM information_schema.columns WHERE table_schema = 'public' ORDER BY 1, 2
 """
 INDEXES = "SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = 'public' ORDER BY 1"
-TABLES = {"accounts", "revocations", "sessions", "signing_keys"}
+TABLES = {"accounts", "events", "revocations", "sessions", "signing_keys"}
 ROWS = {
+    "events": "INSERT INTO events (kind, account_id) VALUES ('login.failed', '{0}')",
     "accounts": "INSERT INTO accounts (id, email, password_hash) VALUES ('{0}', 'a@example.com', 'hash')",
     "revocations": "INSERT INTO revocations VALUES ('{0}', now() + interval '1 hour')",
     "sessions": "INSERT INTO sessions (id, account_id, client, refresh_token_hash, created_at, refreshed_at,"

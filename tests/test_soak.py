@@ -40,7 +40,7 @@ async def a_day_of(service: Service, person: Person) -> None:
         pair = await cases.login(person.email, PASSWORD, Client.NATIVE, HERE)
         pair = await cases.refresh(pair.refresh_token, Client.NATIVE, HERE)
         if number % 2:
-            await cases.logout(pair.refresh_token, pair.access_token.text)
+            await cases.logout(pair.refresh_token, pair.access_token.text, HERE)
 
 
 async def counts(sql: Sql) -> tuple[int, int, int]:

@@ -8,7 +8,7 @@ import sys
 
 import typer
 
-from app.cli import configuration, keys, service, sessions, users
+from app.cli import configuration, events, keys, service, sessions, users
 from app.dev import DevError
 from app.domain.refusals import Refused
 from app.services.accounts import AccountError
@@ -28,6 +28,7 @@ cli.command()(service.migrate)
 cli.add_typer(users.commands, name="users")
 cli.add_typer(sessions.commands, name="sessions")
 cli.add_typer(keys.commands, name="keys")
+cli.add_typer(events.commands, name="events")
 cli.command()(sessions.purge)
 cli.command()(configuration.check_config)
 

@@ -44,6 +44,7 @@ class RequestLog:
             return
         offered = Headers(scope=scope).get("x-request-id", "")
         request_id = offered if _REQUEST_ID.fullmatch(offered) else uuid4().hex
+        scope["state"] = {**scope.get("state", {}), "request_id": request_id}
         status = 0
 
         async def send_with_id(message: Message) -> None:

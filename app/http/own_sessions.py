@@ -13,7 +13,7 @@ from app.http.openapi import BEARER, NOT_FOUND, answers
 from app.http.schemas import SessionsResponse
 from app.http.sessions import require_bearer
 from app.http.use_cases import use_cases
-from app.http.visitors import in_words
+from app.http.visitors import in_words, visitor
 
 router = APIRouter(tags=["sessions"])
 
@@ -54,7 +54,8 @@ async def own_sessions(request: Request) -> Response:
 async def end_session(request: Request) -> Response:
     """End a session of the account, with all its access tokens."""
     session_id = _id(request.path_params["session_id"])
-    if not await use_cases(request).own_sessions.end(require_bearer(request.headers), session_id):
+    access_token = require_bearer(request.headers)
+    if not await use_cases(request).own_sessions.end(access_token, session_id, visitor(request)):
         raise HTTPException(404)
     return Response(status_code=204, headers={"Cache-Control": "no-store"})
 

@@ -95,7 +95,7 @@ async def logout(request: Request) -> Response:
     """End the session of the refresh token or the access token, or of both."""
     cases = use_cases(request)
     token, _ = await _refresh_token(request)
-    await cases.logout(token, bearer(request.headers))
+    await cases.logout(token, bearer(request.headers), visitor(request))
     response = Response(status_code=204, headers={"Cache-Control": "no-store"})
     cookies.clear(response)
     return response
@@ -117,7 +117,7 @@ async def logout_everywhere(request: Request) -> Response:
     """End every session of the account that the refresh token or the access token speaks for."""
     cases = use_cases(request)
     token, _ = await _refresh_token(request)
-    await cases.logout_everywhere(token, bearer(request.headers))
+    await cases.logout_everywhere(token, bearer(request.headers), visitor(request))
     response = Response(status_code=204, headers={"Cache-Control": "no-store"})
     cookies.clear(response)
     return response

@@ -6,16 +6,16 @@ from ipaddress import ip_address
 from starlette.requests import Request
 from ua_parser import parse_os, parse_user_agent
 
-from app.storage.postgres.sessions import Visitor
+from app.domain.visitors import Visitor
 
 _LONGEST_USER_AGENT = 256
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._+-]{0,39}", re.ASCII)
 
 
 def visitor(request: Request) -> Visitor:
-    """The address, if it is one, and the user agent, cut and without control characters."""
+    """The address, if it is one, the user agent, cut and without control characters, and the request's id."""
     agent = "".join(letter for letter in request.headers.get("user-agent", "") if letter.isprintable())
-    return Visitor(_address(request), agent[:_LONGEST_USER_AGENT] or None)
+    return Visitor(_address(request), agent[:_LONGEST_USER_AGENT] or None, request.state.request_id)
 
 
 def in_words(user_agent: str | None) -> str | None:

@@ -6,6 +6,7 @@ from uuid import uuid4
 
 from app.crypto.passwords import PasswordHasher
 from app.domain.accounts import Account, is_role, normalise_email
+from app.domain.events import EventKind, by_operator
 from app.domain.refusals import Refusal, Refused
 from app.domain.tokens import AccessToken
 from app.services.new_passwords import NewPasswords
@@ -44,7 +45,9 @@ class Accounts:
             raise AccountError(message)
         granted = _checked_roles(roles)
         password_hash = await self._hash(password, address)
-        if not await self._store.add(uuid4(), address, password_hash, granted):
+        account_id = uuid4()
+        event = by_operator(EventKind.ACCOUNT_CREATED, account_id, roles=" ".join(granted))
+        if not await self._store.add(account_id, address, password_hash, granted, event):
             message = f"the account {address} already exists"
             raise AccountError(message)
         return await self.find(address)
@@ -64,7 +67,8 @@ class Accounts:
 
     async def enable(self, email: str) -> None:
         """Let the account sign in again."""
-        await self._store.enable((await self.find(email)).id)
+        account = await self.find(email)
+        await self._store.enable(account.id, by_operator(EventKind.ACCOUNT_ENABLED, account.id))
 
     async def unlock(self, email: str) -> None:
         """Let devices that are not known guess the password again, which too many failures have stopped."""
@@ -75,25 +79,28 @@ class Accounts:
     async def disable(self, email: str) -> int:
         """Refuse sign-in from now on; answers how many sessions ended."""
         account = await self.find(email)
-        return await self._ended(await self._store.disable(account.id, self._revocations.lasts))
+        event = by_operator(EventKind.ACCOUNT_DISABLED, account.id)
+        return await self._ended(await self._store.disable(account.id, self._revocations.lasts, event))
 
     async def delete(self, email: str) -> int:
         """Delete the account; answers how many sessions ended."""
         account = await self.find(email)
-        return await self._ended(await self._store.delete(account.id, self._revocations.lasts))
+        event = by_operator(EventKind.ACCOUNT_DELETED, account.id)
+        return await self._ended(await self._store.delete(account.id, self._revocations.lasts, event))
 
     async def set_roles(self, email: str, roles: Sequence[str]) -> int:
         """Replace the roles; one taken away ends the account's sessions, whose number is answered."""
         account, granted = await self.find(email), _checked_roles(roles)
-        return await self._ended(await self._store.set_roles(account.id, granted, self._revocations.lasts))
+        event = by_operator(EventKind.ACCOUNT_ROLES_CHANGED, account.id, roles=" ".join(granted))
+        lasts = self._revocations.lasts
+        return await self._ended(await self._store.set_roles(account.id, granted, lasts, event))
 
     async def set_password(self, email: str, password: str) -> int:
         """Replace the password; answers how many sessions ended."""
         account = await self.find(email)
         password_hash = await self._hash(password, account.email)
-        return await self._ended(
-            await self._store.set_password(account.id, password_hash, self._revocations.lasts)
-        )
+        event, lasts = by_operator(EventKind.PASSWORD_CHANGED, account.id), self._revocations.lasts
+        return await self._ended(await self._store.set_password(account.id, password_hash, lasts, event))
 
     async def _hash(self, password: str, email: str) -> str:
         objection = await self._new_passwords.objection(password, email)

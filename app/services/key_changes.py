@@ -50,7 +50,9 @@ class KeyChanges:
             _log.error("key.unopenable", kid=str(error), mend=MEND)
         return await self._store.all()
 
-    async def make(self, decide: Decide, *, blacklisted_for: timedelta | None = None) -> KeyChange:
+    async def make(
+        self, decide: Decide, *, blacklisted_for: timedelta | None = None, by: str | None = None
+    ) -> KeyChange:
         """Make a change; new keys are generated outside the lock, until there is one for each free place.
 
         Raises UnopenableKeyError where the secrets are not those of the service: nobody else could open what
@@ -61,17 +63,10 @@ class KeyChanges:
                 raise UnopenableKeyError(key.kid)
         candidates: list[SealedKey] = []
         while True:
-            change = await self._store.change(decide, candidates, blacklisted_for=blacklisted_for)
+            change = await self._store.change(decide, candidates, blacklisted_for=blacklisted_for, by=by)
             if change is not None:
-                break
+                return change
             candidates.append(await asyncio.to_thread(self._maker.make, self._policy.kind))
-        for place, made in zip(change.vacant, candidates, strict=False):
-            _log.info("key.created", kid=made.kid, algorithm=made.algorithm.value, state=place.value)
-        if change.activated is not None:
-            _log.info("key.activated", kid=change.activated)
-        for kid in change.deleted:
-            _log.info("key.deleted", kid=kid)
-        return change
 
 
 class Keys:
@@ -158,7 +153,7 @@ class Keys:
 
     async def _make(self, decide: Decide, *, blacklisted_for: timedelta | None = None) -> KeyChange:
         try:
-            return await self._changes.make(decide, blacklisted_for=blacklisted_for)
+            return await self._changes.make(decide, blacklisted_for=blacklisted_for, by="operator")
         except UnopenableKeyError as error:
             raise _unopenable(error) from None
 

@@ -1,21 +1,18 @@
 """Login: opens a session for whoever knows an account's password."""
 
 from contextlib import suppress
-from dataclasses import replace
 
-import structlog
-
-from app.crypto.devices import DeviceTokens
 from app.crypto.passwords import Overloaded, PasswordHasher
 from app.domain.accounts import Account, normalise_email
+from app.domain.events import EventKind, by_visitor
 from app.domain.refusals import Refusal, Refused
 from app.domain.sessions import Client
+from app.domain.throttling import TooManyRequests
+from app.domain.visitors import Visitor
 from app.services.sessions import OpenSession, TokenPair
-from app.services.throttling import Throttle
+from app.services.throttling import Attempt, Throttle
 from app.storage.postgres.accounts import AccountStore
-from app.storage.postgres.sessions import Visitor
-
-_log = structlog.get_logger()
+from app.storage.postgres.events import EventStore
 
 
 class Login:
@@ -26,47 +23,59 @@ class Login:
         accounts: AccountStore,
         hasher: PasswordHasher,
         throttle: Throttle,
-        devices: DeviceTokens,
         open_session: OpenSession,
+        events: EventStore,
     ) -> None:
         self._accounts = accounts
         self._hasher = hasher
         self._throttle = throttle
-        self._devices = devices
         self._open_session = open_session
+        self._events = events
 
     async def __call__(
         self, email: str, password: str, client: Client, visitor: Visitor, device: str | None = None
     ) -> TokenPair:
-        """The tokens of a new session.
+        """The tokens of a new session, for which a ``device`` is known from now on.
 
-        A ``device`` that presents what it is known by, or nothing yet (the empty text), is known from now on.
         Refuses with TooManyRequests before any work when too many guesses have failed.
         """
         self._open_session.require_ready()
         address = normalise_email(email)
-        attempt = await self._throttle.login(address or email, visitor.address, device)
+        attempt = await self._admitted(address, email, visitor, device)
         try:
-            account = await self._verified(address, password)
+            account = await self._verified(address, password, visitor)
         except Refused as refused:
             if refused.refusal is not Refusal.INVALID_CREDENTIALS:
                 await attempt.give_back()
             raise
         await attempt.succeeded()
-        pair = await self._open_session(account.id, account.password_version, client, visitor)
-        if device is None:
-            return pair
-        return replace(pair, device=self._devices.remember(device, account.email, account.password_version))
+        return await self._open_session(account, account.password_version, client, visitor, device)
 
-    async def _verified(self, address: str | None, password: str) -> Account:
+    async def _admitted(
+        self, address: str | None, email: str, visitor: Visitor, device: str | None
+    ) -> Attempt:
+        try:
+            return await self._throttle.login(address or email, visitor.address, device)
+        except TooManyRequests as refused:
+            if refused.is_news:
+                account = None if address is None else await self._accounts.by_email(address)
+                account_id = None if account is None else account.id
+                budget = refused.budget.name
+                await self._events.add(
+                    by_visitor(visitor, EventKind.LOGIN_THROTTLED, account_id, budget=budget)
+                )
+            raise
+
+    async def _verified(self, address: str | None, password: str, visitor: Visitor) -> Account:
         account = None if address is None else await self._accounts.by_email(address)
         # An unknown account costs a verification too, so that its absence does not show (ASVS 6.3.8).
         verdict = await self._hasher.verify(password, account.password_hash if account else None)
         if account is None or not verdict.matches:
-            _log.info("login.failed", account=str(account.id) if account else None)
+            account_id = None if account is None else account.id
+            await self._events.add(by_visitor(visitor, EventKind.LOGIN_FAILED, account_id))
             raise Refused(Refusal.INVALID_CREDENTIALS)
         if not account.enabled:
-            _log.info("login.failed", account=str(account.id), disabled=True)
+            await self._events.add(by_visitor(visitor, EventKind.LOGIN_FAILED, account.id, disabled=True))
             raise Refused(Refusal.ACCOUNT_DISABLED)
         if verdict.outdated:
             await self._rehash(account, password)

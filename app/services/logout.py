@@ -3,18 +3,17 @@
 from datetime import datetime
 from uuid import UUID
 
-import structlog
-
 from app.crypto.sessions import RefreshTokens
+from app.domain.events import EventKind, by_visitor
 from app.domain.refusals import Refusal, Refused
-from app.domain.sessions import Session, SessionPolicy, has_expired
+from app.domain.sessions import Session, SessionGrant, SessionPolicy, has_expired
+from app.domain.tokens import AccessToken
+from app.domain.visitors import Visitor
 from app.services.accounts import WhoAmI
 from app.services.revocations import Revocations
 from app.services.tokens import Authenticate
 from app.storage.postgres.accounts import AccountStore
 from app.storage.postgres.sessions import SessionStore
-
-_log = structlog.get_logger()
 
 
 class FindSession:
@@ -50,31 +49,31 @@ class Logout:
         self._authenticate = authenticate
         self._revocations = revocations
 
-    async def __call__(self, refresh_token: str | None, access_token: str | None) -> None:
+    async def __call__(self, refresh_token: str | None, access_token: str | None, visitor: Visitor) -> None:
         """End what there is to end; a token that is nobody's ends nothing and is no error.
 
         Any genuine refresh token serves, an ancestor too: whoever holds one may end the session.
         """
         if access_token is not None:
-            await self._by_access_token(access_token)
+            await self._by_access_token(access_token, visitor)
         found = None if refresh_token is None else await self._find(refresh_token)
         if found is not None:
-            await self._end(found[0].grant.session_id)
+            await self._end(found[0].grant, visitor)
 
-    async def _by_access_token(self, text: str) -> None:
+    async def _by_access_token(self, text: str, visitor: Visitor) -> None:
         try:
             token = await self._authenticate(text)
         except Refused as refused:
             if refused.refusal is not Refusal.INVALID_TOKEN:
                 raise
             return
-        await self._end(token.session_id, token.token_id)
+        await self._end(token, visitor, token.token_id)
 
-    async def _end(self, session_id: UUID, *token_ids: str) -> None:
-        if await self._sessions.end(session_id, self._revocations.lasts, token_ids):
-            _log.info("session.ended", session=str(session_id), by="logout")
+    async def _end(self, of: SessionGrant | AccessToken, visitor: Visitor, *token_ids: str) -> None:
+        event = by_visitor(visitor, EventKind.SESSION_ENDED, of.account_id, of.session_id, by="logout")
+        await self._sessions.end(of.session_id, self._revocations.lasts, event, token_ids)
         # Also when it had ended before: whoever ended it may have died before the index knew.
-        await self._revocations.announce((str(session_id), *token_ids))
+        await self._revocations.announce((str(of.session_id), *token_ids))
 
 
 class LogoutEverywhere:
@@ -94,11 +93,11 @@ class LogoutEverywhere:
         self._revocations = revocations
         self._policy = policy
 
-    async def __call__(self, refresh_token: str | None, access_token: str | None) -> None:
+    async def __call__(self, refresh_token: str | None, access_token: str | None, visitor: Visitor) -> None:
         """End them all; refuses with ``invalid_token`` when neither token is one of a living session."""
         account_id = await self._account(refresh_token, access_token)
-        ended = await self._accounts.end_sessions(account_id, self._revocations.lasts)
-        _log.info("session.ended", account=str(account_id), ended=len(ended), by="logout everywhere")
+        event = by_visitor(visitor, EventKind.SESSION_ENDED, account_id, by="logout everywhere")
+        ended = await self._accounts.end_sessions(account_id, self._revocations.lasts, event)
         await self._revocations.announce(ended)
 
     async def _account(self, refresh_token: str | None, access_token: str | None) -> UUID:

@@ -2,14 +2,12 @@
 
 from uuid import UUID
 
-import structlog
-
+from app.domain.events import EventKind, by_visitor
 from app.domain.sessions import SessionPolicy, SessionSummary
+from app.domain.visitors import Visitor
 from app.services.accounts import WhoAmI
 from app.services.revocations import Revocations
 from app.storage.postgres.sessions import SessionStore
-
-_log = structlog.get_logger()
 
 
 class OwnSessions:
@@ -28,12 +26,12 @@ class OwnSessions:
         caller = await self._who_am_i(access_token)
         return await self._sessions.living(caller.account.id, self._policy), caller.token.session_id
 
-    async def end(self, access_token: str, session_id: UUID) -> bool:
+    async def end(self, access_token: str, session_id: UUID, visitor: Visitor) -> bool:
         """End one with all its access tokens; False when the account has none of this id, or it had ended."""
         caller = await self._who_am_i(access_token)
         lasts, owner = self._revocations.lasts, caller.account.id
-        if not await self._sessions.end(session_id, lasts, owner=owner):
+        event = by_visitor(visitor, EventKind.SESSION_ENDED, owner, session_id, by="owner")
+        if not await self._sessions.end(session_id, lasts, event, owner=owner):
             return False
-        _log.info("session.ended", session=str(session_id), account=str(owner), by="owner")
         await self._revocations.announce([str(session_id)])
         return True

@@ -1,24 +1,19 @@
 """Passwords: changed by their owners."""
 
-from dataclasses import replace
-
-import structlog
-
-from app.crypto.devices import DeviceTokens
 from app.crypto.passwords import PasswordHasher
 from app.domain.accounts import Account
+from app.domain.events import Event, EventKind, by_visitor
 from app.domain.passwords import Objection
 from app.domain.refusals import Refusal, Refused
 from app.domain.sessions import Client
+from app.domain.visitors import Visitor
 from app.services.accounts import WhoAmI
 from app.services.new_passwords import NewPasswords
 from app.services.revocations import Revocations
 from app.services.sessions import OpenSession, TokenPair
 from app.services.throttling import Throttle
 from app.storage.postgres.accounts import AccountStore
-from app.storage.postgres.sessions import Visitor
-
-_log = structlog.get_logger()
+from app.storage.postgres.events import EventStore
 
 
 class WeakPassword(Refused):
@@ -38,19 +33,19 @@ class ChangePassword:
         hasher: PasswordHasher,
         who_am_i: WhoAmI,
         throttle: Throttle,
-        devices: DeviceTokens,
         open_session: OpenSession,
         revocations: Revocations,
         new_passwords: NewPasswords,
+        events: EventStore,
     ) -> None:
         self._accounts = accounts
         self._hasher = hasher
         self._who_am_i = who_am_i
         self._throttle = throttle
-        self._devices = devices
         self._open_session = open_session
         self._revocations = revocations
         self._new_passwords = new_passwords
+        self._events = events
 
     async def __call__(
         self, access_token: str, current: str, new: str, visitor: Visitor, device: str = ""
@@ -61,25 +56,28 @@ class ChangePassword:
         """
         self._open_session.require_ready()
         caller = await self._who_am_i(access_token)
-        account, lasts = caller.account, self._revocations.lasts
+        account, lasts, session_id = caller.account, self._revocations.lasts, caller.token.session_id
+        failed = by_visitor(visitor, EventKind.PASSWORD_CHANGE_FAILED, account.id, session_id)
+        changed = by_visitor(visitor, EventKind.PASSWORD_CHANGED, account.id, session_id)
         objection = await self._new_passwords.objection(new, account.email)
         if objection is not None:
             raise WeakPassword(objection)
-        await self._verify(account, current)
+        await self._verify(account, current, failed)
         new_hash = await self._hasher.hash(new)
-        ended = await self._accounts.change_password(account.id, account.password_version, new_hash, lasts)
+        ended = await self._accounts.change_password(
+            account.id, account.password_version, new_hash, lasts, changed
+        )
         if ended is None:
             # It was changed while this one was being verified.
+            await self._events.add(failed.with_details(overtaken=True))
             raise Refused(Refusal.INVALID_CREDENTIALS)
-        _log.info("password.changed", account=str(account.id), ended=len(ended))
         await self._revocations.announce(ended)
-        version = account.password_version + 1
-        pair = await self._open_session(account.id, version, caller.token.client, visitor)
-        if caller.token.client is Client.NATIVE:
-            return pair
-        return replace(pair, device=self._devices.remember(device, account.email, version))
+        known = device if caller.token.client is Client.BROWSER else None
+        return await self._open_session(
+            account, account.password_version + 1, caller.token.client, visitor, known
+        )
 
-    async def _verify(self, account: Account, current: str) -> None:
+    async def _verify(self, account: Account, current: str, failed: Event) -> None:
         attempt = await self._throttle.password_change(account.id)
         try:
             verdict = await self._hasher.verify(current, account.password_hash)
@@ -87,6 +85,6 @@ class ChangePassword:
             await attempt.give_back()
             raise
         if not verdict.matches:
-            _log.info("password.change_failed", account=str(account.id))
+            await self._events.add(failed)
             raise Refused(Refusal.INVALID_CREDENTIALS)
         await attempt.succeeded()

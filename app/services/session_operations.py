@@ -1,19 +1,19 @@
 """What operators do with sessions, and what the service clears away by itself."""
 
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from functools import partial
 from uuid import UUID
 
-import structlog
-
+from app.domain.events import EventKind, by_operator
 from app.domain.sessions import SessionPolicy, SessionSummary
 from app.services.accounts import Accounts
 from app.services.revocations import Revocations
 from app.storage.postgres.accounts import AccountStore
 from app.storage.postgres.database import BATCH
+from app.storage.postgres.events import EventStore
 from app.storage.postgres.revocations import RevocationStore
 from app.storage.postgres.sessions import SessionStore
-
-_log = structlog.get_logger()
 
 
 class Sessions:
@@ -39,25 +39,25 @@ class Sessions:
 
     async def end(self, session_id: UUID) -> int:
         """End one session; answers how many ended."""
-        ended = [str(session_id)] if await self._store.end(session_id, self._revocations.lasts) else []
-        return await self._ended(ended)
+        event = by_operator(EventKind.SESSION_ENDED, session_id=session_id, ended=1)
+        is_ended = await self._store.end(session_id, self._revocations.lasts, event)
+        return await self._ended([str(session_id)] if is_ended else [])
 
     async def end_of(self, email: str) -> int:
         """End every session of an account; AccountError when no account has the address."""
         account = await self._accounts.find(email)
-        return await self._ended(await self._account_store.end_sessions(account.id, self._revocations.lasts))
+        event, lasts = by_operator(EventKind.SESSION_ENDED, account.id), self._revocations.lasts
+        return await self._ended(await self._account_store.end_sessions(account.id, lasts, event))
 
     async def end_all(self) -> int:
         """End every session that lives now, batch by batch; may be called again after an interruption."""
-        total, after = 0, UUID(int=0)
-        while ended := await self._store.end_next(after, self._revocations.lasts):
+        total, after, event = 0, UUID(int=0), by_operator(EventKind.SESSION_ENDED)
+        while ended := await self._store.end_next(after, self._revocations.lasts, event):
             total += await self._ended(ended)
             after = max(map(UUID, ended))
         return total
 
     async def _ended(self, session_ids: list[str]) -> int:
-        if session_ids:
-            _log.info("session.ended", ended=len(session_ids), by="operator")
         await self._revocations.announce(session_ids)
         return len(session_ids)
 
@@ -65,13 +65,26 @@ class Sessions:
 class Purge:
     """Deletes what can matter no more, in batches that nobody has to wait for."""
 
-    def __init__(self, sessions: SessionStore, revocations: RevocationStore) -> None:
+    def __init__(
+        self,
+        sessions: SessionStore,
+        revocations: RevocationStore,
+        events: EventStore,
+        retention: timedelta,
+    ) -> None:
         self._sessions = sessions
         self._revocations = revocations
+        self._events = events
+        self._retention = retention
 
     async def __call__(self) -> int:
         """Delete everything that may go, unless another replica is at it; answers how many rows went."""
-        return await _to_the_end(self._sessions.purge) + await _to_the_end(self._revocations.purge)
+        purges = (
+            self._sessions.purge,
+            self._revocations.purge,
+            partial(self._events.purge, self._retention),
+        )
+        return sum([await _to_the_end(purge) for purge in purges])
 
 
 async def _to_the_end(purge: Callable[[], Awaitable[int]]) -> int:

@@ -3,11 +3,12 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import assert_never
-from uuid import UUID, uuid4
+from uuid import uuid4
 
-import structlog
-
+from app.crypto.devices import DeviceTokens
 from app.crypto.sessions import RefreshTokens
+from app.domain.accounts import Account
+from app.domain.events import EventKind, by_visitor
 from app.domain.refusals import Refusal, Refused
 from app.domain.sessions import (
     Client,
@@ -20,13 +21,13 @@ from app.domain.sessions import (
     judge,
 )
 from app.domain.throttling import network_of
+from app.domain.visitors import Visitor
 from app.services.revocations import Revocations
 from app.services.throttling import RefreshThrottle
 from app.services.tokens import MintedToken, TokenMinter
 from app.storage.postgres.accounts import AccountStore
-from app.storage.postgres.sessions import SessionStore, Visitor
-
-_log = structlog.get_logger()
+from app.storage.postgres.events import EventStore
+from app.storage.postgres.sessions import SessionStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,24 +47,30 @@ class OpenSession:
         self,
         sessions: SessionStore,
         tokens: RefreshTokens,
+        devices: DeviceTokens,
         minter: TokenMinter,
         policy: SessionPolicy,
         seeds: Callable[[], bytes],
+        events: EventStore,
     ) -> None:
         self._sessions = sessions
         self._tokens = tokens
+        self._devices = devices
         self._minter = minter
         self._policy = policy
         self._seeds = seeds
+        self._events = events
 
     def require_ready(self) -> None:
         """Refuse with ``unavailable`` now rather than after a password was verified."""
         self._minter.require_ready()
 
     async def __call__(
-        self, account_id: UUID, password_version: int, client: Client, visitor: Visitor
+        self, account: Account, password_version: int, client: Client, visitor: Visitor, device: str | None
     ) -> TokenPair:
         """The tokens of a new session; nothing that the caller holds already is taken over (fixation).
+
+        A ``device`` that presents what it is known by, or nothing yet (the empty text), is known from now on.
 
         Refuses with ``invalid_credentials`` when the password was changed, or the account disabled or
         deleted, while the password was being verified.
@@ -71,7 +78,7 @@ class OpenSession:
         token = self._tokens.first(uuid4(), self._seeds())
         grant = await self._sessions.open(
             token.session_id,
-            account_id,
+            account.id,
             password_version,
             client,
             self._tokens.digest(token),
@@ -79,9 +86,10 @@ class OpenSession:
             visitor,
         )
         if grant is None:
+            await self._events.add(by_visitor(visitor, EventKind.LOGIN_FAILED, account.id, overtaken=True))
             raise Refused(Refusal.INVALID_CREDENTIALS)
-        _log.info("login.succeeded", account=str(account_id), session=str(token.session_id))
-        return TokenPair(await self._minter.mint(grant), self._tokens.write(token), client)
+        known = None if device is None else self._devices.remember(device, account.email, password_version)
+        return TokenPair(await self._minter.mint(grant), self._tokens.write(token), client, known)
 
 
 class Refresh:
@@ -166,27 +174,26 @@ class Refresh:
             case Standing.RETRY:
                 return await self._pair(session.grant, self._tokens.at(token, session.generation))
             case Standing.REUSED:
-                raise Refused(await self._end_reused(session))
+                raise Refused(await self._end_reused(session, visitor))
             case never:
                 assert_never(never)
 
-    async def _end_reused(self, session: Session) -> Refusal:
+    async def _end_reused(self, session: Session, visitor: Visitor) -> Refusal:
         """End what a reuse ends, before it is refused; of two at once, one reports it."""
-        owner, lasts = session.grant, self._revocations.lasts
-        reused = str(owner.session_id)
+        account_id, reused, lasts = (
+            session.grant.account_id,
+            session.grant.session_id,
+            self._revocations.lasts,
+        )
+        event = by_visitor(visitor, EventKind.SESSION_REUSE_DETECTED, account_id, reused)
         if self._policy.reuse_revokes is ReuseRevokes.ACCOUNT:
-            ended = await self._accounts.end_sessions(owner.account_id, lasts)
+            ended = await self._accounts.end_sessions(account_id, lasts, event, if_lives=reused)
         else:
-            ended = [reused] if await self._sessions.end(owner.session_id, lasts) else []
-        if reused not in ended:
+            is_ended = await self._sessions.end(reused, lasts, event.with_details(ended=1))
+            ended = [str(reused)] if is_ended else []
+        if not ended:
             return Refusal.SESSION_REVOKED
         await self._revocations.announce(ended)
-        _log.warning(
-            "session.reuse_detected",
-            account=str(owner.account_id),
-            session=str(owner.session_id),
-            ended=len(ended),
-        )
         return Refusal.REFRESH_TOKEN_REUSED
 
     async def _pair(self, grant: SessionGrant, token: RefreshToken) -> TokenPair:

@@ -9,7 +9,7 @@ from itertools import pairwise
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field, TypeAdapter, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, TypeAdapter
 from pydantic_settings import NoDecode
 
 from app.domain.throttling import Limit
@@ -135,13 +135,18 @@ def network(text: str) -> str:
     return str(parsed)
 
 
+def duration(text: str) -> timedelta:
+    """A duration in seconds or ISO 8601; ValueError when it is neither."""
+    return TypeAdapter[timedelta](Duration).validate_python(text)
+
+
 def limit(value: object) -> object:
     """A limit such as ``10/PT1M``: how many, in how long (1 second to 400 days)."""
     if not isinstance(value, str):
         return value
     amount, _, window = value.partition("/")
-    with suppress(ValidationError):
-        parsed = TypeAdapter(Duration).validate_python(window)
+    with suppress(ValueError):
+        parsed = duration(window)
         if re.fullmatch(r"[1-9][0-9]{0,8}", amount) and SECOND <= parsed <= 400 * DAY:
             return Limit(int(amount), timedelta(seconds=int(parsed.total_seconds())))
     raise ValueError("each limit is a number and a duration, such as 10/60 or 10/PT1M")

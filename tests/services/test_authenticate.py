@@ -30,7 +30,7 @@ async def test_a_token_holds_until_its_session_ends(parts: Service, person: Pers
     token = pair.access_token.text
     caller = await parts.use_cases.who_am_i(token)
     assert (caller.account.id, caller.token.client) == (person.id, Client.NATIVE)
-    await parts.use_cases.logout(pair.refresh_token, None)
+    await parts.use_cases.logout(pair.refresh_token, None, Visitor(None, None))
     assert await refused(parts, token)
     # Also where the index has taken the entry for lost.
     await parts.revocations.reindex()

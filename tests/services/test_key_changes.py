@@ -107,7 +107,7 @@ async def test_keys_are_made_take_turns_and_go_and_each_step_is_told(keys: Keys,
         ("key.created", first, "signing"),
         ("key.created", second, "standby"),
         ("key.created", third, "standby"),
-        ("key.activated", second, None),
+        ("key.rotated", second, None),
         ("key.deleted", first, None),
     ]
 

@@ -7,6 +7,7 @@ from uuid import UUID
 import httpx
 import pytest
 
+from app.domain.events import Event, EventKind
 from app.domain.refusals import Refusal, Refused
 from app.domain.sessions import Client, Session
 from app.services.health import Readiness
@@ -32,7 +33,7 @@ class EndedMeanwhile(SessionStore):
 
     async def read(self, session_id: UUID) -> tuple[Session, datetime] | None:
         found = await super().read(session_id)
-        assert await super().end(session_id, LASTS)
+        assert await super().end(session_id, LASTS, Event(EventKind.SESSION_ENDED))
         return found
 
 
@@ -80,7 +81,7 @@ async def test_nobody_is_signed_in_or_out_by_a_service_without_keys(
     pair = await cases.login(person.email, PASSWORD, Client.NATIVE, VISITOR)
     parts.keys._view = None
     for attempt in (
-        cases.logout(None, pair.access_token.text),
+        cases.logout(None, pair.access_token.text, VISITOR),
         cases.refresh(pair.refresh_token, Client.NATIVE, VISITOR),
         cases.login(person.email, PASSWORD, Client.NATIVE, VISITOR),
     ):
@@ -92,7 +93,7 @@ async def test_nobody_is_signed_in_or_out_by_a_service_without_keys(
     health = await Readiness(parts.database, parts.keys, index)()
     assert (health.postgres, health.keys, health.redis, health.is_ready) == (True, False, False, False)
     # A refresh token needs no key to end its session.
-    await cases.logout(pair.refresh_token, None)
+    await cases.logout(pair.refresh_token, None, VISITOR)
     assert await living(sql, person) == 0
 
 

@@ -179,9 +179,9 @@ async def test_an_owner_sees_and_ends_the_own_sessions_and_no_others(
     sessions, current = await own.all(mine.access_token.text)
     (lost_id,) = [session.id for session in sessions if session.id != current]
     for nobodys in (other_id, uuid4()):
-        assert await own.end(mine.access_token.text, nobodys) is False
-    assert await own.end(mine.access_token.text, lost_id) is True
-    assert await own.end(mine.access_token.text, lost_id) is False
+        assert await own.end(mine.access_token.text, nobodys, VISITOR) is False
+    assert await own.end(mine.access_token.text, lost_id, VISITOR) is True
+    assert await own.end(mine.access_token.text, lost_id, VISITOR) is False
     await assert_over(parts, lost)
     assert [session.id for session in (await own.all(mine.access_token.text))[0]] == [current]
     assert (await own.all(other.access_token.text))[1] == other_id
@@ -200,11 +200,11 @@ async def test_any_token_of_a_living_session_ends_them_all(
         "either": (refresh_token, access_token),
         "a bad one beside a good one": ("x", access_token),
     }
-    await everywhere(*arguments[means])
+    await everywhere(*arguments[means], VISITOR)
     for pair in pairs:
         await assert_over(parts, pair)
-    for presented in ((refresh_token, None), (None, access_token), ("x", None), (None, None)):
-        assert await refused(everywhere(*presented)) is Refusal.INVALID_TOKEN
+    for presented in (refresh_token, None), (None, access_token), ("x", None), (None, None):
+        assert await refused(everywhere(presented[0], presented[1], VISITOR)) is Refusal.INVALID_TOKEN
 
 
 async def test_a_logout_ends_what_its_tokens_name_and_is_content_with_less(
@@ -213,15 +213,15 @@ async def test_a_logout_ends_what_its_tokens_name_and_is_content_with_less(
     logout = parts.use_cases.logout
     first, second, third = [await sign_in(parts, someone) for _ in range(3)]
     stranger = str(UUID(int=0))
-    await logout(None, None)
-    await logout(stranger, stranger)
+    await logout(None, None, VISITOR)
+    await logout(stranger, stranger, VISITOR)
     # Well-formed, genuine in every way, and of no session.
     gone = parts.use_cases.refresh._tokens.first(uuid4(), b"\x00" * 16)
-    await logout(parts.use_cases.refresh._tokens.write(gone), None)
+    await logout(parts.use_cases.refresh._tokens.write(gone), None, VISITOR)
     assert len(await parts.operated_sessions.of(someone.email)) == 3
     for _ in range(2):
-        await logout(first.refresh_token, second.access_token.text)
-        await logout(second.refresh_token, None)
+        await logout(first.refresh_token, second.access_token.text, VISITOR)
+        await logout(second.refresh_token, None, VISITOR)
     for pair in (first, second):
         await assert_over(parts, pair)
     assert (await parts.use_cases.who_am_i(third.access_token.text)).account.id == someone.id

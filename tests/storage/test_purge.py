@@ -141,7 +141,7 @@ async def test_an_ended_session_is_recognised_until_a_day_after_its_own_end(
 ) -> None:
     pair, cases, nobody = await sign_in(parts, someone), parts.use_cases, Visitor(None, None)
     renewed = await cases.refresh(pair.refresh_token, Client.NATIVE, nobody)
-    await cases.logout(renewed.refresh_token, None)
+    await cases.logout(renewed.refresh_token, None, nobody)
     for age, code in (
         (timedelta(days=-1), Refusal.SESSION_REVOKED),
         (NOT_YET, Refusal.SESSION_REVOKED),
@@ -180,7 +180,7 @@ async def test_nobody_waits_for_a_purge_that_is_under_way(
         await waiting(sql, 1)
         opened = await sign_in(parts, someone)
         renewed = await cases.refresh(pair.refresh_token, Client.NATIVE, nobody)
-        await cases.logout(opened.refresh_token, None)
+        await cases.logout(opened.refresh_token, None, nobody)
         assert (await cases.who_am_i(renewed.access_token.text)).account.id == someone.id
         assert await cases.own_sessions.all(renewed.access_token.text)
         assert not purge.done()
@@ -224,7 +224,7 @@ async def test_a_running_service_purges_by_itself_and_tries_again_when_it_cannot
     parts: Parts, apart: dict[str, str], sql: Sql, someone: Person, tmp_path: Path
 ) -> None:
     ended, alive = await sign_in(parts, someone), await sign_in(parts, someone)
-    await parts.use_cases.logout(ended.refresh_token, None)
+    await parts.use_cases.logout(ended.refresh_token, None, Visitor(None, None))
     await sql.execute(SESSIONS, someone.id, MANY, OVER)
     await sql.execute(SESSIONS, someone.id, 3, NOT_YET)
     await sql.execute(REVOCATIONS, MANY, OVER)

@@ -7,8 +7,10 @@ from typing import Any, TypeAlias
 from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app.domain.events import Detail, Event, EventKind
 from app.domain.keys import Algorithm, KeyChange, KeyState, SealedKey, SigningKey
 from app.storage.postgres.database import Database
+from app.storage.postgres.events import record, tell
 from app.storage.postgres.revocations import revoke
 from app.storage.postgres.tables import signing_keys
 
@@ -31,14 +33,19 @@ class KeyStore:
             return await _read(connection)
 
     async def change(
-        self, decide: Decide, candidates: Sequence[SealedKey], *, blacklisted_for: timedelta | None = None
+        self,
+        decide: Decide,
+        candidates: Sequence[SealedKey],
+        *,
+        blacklisted_for: timedelta | None = None,
+        by: str | None = None,
     ) -> KeyChange | None:
         """Decide and do it in one transaction; None, and nothing done, when there are too few candidates.
 
         Candidates take the places that the change leaves free. ``blacklisted_for`` revokes the keys that go,
-        with every token that they signed. Of many processes at once each decides on what the one before
-        left: the look is a statement of its own, since under READ COMMITTED the snapshot of the first one
-        is older than the lock.
+        with every token that they signed; ``by`` is told in the events. Of many processes at once each
+        decides on what the one before left: the look is a statement of its own, since under READ COMMITTED
+        the snapshot of the first one is older than the lock.
         """
         async with self._database.transaction() as connection:
             await connection.execute(select(func.pg_advisory_xact_lock(_ADVISORY_LOCK)))
@@ -54,7 +61,10 @@ class KeyStore:
                 await _activate(connection, change.activated, now)
             for state, key in zip(change.vacant, candidates, strict=False):
                 await connection.execute(insert(signing_keys).values(_row(key, state, now)))
-            return change
+            happened = _events(change, candidates, is_retirement=blacklisted_for is not None, by=by)
+            await record(connection, *happened)
+        tell(*happened)
+        return change
 
     async def reseal(self, kid: str, old: bytes, new: bytes) -> bool:
         """Replace a sealed private key; False when it is not the old one any more, or is gone."""
@@ -80,6 +90,25 @@ async def _activate(connection: AsyncConnection, kid: str, now: datetime) -> Non
     signs = signing_keys.c.activated_at.is_not(None) & signing_keys.c.superseded_at.is_(None)
     await connection.execute(update(signing_keys).where(signs).values(superseded_at=now))
     await connection.execute(update(signing_keys).where(signing_keys.c.kid == kid).values(activated_at=now))
+
+
+def _events(
+    change: KeyChange, candidates: Sequence[SealedKey], *, is_retirement: bool, by: str | None
+) -> list[Event]:
+    """What a change is told as, an event for each key."""
+    told: dict[str, Detail] = {} if by is None else {"by": by}
+    events = [
+        Event(
+            EventKind.KEY_CREATED,
+            details={**told, "kid": key.kid, "algorithm": key.algorithm.value, "state": state.value},
+        )
+        for state, key in zip(change.vacant, candidates, strict=False)
+    ]
+    if change.activated is not None:
+        events.append(Event(EventKind.KEY_ROTATED, details={**told, "kid": change.activated}))
+    gone = EventKind.KEY_RETIRED if is_retirement else EventKind.KEY_DELETED
+    events += [Event(gone, details={**told, "kid": kid}) for kid in sorted(change.deleted)]
+    return events
 
 
 def _row(key: SealedKey, state: KeyState, now: datetime) -> dict[str, Any]:

@@ -1,12 +1,13 @@
 """The session store: every change of a session is one statement."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
 import asyncpg
 
+from app.domain.events import Event, EventKind, by_visitor
 from app.domain.sessions import (
     REMEMBERED_GENERATIONS,
     Client,
@@ -15,7 +16,10 @@ from app.domain.sessions import (
     SessionPolicy,
     SessionSummary,
 )
+from app.domain.visitors import Visitor as Visitor  # noqa: PLC0414 - whoever uses the store needs it too
 from app.storage.postgres.database import BATCH, PURGING, Database
+from app.storage.postgres.events import INSERT, as_json, given, tell
+from app.storage.postgres.session_ends import END, END_NEXT
 
 MOST_LISTED = 100
 """How many sessions of an account are told, those used last."""
@@ -37,9 +41,11 @@ WITH owner AS (
     SELECT $1, owner.id, $4, $5, moment, moment, moment + $6::interval, $7, $8
     FROM owner, clock_timestamp() AS moment
     RETURNING id, account_id, client, created_at, expires_at
+), recorded AS (
+    {INSERT} SELECT event.* FROM opened, {given("$9")}
 )
 SELECT opened.*, owner.roles, {_SIGNING_KID} FROM opened, owner
-"""  # noqa: S608 - the only thing put in is a constant of ours
+"""  # noqa: S608 - the only things put in are constants of ours
 
 # The dates of generations that a failover lost are not known; they were superseded no earlier than
 # the row was last refreshed, which is what their place in the list says.
@@ -73,29 +79,6 @@ WHERE account_id = $1 AND revoked_at IS NULL
 ORDER BY refreshed_at DESC, id LIMIT {MOST_LISTED}
 """  # noqa: S608 - the only thing put in is a constant of ours
 
-_END = """
-WITH ended AS (
-    UPDATE sessions SET revoked_at = clock_timestamp()
-    WHERE id = $1 AND revoked_at IS NULL AND account_id = coalesce($4, account_id) RETURNING id
-)
-INSERT INTO revocations (id, expires_at)
-SELECT unnest(ARRAY[id::text] || $3::text[]), clock_timestamp() + $2::interval FROM ended
-ON CONFLICT (id) DO NOTHING RETURNING id
-"""
-
-# Of the living sessions behind $1 in the order of their ids.
-_END_NEXT = f"""
-WITH living AS (
-    SELECT id FROM sessions WHERE id > $1 AND revoked_at IS NULL AND expires_at > clock_timestamp()
-    ORDER BY id LIMIT {BATCH} FOR UPDATE
-), ended AS (
-    UPDATE sessions SET revoked_at = clock_timestamp() FROM living WHERE sessions.id = living.id
-    RETURNING sessions.id
-)
-INSERT INTO revocations (id, expires_at) SELECT id::text, clock_timestamp() + $2::interval FROM ended
-ON CONFLICT (id) DO UPDATE SET expires_at = excluded.expires_at RETURNING id
-"""  # noqa: S608 - the only thing put in is a constant of ours
-
 # A row is kept until its session would have ended by itself, so that a reuse is recognised until then, and
 # for another day tells an honest client that its session is over. Nobody waits for a row that is going.
 _PURGE = f"""
@@ -106,14 +89,6 @@ DELETE FROM sessions WHERE id IN (
 )
 RETURNING 1
 """  # noqa: S608 - the only thing put in is a constant of ours
-
-
-@dataclass(frozen=True, slots=True)
-class Visitor:
-    """Where a request came from, as the session's owner may later want to see it."""
-
-    address: str | None
-    user_agent: str | None
 
 
 class SessionStore:
@@ -133,6 +108,7 @@ class SessionStore:
         visitor: Visitor,
     ) -> SessionGrant | None:
         """Open a session, or None when the account changed since its password was verified."""
+        event = by_visitor(visitor, EventKind.LOGIN_SUCCEEDED, account_id, session_id, client=client.value)
         row = await self._database.row(
             _OPEN,
             session_id,
@@ -143,8 +119,12 @@ class SessionStore:
             lifetime,
             visitor.address,
             visitor.user_agent,
+            as_json(event),
         )
-        return None if row is None else _grant(row)
+        if row is None:
+            return None
+        tell(event)
+        return _grant(row)
 
     async def rotate(
         self,
@@ -197,19 +177,31 @@ class SessionStore:
         self,
         session_id: UUID,
         blacklisted_for: timedelta,
+        event: Event,
         token_ids: Sequence[str] = (),
         *,
         owner: UUID | None = None,
     ) -> bool:
         """Revoke the session; blacklist its id and those tokens of it that are named, in one statement.
 
-        False when the session had ended before, or is not the ``owner``'s.
+        It writes the event as well, with the session and its account. False, and nothing done, when the
+        session had ended before, or is not the ``owner``'s.
         """
-        return await self._database.row(_END, session_id, blacklisted_for, token_ids, owner) is not None
+        row = await self._database.row(END, session_id, blacklisted_for, token_ids, owner, as_json(event))
+        if row is None:
+            return False
+        tell(replace(event, account_id=row["account_id"], session_id=session_id))
+        return True
 
-    async def end_next(self, after: UUID, blacklisted_for: timedelta) -> list[str]:
-        """Revoke living sessions in the order of their ids, and answer those of this batch."""
-        return [row["id"] for row in await self._database.rows(_END_NEXT, after, blacklisted_for)]
+    async def end_next(self, after: UUID, blacklisted_for: timedelta, event: Event) -> list[str]:
+        """Revoke living sessions in the order of their ids, and answer those of this batch.
+
+        The event is of the whole batch, and is written with their number.
+        """
+        rows = await self._database.rows(END_NEXT, after, blacklisted_for, as_json(event))
+        if rows:
+            tell(event.with_details(ended=len(rows)))
+        return [row["id"] for row in rows]
 
     async def purge(self) -> int:
         """Delete a batch of sessions that are over for a day; answers how many there were."""

@@ -8,6 +8,7 @@ from sqlalchemy import (
     Column,
     DateTime,
     ForeignKey,
+    Identity,
     Index,
     Integer,
     LargeBinary,
@@ -95,4 +96,19 @@ Index(
     unique=True,
     postgresql_where=signing_keys.c.activated_at.is_not(None) & signing_keys.c.superseded_at.is_(None),
     _table=signing_keys,
+)
+
+# No foreign keys: an event outlives what it reports. Triggers refuse whatever would change one.
+events = Table(
+    "events",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("at", DateTime(timezone=True), nullable=False, index=True, server_default=func.clock_timestamp()),
+    Column("kind", Text, nullable=False),
+    Column("account_id", Uuid),
+    Column("session_id", Uuid),
+    Column("address", Text),
+    Column("request_id", Text),
+    Column("details", JSONB, nullable=False, server_default=text("'{}'")),
+    Index("events_account_id_at_idx", "account_id", "at"),
 )

@@ -1,0 +1,114 @@
+"""The event store: an event is written by the statement or in the transaction that makes it true."""
+
+from collections.abc import Iterable
+from dataclasses import asdict
+from datetime import datetime, timedelta
+
+import asyncpg
+import orjson
+import structlog
+from sqlalchemy import insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.domain.events import Event, EventFilter, EventKind, RecordedEvent
+from app.storage.postgres.database import BATCH, PURGING, Database
+from app.storage.postgres.tables import events
+
+INSERT = "INSERT INTO events (kind, account_id, session_id, address, request_id, details)"
+"""How a statement of another store begins to write an event beside its change."""
+
+_log = structlog.get_logger()
+
+
+def given(argument: str) -> str:
+    """A row source ``event`` for ``INSERT``: the argument of a statement that ``as_json`` made."""
+    columns = "kind text, account_id uuid, session_id uuid, address text, request_id text, details jsonb"
+    return f"jsonb_to_record({argument}::jsonb) AS event({columns})"
+
+
+_ADD = f"{INSERT} SELECT event.* FROM {given('$1')}"  # noqa: S608 - constants of ours
+
+_WANTED = """
+($1::uuid IS NULL OR account_id = $1) AND ($2::text[] = '{}' OR kind = ANY($2))
+    AND ($3::timestamptz IS NULL OR at >= $3) AND ($4::timestamptz IS NULL OR at < $4)
+"""
+_NEWEST = f"""
+SELECT * FROM (SELECT * FROM events WHERE {_WANTED} ORDER BY at DESC, id DESC LIMIT $5) AS newest
+ORDER BY at, id
+"""  # noqa: S608 - the only thing put in is a constant of ours
+_SINCE = f"""
+SELECT moment AS now, events.* FROM clock_timestamp() AS moment
+LEFT JOIN events ON at >= coalesce($5, moment) - $6::interval AND {_WANTED}
+ORDER BY at, id
+"""  # noqa: S608 - the only thing put in is a constant of ours
+_PURGE = f"""
+DELETE FROM events WHERE id IN (
+    SELECT id FROM events
+    WHERE (SELECT pg_try_advisory_xact_lock({PURGING})) AND at < clock_timestamp() - $1::interval
+    ORDER BY at LIMIT {BATCH} FOR UPDATE SKIP LOCKED
+)
+RETURNING 1
+"""  # noqa: S608 - the only thing put in is a constant of ours
+
+
+class EventStore:
+    """Security events in Postgres, which nobody changes; times are the database's own."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def add(self, event: Event) -> None:
+        """Write an event that comes with no other change, and log it."""
+        await self._database.rows(_ADD, as_json(event))
+        tell(event)
+
+    async def newest(self, wanted: EventFilter, limit: int) -> list[RecordedEvent]:
+        """The last events that are wanted, the newest one last."""
+        rows = await self._database.rows(_NEWEST, *_arguments(wanted), limit)
+        return list(map(_recorded, rows))
+
+    async def since(
+        self, moment: datetime | None, back: timedelta, wanted: EventFilter
+    ) -> tuple[list[RecordedEvent], datetime]:
+        """The wanted events from ``back`` before a moment on, or before now; and the database's time."""
+        rows = await self._database.rows(_SINCE, *_arguments(wanted), moment, back)
+        return [_recorded(row) for row in rows if row["id"] is not None], rows[0]["now"]
+
+    async def purge(self, older_than: timedelta) -> int:
+        """Delete a batch of old events, the oldest first; answers how many there were."""
+        return len(await self._database.rows(_PURGE, older_than))
+
+
+async def record(connection: AsyncConnection, *happened: Event) -> None:
+    """Write events within the transaction that makes them true."""
+    for event in happened:
+        await connection.execute(insert(events).values(asdict(event)))
+
+
+def as_json(event: Event) -> str:
+    """The argument of a statement that writes an event beside its change."""
+    # An id that the driver read is of a subclass of UUID.
+    return orjson.dumps(event, default=str).decode()
+
+
+def tell(*happened: Event) -> None:
+    """Log events that are committed, in the words in which they were written."""
+    for event in happened:
+        say = _log.warning if event.kind is EventKind.SESSION_REUSE_DETECTED else _log.info
+        named = {
+            "account": event.account_id,
+            "session": event.session_id,
+            "address": event.address,
+            "request_id": event.request_id,
+        }
+        fields = {name: str(value) for name, value in named.items() if value is not None}
+        say(event.kind.value, **fields, **event.details)
+
+
+def _arguments(wanted: EventFilter) -> Iterable[object]:
+    return wanted.account_id, list(wanted.kinds), wanted.since, wanted.until
+
+
+def _recorded(row: asyncpg.Record) -> RecordedEvent:
+    fields = {name: value for name, value in row.items() if name != "now"}
+    return RecordedEvent(**fields | {"details": orjson.loads(row["details"])})

@@ -1,0 +1,52 @@
+"""The statements that end sessions; each enters the revocations into the blacklist as well."""
+
+from sqlalchemy import text
+
+from app.storage.postgres.database import BATCH
+from app.storage.postgres.events import INSERT, given
+
+END = f"""
+WITH ended AS (
+    UPDATE sessions SET revoked_at = clock_timestamp()
+    WHERE id = $1 AND revoked_at IS NULL AND account_id = coalesce($4, account_id) RETURNING id, account_id
+), blacklisted AS (
+    INSERT INTO revocations (id, expires_at)
+    SELECT unnest(ARRAY[id::text] || $3::text[]), clock_timestamp() + $2::interval FROM ended
+    ON CONFLICT (id) DO NOTHING
+), recorded AS (
+    {INSERT} SELECT kind, ended.account_id, ended.id, address, request_id, details FROM ended, {given("$5")}
+)
+SELECT account_id FROM ended
+"""  # noqa: S608 - the only things put in are constants of ours
+"""One session by its id, and the tokens of it that are named."""
+
+END_NEXT = f"""
+WITH living AS (
+    SELECT id FROM sessions WHERE id > $1 AND revoked_at IS NULL AND expires_at > clock_timestamp()
+    ORDER BY id LIMIT {BATCH} FOR UPDATE
+), ended AS (
+    UPDATE sessions SET revoked_at = clock_timestamp() FROM living WHERE sessions.id = living.id
+    RETURNING sessions.id
+), recorded AS (
+    {INSERT} SELECT kind, account_id, session_id, address, request_id,
+        details || jsonb_build_object('ended', (SELECT count(*) FROM ended))
+    FROM {given("$3")} WHERE EXISTS (SELECT FROM ended)
+)
+INSERT INTO revocations (id, expires_at) SELECT id::text, clock_timestamp() + $2::interval FROM ended
+ON CONFLICT (id) DO UPDATE SET expires_at = excluded.expires_at RETURNING id
+"""  # noqa: S608 - the only thing put in is a constant of ours
+"""The living sessions behind $1 in the order of their ids."""
+
+END_ALL = text("""
+WITH living AS (
+    SELECT id FROM sessions WHERE account_id = :account_id AND revoked_at IS NULL ORDER BY id FOR UPDATE
+), ended AS (
+    UPDATE sessions SET revoked_at = clock_timestamp() FROM living
+    WHERE sessions.id = living.id
+        AND (CAST(:if_lives AS uuid) IS NULL OR CAST(:if_lives AS uuid) IN (SELECT id FROM living))
+    RETURNING sessions.id
+)
+INSERT INTO revocations (id, expires_at) SELECT id::text, clock_timestamp() + :blacklisted_for FROM ended
+ON CONFLICT (id) DO NOTHING RETURNING id
+""")
+"""Every session of an account, or none unless the one that is named lives; its caller records the event."""
