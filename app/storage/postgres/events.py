@@ -110,5 +110,4 @@ def _arguments(wanted: EventFilter) -> Iterable[object]:
 
 
 def _recorded(row: asyncpg.Record) -> RecordedEvent:
-    fields = {name: value for name, value in row.items() if name != "now"}
-    return RecordedEvent(**fields | {"details": orjson.loads(row["details"])})
+    return RecordedEvent(**{name: value for name, value in row.items() if name != "now"})
