@@ -99,13 +99,21 @@ def _of(key: PrivateKey) -> Iterator[bytes]:
 async def tables(sql: Sql) -> bytes:
     """Every row of every table of ours as text."""
     names = await sql.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
-    assert {"accounts", "sessions", "revocations", "signing_keys"} <= {row["tablename"] for row in names}
+    assert {"accounts", "events", "sessions", "revocations", "signing_keys"} <= {
+        row["tablename"] for row in names
+    }
     rows = [
         row["text"]
         for name in names
         for row in await sql.fetch(f'SELECT t::text AS text FROM "{name["tablename"]}" AS t')
     ]
     return "\n".join(rows).encode()
+
+
+async def events(sql: Sql) -> bytes:
+    """Every event, a line each that begins with its kind."""
+    rows = await sql.fetch("SELECT kind || ' ' || e::text AS text FROM events AS e ORDER BY id")
+    return "\n".join(row["text"] for row in rows).encode()
 
 
 async def database_files(sql: Sql) -> bytes:

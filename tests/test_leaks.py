@@ -8,17 +8,18 @@ import asyncio
 import json
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
 import redis
 
+from tests.astray import FORGED, break_lines, send_secrets_astray
 from tests.browsers import bearing, cookie_of, with_cookie
 from tests.leaks import (
     Trail,
     access_token_needles,
     database_files,
+    events,
     private_key_needles,
     redis_contents,
     refresh_token_needles,
@@ -29,8 +30,6 @@ from tests.people import Person, login, me, new_person, refresh
 from tests.problems import marker
 from tests.servers import PrivateServers, Service, app, migrate, private_pair
 from tests.sql import Sql, connect
-
-FORGED = "forged-line"
 
 # One worker walks for all of them.
 
@@ -74,46 +73,10 @@ async def sign_in_and_out(trail: Trail, client: httpx.AsyncClient, sql: Sql, ema
     await sql.execute("UPDATE sessions SET superseded_at = ARRAY[superseded_at[1] - interval '1 hour']")
     assert (await refresh(client, native["refresh_token"])).json()["code"] == "refresh_token_reused"
     headers = with_cookie(cookie_of(browser)) | bearing(browser.json()["access_token"])
+    change = {"current_password": trail.password(), "new_password": trail.password()}
+    trail.took(await client.post("/password", json=change, headers=bearing(browser.json()["access_token"])))
     trail.took(await client.post("/logout", headers=headers))
     trail.took(await me(client, browser.json()["access_token"]))
-
-
-async def send_secrets_astray(trail: Trail, client: httpx.AsyncClient, email: str) -> None:
-    """Secrets where they do not belong, and requests that are refused half-way."""
-    secret, token, access = trail.password(), trail.refresh_tokens[0], trail.access_tokens[0]
-    requests: list[dict[str, Any]] = [
-        {"url": "/login", "data": {"email": email, "password": secret}},
-        {"url": "/login", "json": {"email": email, "password": [secret], "client": "native"}},
-        {"url": "/login", "json": {"email": email, secret: secret, "client": "native"}},
-        {
-            "url": "/login",
-            "content": f'{{"password": "{secret}',
-            "headers": {"Content-Type": "application/json"},
-        },
-        {"url": "/login", "json": {"email": secret, "password": secret, "client": "native"}},
-        {"url": "/login", "params": {"password": secret}, "json": {"password": secret * 500}},
-        {"url": f"/{token}/{access}/{secret}", "json": {}},
-        {"url": "/refresh", "json": {"refresh_token": f"{token}x"}},
-        {"url": "/refresh", "json": {"refresh_token": access}},
-        {"url": "/refresh", "headers": with_cookie(token, token)},
-        {"url": "/logout", "headers": bearing(token)},
-        {"url": "/me", "headers": {"X-Request-ID": token}},
-        {"url": f"/me?%0d%0a{FORGED}", "headers": {"X-Request-ID": f"%0d%0a{FORGED}"}},
-        {"url": f"/%0d%0a{FORGED}%00%1b[2J", "headers": {"User-Agent": f"\x85{FORGED}".encode()}},
-    ]
-    for request in requests:
-        trail.took(await client.post(**request))
-
-
-async def break_lines(port: int) -> None:
-    """What no proper client sends: control characters in each place of a request."""
-    for place in (b"GET /%b HTTP/1.1\r\n", b"GET / HTTP/1.1\r\nUser-Agent: %b\r\n", b"%b / HTTP/1.1\r\n"):
-        for control in (b"\n", b"\r", b"\r\n\t", b"\x1b[2J", b"\x00"):
-            reader, writer = await asyncio.open_connection("127.0.0.1", port)
-            head = place % (b"x" + control + FORGED.encode())
-            writer.write(head + b"Host: x\r\nConnection: close\r\n\r\n")
-            assert (await asyncio.wait_for(reader.read(), 10)).startswith(b"HTTP/1.1 ")
-            writer.close()
 
 
 async def fall_over(
@@ -143,7 +106,8 @@ async def fall_over(
 
 async def walk(trail: Trail, pair: PrivateServers, folder: Path, form: str) -> None:
     """All of the above, and then a look at what is left."""
-    environment = pair.environment | {"AUTH_LOG_FORMAT": form}
+    # The proxy is on this machine, and may forward anything.
+    environment = pair.environment | {"AUTH_LOG_FORMAT": form, "AUTH_TRUSTED_PROXIES": "127.0.0.1/32"}
     migrate(environment)
     email, right = operate(trail, environment)
     with Service(environment, folder) as service:
@@ -152,7 +116,7 @@ async def walk(trail: Trail, pair: PrivateServers, folder: Path, form: str) -> N
             await client.get("/livez", headers={"X-Request-ID": trail.planted})
             await sign_in_and_out(trail, client, sql, email, right)
             await send_secrets_astray(trail, client, email)
-            await break_lines(service.port)
+            await break_lines(service.port, email)
             await sql.close()
             await fall_over(trail, pair, client, email, right)
         service.terminate()
@@ -163,6 +127,7 @@ async def walk(trail: Trail, pair: PrivateServers, folder: Path, form: str) -> N
     with redis.Redis.from_url(pair.servers.redis_url) as client_of_redis:
         client_of_redis.set("planted", trail.planted)
     trail.places["the tables"] = await tables(sql)
+    trail.places["the events"] = await events(sql)
     trail.places["Postgres's files"] = await database_files(sql)
     trail.places["Redis"] = redis_contents(pair.servers.redis_url)
     trail.keys = await private_key_needles(sql)
@@ -219,9 +184,20 @@ def test_neither_a_private_key_nor_the_services_secret_was_left_behind(trail: Tr
         assert places_of(trail, needle) == set()
 
 
-def test_the_log_names_no_e_mail_address(trail: Trail) -> None:
+def test_neither_the_log_nor_an_event_names_an_e_mail_address(trail: Trail) -> None:
     for email in trail.emails:
-        assert "the service's log" not in places_of(trail, email.encode())
+        assert places_of(trail, email.encode()) <= {"the tables", "Postgres's files", "the commands' output"}
+
+
+def test_no_client_puts_a_word_of_its_own_into_an_event(trail: Trail) -> None:
+    kept = trail.places["the events"].decode()
+    assert FORGED not in kept
+    assert all(letter.isprintable() for letter in kept.replace("\n", ""))
+    kinds = {line.split()[0] for line in kept.splitlines()}
+    assert kinds == {
+        *("account.created", "password.changed", "key.created", "login.succeeded", "login.failed"),
+        *("session.ended", "session.reuse_detected", "password.change_failed"),
+    }
 
 
 def test_no_client_can_forge_a_line_of_the_log(trail: Trail) -> None:

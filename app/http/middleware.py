@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.domain.refusals import Refusal, Refused
 from app.http import problems
+from app.http.visitors import address
 
 MAX_BODY = 16 * 1024
 MAX_HEADERS = 16 * 1024
@@ -73,7 +74,7 @@ class RequestLog:
                 route=getattr(route, "path", None),
                 status=status,
                 milliseconds=round((perf_counter() - began) * 1000, 2),
-                address=scope["client"][0] if scope.get("client") else None,
+                address=address(scope),
             )
             structlog.contextvars.clear_contextvars()
 

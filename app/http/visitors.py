@@ -4,6 +4,7 @@ import re
 from ipaddress import ip_address
 
 from starlette.requests import Request
+from starlette.types import Scope
 from ua_parser import parse_os, parse_user_agent
 
 from app.domain.visitors import Visitor
@@ -15,7 +16,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._+-]{0,39}", re.ASCII)
 def visitor(request: Request) -> Visitor:
     """The address, if it is one, the user agent, cut and without control characters, and the request's id."""
     agent = "".join(letter for letter in request.headers.get("user-agent", "") if letter.isprintable())
-    return Visitor(_address(request), agent[:_LONGEST_USER_AGENT] or None, request.state.request_id)
+    return Visitor(address(request.scope), agent[:_LONGEST_USER_AGENT] or None, request.state.request_id)
 
 
 def in_words(user_agent: str | None) -> str | None:
@@ -28,9 +29,9 @@ def in_words(user_agent: str | None) -> str | None:
     return " on ".join(names) or None
 
 
-def _address(request: Request) -> str | None:
-    # A trusted proxy may forward anything.
-    host = "" if request.client is None else request.client.host
+def address(scope: Scope) -> str | None:
+    """The address that a request came from, if it is one: a trusted proxy may forward anything."""
+    host, _ = scope.get("client") or ("", 0)
     try:
         return None if "%" in host else str(ip_address(host))
     except ValueError:

@@ -154,6 +154,19 @@ async def test_a_request_that_is_no_refresh_does_not_move_a_session(
     assert await session_of(client, tokens) == before
 
 
+async def test_an_event_names_the_address_and_the_request(
+    client: httpx.AsyncClient, person: Person, sql: Sql
+) -> None:
+    events = "SELECT kind, address, request_id FROM events WHERE account_id = $1 ORDER BY id"
+    tokens = await opened(client, person, coming(None, "203.0.113.7") | {"X-Request-ID": "opened-1"})
+    headers = bearing(tokens["access_token"]) | coming(None, "junk") | {"X-Request-ID": "no id"}
+    answer = await client.post("/logout", headers=headers)
+    assert [tuple(row) for row in await sql.fetch(events, person.id)] == [
+        ("login.succeeded", "203.0.113.7", "opened-1"),
+        ("session.ended", None, answer.headers["X-Request-ID"]),
+    ]
+
+
 @pytest.mark.parametrize("kind", HOSTILE)
 async def test_a_hostile_user_agent_does_no_harm_and_does_not_come_back(
     client: httpx.AsyncClient, person: Person, sql: Sql, kind: str
