@@ -104,6 +104,43 @@ def test_migrating_a_database_in_use_keeps_what_is_in_it(empty_database: str) ->
     assert look(empty_database, rows) == before
 
 
+def test_events_come_to_a_database_in_use_while_old_code_goes_on(empty_database: str) -> None:
+    config = alembic_config(empty_database)
+    command.upgrade(config, "0001")
+    old = {table: statement for table, statement in ROWS.items() if table != "events"}
+    statements = [old[table].format(uuid4()) for table in ("accounts", "revocations", "signing_keys")]
+    opening = old["sessions"]
+    kept: list[str] = []
+
+    async def migrate_beside(sql: Sql) -> None:
+        for statement in statements:
+            await sql.execute(statement)
+        account = await sql.fetchval("SELECT id FROM accounts")
+        async with sql.transaction():
+            # The old code is in the middle of its work, and nobody waits for anybody.
+            await sql.execute(opening.format(account))
+            await sql.execute("UPDATE accounts SET password_version = 7")
+            await asyncio.wait_for(asyncio.to_thread(command.upgrade, config, "head"), 4)
+        await sql.execute("UPDATE sessions SET revoked_at = now()")
+        for table in old:
+            kept.extend(repr(tuple(row)) for row in await sql.fetch(f"SELECT * FROM {table}"))
+        await sql.execute(ROWS["events"].format(account))
+        await sql.execute("DELETE FROM accounts")
+        assert await sql.fetchval("SELECT account_id FROM events") == account
+
+    look(empty_database, migrate_beside)
+    assert len(kept) == len(old)
+    # Without its trigger's function, nothing of it is left.
+    command.downgrade(config, "0001")
+    assert (
+        look(
+            empty_database,
+            lambda sql: sql.fetchval("SELECT count(*) FROM pg_proc WHERE proname = 'keep_events'"),
+        )
+        == 0
+    )
+
+
 async def test_several_replicas_may_migrate_at_once(empty_database: str) -> None:
     environment = {"AUTH_DATABASE_URL": empty_database}
     await asyncio.gather(*(asyncio.to_thread(migrate, environment) for _ in range(3)))

@@ -6,6 +6,7 @@ from app.domain.events import Event, EventKind, by_visitor
 from app.domain.passwords import Objection
 from app.domain.refusals import Refusal, Refused
 from app.domain.sessions import Client
+from app.domain.throttling import TooManyRequests
 from app.domain.visitors import Visitor
 from app.services.accounts import WhoAmI
 from app.services.new_passwords import NewPasswords
@@ -78,7 +79,12 @@ class ChangePassword:
         )
 
     async def _verify(self, account: Account, current: str, failed: Event) -> None:
-        attempt = await self._throttle.password_change(account.id)
+        try:
+            attempt = await self._throttle.password_change(account.id)
+        except TooManyRequests as refused:
+            if refused.is_news:
+                await self._events.add(failed.with_details(throttled=True))
+            raise
         try:
             verdict = await self._hasher.verify(current, account.password_hash)
         except Refused:

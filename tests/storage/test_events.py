@@ -9,8 +9,11 @@ import pytest
 
 from app.dev import Servers
 from app.domain.events import Event, EventFilter, EventKind
+from app.services.session_operations import Purge
 from app.storage.postgres.database import Database, open_engine
 from app.storage.postgres.events import EventStore
+from app.storage.postgres.revocations import RevocationStore
+from app.storage.postgres.sessions import SessionStore
 from tests.servers import database, migrate
 from tests.sql import Sql, connect
 
@@ -85,6 +88,14 @@ async def test_a_purge_takes_what_is_older_than_asked_in_batches_the_oldest_firs
     assert await own_sql.fetchval("SELECT min(at) > now() - interval '11 days' FROM events")
     assert [await store.purge(10 * DAY) for _ in range(4)] == [BATCH, BATCH, MANY - 2 * BATCH, 0]
     assert await count(own_sql) == 5
+
+
+async def test_what_clears_away_clears_old_events_away_too(store: EventStore, own_sql: Sql) -> None:
+    await own_sql.execute(ADD, BATCH + 1, 10 * DAY)
+    await own_sql.execute(ADD, 2, 9 * DAY)
+    sessions, revocations = SessionStore(store._database), RevocationStore(store._database)
+    assert await Purge(sessions, revocations, store, 10 * DAY)() == BATCH + 1
+    assert await count(own_sql) == 2
 
 
 async def test_the_shortest_retention_stays_under_the_rule_of_the_table(
