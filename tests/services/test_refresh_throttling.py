@@ -54,7 +54,7 @@ async def test_tokens_that_are_nobody_s_are_turned_away_by_network_and_harm_no_n
 async def test_a_session_that_is_over_is_not_asked_for_again_and_again(
     strict: Service, pair: TokenPair, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await strict.use_cases.logout(pair.refresh_token, None)
+    await strict.use_cases.logout(pair.refresh_token, None, Visitor(HERE, None))
     for address in (HERE, THERE, None):
         assert code(await refresh(strict, pair.refresh_token, address)) is Refusal.SESSION_REVOKED
     monkeypatch.setattr(strict.use_cases.refresh, "_sessions", None)  # Nothing asks it.

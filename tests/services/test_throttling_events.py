@@ -1,0 +1,77 @@
+"""What was turned away is told once for each budget and window, however many knock."""
+
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from app.dev import Servers
+from app.domain.refusals import Refused
+from app.domain.throttling import TooManyRequests
+from app.domain.visitors import Visitor
+from app.services.sessions import TokenPair
+from app.wiring import Service
+from tests.people import PASSWORD, Person, new_person
+from tests.races import CHEAP_HASH
+from tests.services.throttled import WRONG, exhaust, guess, limited, used_up
+from tests.sql import Sql
+
+
+@pytest.fixture
+async def strict(migrated: Servers, environment: dict[str, str]) -> AsyncIterator[Service]:
+    async with limited(environment) as service:
+        yield service
+
+
+@pytest.fixture
+async def person(sql: Sql) -> Person:
+    return await new_person(sql, password_hash=CHEAP_HASH)
+
+
+async def told(sql: Sql, kind: str, account_id: UUID | None, address: str) -> list[dict[str, Any]]:
+    """The details of events of this kind, account and address."""
+    rows = await sql.fetch(
+        "SELECT details FROM events WHERE kind = $1 AND account_id IS NOT DISTINCT FROM $2 AND address = $3",
+        kind,
+        account_id,
+        address,
+    )
+    return [json.loads(row["details"]) for row in rows]
+
+
+@pytest.mark.parametrize("exists", [True, False])
+async def test_a_login_that_is_turned_away_is_an_event_once(
+    strict: Service, person: Person, sql: Sql, exists: bool
+) -> None:
+    email = person.email if exists else f"no-{person.email}"
+    address = "2001:db8::1" if exists else "2001:db8::2"
+    await exhaust(strict, email)
+    for _ in range(5):
+        used_up(await guess(strict, email, PASSWORD, address=address))
+    events = await told(sql, "login.throttled", person.id if exists else None, address)
+    assert events == [{"budget": "account"}]
+
+
+async def test_what_is_no_address_is_nobody_s_event(strict: Service, sql: Sql) -> None:
+    await exhaust(strict, "no address at all")
+    for _ in range(2):
+        used_up(await guess(strict, "no address at all", address="2001:db8::3"))
+    assert await told(sql, "login.throttled", None, "2001:db8::3") == [{"budget": "account"}]
+
+
+async def test_guesses_at_the_current_password_that_are_turned_away_are_an_event_once(
+    strict: Service, person: Person, sql: Sql
+) -> None:
+    pair = await guess(strict, person.email, PASSWORD)
+    assert isinstance(pair, TokenPair)
+    visitor, change = Visitor("2001:db8::4", None), strict.use_cases.change_password
+    outcomes = []
+    for _ in range(6):
+        with pytest.raises(Refused) as refused:
+            await change(pair.access_token.text, WRONG, "another battery horse staple", visitor)
+        outcomes.append(isinstance(refused.value, TooManyRequests))
+    assert outcomes == [False] * 3 + [True] * 3
+    events = await told(sql, "password.change_failed", person.id, "2001:db8::4")
+    assert events == [{}, {}, {}, {"throttled": True}]
