@@ -21,6 +21,8 @@ from app.http.visitors import address
 MAX_BODY = 16 * 1024
 MAX_HEADERS = 16 * 1024
 BODY_TIMEOUT = 10.0
+FAILURE = "watchword.failure"
+"""The extension of a scope that says: this is no request, and has this status."""
 CLIENT_CLOSED_REQUEST = 499
 """Logged, never sent: the client went away in the middle of its request."""
 
@@ -116,6 +118,11 @@ class SecurityHeaders:
         await self._app(scope, receive, send_with_headers)
 
 
+def size_of(name: bytes, value: bytes) -> int:
+    """What a header counts for, as in HTTP/2, so that many short ones add up (RFC 9113 section 6.5.2)."""
+    return len(name) + len(value) + 32
+
+
 class RequestLimits:
     """Caps headers and body, and the time that a body may take to arrive."""
 
@@ -127,9 +134,8 @@ class RequestLimits:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        if sum(len(name) + len(value) for name, value in scope["headers"]) > MAX_HEADERS:
-            too_large = problems.failed(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
-            await too_large(scope, receive, send)
+        if (refused := _refused_unread(scope)) is not None:
+            await problems.failed(refused)(scope, receive, send)
             return
         deadline = asyncio.get_running_loop().time() + BODY_TIMEOUT
         received, complete = 0, False
@@ -149,6 +155,13 @@ class RequestLimits:
             return message
 
         await self._app(scope, receive_limited, send)
+
+
+def _refused_unread(scope: Scope) -> HTTPStatus | None:
+    if FAILURE in scope.get("extensions", ()):
+        return HTTPStatus(scope["extensions"][FAILURE]["status"])
+    too_large = sum(size_of(*header) for header in scope["headers"]) > MAX_HEADERS
+    return HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE if too_large else None
 
 
 class _PublicCors(CORSMiddleware):

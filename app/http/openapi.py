@@ -16,12 +16,13 @@ BEARER: dict[str, list[str]] = {"bearer": []}
 
 _PROBLEM = {MEDIA_TYPE: {"schema": ProblemResponse.model_json_schema()}}
 NOT_FOUND: dict[int | str, dict[str, Any]] = {404: {"description": "`not_found`", "content": _PROBLEM}}
-_ANY_FAILURES = (HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, HTTPStatus.INTERNAL_SERVER_ERROR)
-_BODY_FAILURES = (
+_ANY_FAILURES = (
+    HTTPStatus.BAD_REQUEST,
     HTTPStatus.REQUEST_TIMEOUT,
-    HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-    HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
+    HTTPStatus.INTERNAL_SERVER_ERROR,
 )
+_BODY_FAILURES = (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
 
 
 class DocumentedApp(FastAPI):

@@ -59,7 +59,7 @@ FAILURES: Mapping[HTTPStatus, Failure] = {
     HTTPStatus.BAD_REQUEST: Failure("bad_request", "This is not a request that can be understood."),
     HTTPStatus.NOT_FOUND: Failure("not_found", "There is nothing at this path."),
     HTTPStatus.METHOD_NOT_ALLOWED: Failure("method_not_allowed", "This path does not take this method."),
-    HTTPStatus.REQUEST_TIMEOUT: Failure("request_timeout", "The body took too long to arrive."),
+    HTTPStatus.REQUEST_TIMEOUT: Failure("request_timeout", "The request took too long to arrive."),
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: Failure("payload_too_large", "The body is too large."),
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE: Failure(
         "unsupported_media_type", "A body has to be application/json."

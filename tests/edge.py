@@ -1,0 +1,175 @@
+"""Raw connections: a client that sends bytes, and a server in this process whose clock can be moved."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from starlette.types import ASGIApp, Receive, Scope, Send
+from uvicorn import Config
+from uvicorn.server import ServerState
+
+from app.http.application import build
+from app.http.origins import Origins
+from app.http.protocol import BoundedProtocol
+from app.http.use_cases import UseCases
+from tests.problems import problem_of
+from tests.servers import ISSUER
+
+SECONDS = 10.0
+
+
+class Peer:
+    """A client's end of one connection."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+
+    @classmethod
+    async def to(cls, port: int, **kwargs: Any) -> Self:
+        return cls(*await asyncio.open_connection("127.0.0.1", port, **kwargs))
+
+    async def send(self, data: bytes) -> None:
+        self._writer.write(data)
+        with suppress(ConnectionError):
+            await self._writer.drain()
+
+    async def answer(self) -> httpx.Response:
+        """The next answer whole, after interim ones."""
+        async with asyncio.timeout(SECONDS):
+            head = await self._reader.readuntil(b"\r\n\r\n")
+            status, *lines = head.decode().split("\r\n")[:-2]
+            headers = httpx.Headers(
+                [(name, value) for name, _, value in (line.partition(": ") for line in lines)]
+            )
+            if status.split()[1] == "100":
+                return await self.answer()
+            body = await self._reader.readexactly(int(headers.get("content-length", "0")))
+        return httpx.Response(int(status.split()[1]), headers=headers, content=body)
+
+    async def refused(self, status: int, code: str) -> None:
+        """The next answer is this problem and the last thing that comes."""
+        answer = await self.answer()
+        problem_of(answer, status, code)
+        assert answer.headers["connection"] == "close"
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert answer.headers["x-request-id"]
+        assert await self.rest() == b""
+
+    async def rest(self) -> bytes:
+        """All that comes before the end; a reset is an end too."""
+        received = bytearray()
+        async with asyncio.timeout(SECONDS):
+            with suppress(ConnectionError):
+                while piece := await self._reader.read(1 << 20):
+                    received += piece
+        return bytes(received)
+
+    async def close(self) -> None:
+        self._writer.close()
+        with suppress(ConnectionError):
+            await self._writer.wait_closed()
+
+
+@asynccontextmanager
+async def peer(port: int, **kwargs: Any) -> AsyncIterator[Peer]:
+    peer = await Peer.to(port, **kwargs)
+    try:
+        yield peer
+    finally:
+        await peer.close()
+
+
+async def turns(number: int = 20) -> None:
+    """Let the loop run what is due, on both ends."""
+    for _ in range(number):
+        await asyncio.sleep(0.001)
+
+
+class Clock:
+    """The loop's own time, which goes on and can be moved ahead."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        loop = asyncio.get_running_loop()
+        real, self._ahead = loop.time, 0.0
+        monkeypatch.setattr(loop, "time", lambda: real() + self._ahead)
+
+    async def move(self, seconds: float) -> None:
+        """Let what is under way come through, then the time pass, and then come through what it brought."""
+        await turns()
+        self._ahead += seconds
+        await turns()
+
+
+@dataclass
+class Served:
+    """The application behind the protocol, on a port of this process, without the use cases."""
+
+    port: int = 0
+    going_on: asyncio.Event = field(default_factory=asyncio.Event)
+    state: ServerState = field(default_factory=ServerState)
+    headers: list[tuple[bytes, bytes]] = field(default_factory=list)
+    peers: AsyncExitStack = field(default_factory=AsyncExitStack)
+
+    async def connect(self, data: bytes = b"", **kwargs: Any) -> Peer:
+        connected = await self.peers.enter_async_context(peer(self.port, **kwargs))
+        await connected.send(data)
+        return connected
+
+    async def emptied(self) -> None:
+        """Come back when no connection is left."""
+        async with asyncio.timeout(SECONDS):
+            while self.state.connections:  # noqa: ASYNC110 - uvicorn tells nobody
+                await asyncio.sleep(0.002)
+
+    def behind(self, app: ASGIApp) -> ASGIApp:
+        """The application, with three paths of the tests' own."""
+
+        async def routed(scope: Scope, receive: Receive, send: Send) -> None:
+            path = scope["path"]
+            if path == "/begun":
+                length = [(b"content-length", b"2")]
+                await send({"type": "http.response.start", "status": 200, "headers": length})
+                await send({"type": "http.response.body", "body": b"o", "more_body": True})
+            if path in {"/begun", "/slow"}:
+                await self.going_on.wait()
+            if path == "/begun":
+                await send({"type": "http.response.body", "body": b"k", "more_body": False})
+            elif path == "/large":
+                body = b"x" * 16_000_000
+                length = [(b"content-length", b"%d" % len(body))]
+                await send({"type": "http.response.start", "status": 200, "headers": length})
+                await send({"type": "http.response.body", "body": body, "more_body": False})
+            else:
+                self.headers = scope["headers"]
+                await app({**scope, "path": "/livez"} if path == "/slow" else scope, receive, send)
+
+        return routed
+
+
+@asynccontextmanager
+async def served() -> AsyncIterator[Served]:
+    @asynccontextmanager
+    async def nothing(_: FastAPI) -> AsyncIterator[Mapping[str, Any]]:
+        yield {}
+
+    found = Served()
+    app = build(nothing, Origins(ISSUER, ()), issuer=ISSUER, version="0")
+    config = Config(
+        found.behind(app), lifespan="off", log_config=None, access_log=False, timeout_keep_alive=75
+    )
+    config.load()
+    # Bodies are read before anything is done with them.
+    state = {"use_cases": object.__new__(UseCases)}
+    server = await asyncio.get_running_loop().create_server(
+        lambda: BoundedProtocol(config, found.state, state), "127.0.0.1", 0
+    )
+    found.port = server.sockets[0].getsockname()[1]
+    async with server, found.peers:
+        yield found
+        found.going_on.set()
