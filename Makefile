@@ -40,8 +40,9 @@ test: $(STAMP) $(INTEROP_STAMP) ## Run every test on private servers, and ask fu
 	@$(BIN)/pytest --numprocesses=logical --dist=loadscope --no-loadscope-reorder --cov --cov-report=
 	@$(BIN)/coverage report --fail-under=100
 
-chaos: $(STAMP) ## Let the servers fail under load, and freeze them for twenty seconds each.
-	@WATCHWORD_FREEZE=20 $(BIN)/pytest tests/test_chaos.py tests/test_chaos_failover.py
+chaos: $(STAMP) ## Let the servers fail under load, freeze them for twenty seconds each, send the worst of requests.
+	@WATCHWORD_FREEZE=20 WATCHWORD_HOSTILE=30000 $(BIN)/pytest tests/test_chaos.py tests/test_chaos_failover.py \
+		tests/http/test_naughty_strings.py
 
 bench: $(STAMP) ## Measure what each request costs in CPU time.
 	@PYTHONPATH=. $(BIN)/python bench/requests.py

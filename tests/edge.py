@@ -39,8 +39,8 @@ class Peer:
         with suppress(ConnectionError):
             await self._writer.drain()
 
-    async def answer(self) -> httpx.Response:
-        """The next answer whole, after interim ones."""
+    async def answer(self, *, to_head: bool = False) -> httpx.Response:
+        """The next answer whole, after interim ones; one to HEAD has no body."""
         async with asyncio.timeout(SECONDS):
             head = await self._reader.readuntil(b"\r\n\r\n")
             status, *lines = head.decode().split("\r\n")[:-2]
@@ -49,8 +49,16 @@ class Peer:
             )
             if status.split()[1] == "100":
                 return await self.answer()
-            body = await self._reader.readexactly(int(headers.get("content-length", "0")))
+            length = 0 if to_head else int(headers.get("content-length", "0"))
+            body = await self._reader.readexactly(length)
         return httpx.Response(int(status.split()[1]), headers=headers, content=body)
+
+    async def outline(self) -> tuple[int, int]:
+        """Of the next answer, with as little work as may be: its status, and how long it asks to wait."""
+        head = await self._reader.readuntil(b"\r\n\r\n")
+        fields = dict(line.split(b": ", 1) for line in head.split(b"\r\n")[1:-2])
+        await self._reader.readexactly(int(fields.get(b"content-length", 0)))
+        return int(head[9:12]), int(fields.get(b"retry-after", 0))
 
     async def refused(self, status: int, code: str) -> None:
         """The next answer is this problem and the last thing that comes."""
