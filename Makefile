@@ -6,10 +6,10 @@ STAMP := .venv/.stamp
 INTEROP := tests/interop
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup run test chaos bench check format blocklist lock
+.PHONY: help setup run test chaos bench bench-flood bench-equal check format blocklist lock
 
 help: ## List the targets.
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
 
 setup: $(STAMP) ## Build .venv from the hash-locked requirements; the other targets do it when it is missing or stale.
 
@@ -46,6 +46,12 @@ chaos: $(STAMP) ## Let the servers fail under load, freeze them for twenty secon
 
 bench: $(STAMP) ## Measure what each request costs in CPU time.
 	@PYTHONPATH=. $(BIN)/python bench/requests.py
+
+bench-flood: $(STAMP) ## Measure refreshes and the key set while 200 logins are kept in flight.
+	@PYTHONPATH=. $(BIN)/python bench/flood.py
+
+bench-equal: $(STAMP) ## Measure whether refused logins differ in time.
+	@PYTHONPATH=. $(BIN)/python bench/equal.py
 
 check: $(STAMP) ## Check format, lint, types and the layers; changes nothing.
 	@$(BIN)/ruff format --check

@@ -5,8 +5,10 @@ Hashing runs in a few threads off the event loop, behind a bounded queue.
 """
 
 import asyncio
+import os
 import re
 import secrets
+import sys
 from base64 import b64decode, b64encode
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -27,6 +29,7 @@ MAX_LANES = 16  # Argon2 gives each a thread; Django asks for 8.
 MAX_BCRYPT_COST = 15  # About 2 s.
 MAX_ROUNDS = 5_000_000  # PBKDF2: 1 to 3 s.
 MAX_CHARACTERS, MIN_DIGEST_BYTES = 1024, 16  # A short digest of Argon2 would match many passwords.
+NICENESS = 5  # Of the hashing threads; with much more they would not get to give the interpreter back.
 
 _FORMATS = CryptContext(
     "argon2, bcrypt, bcrypt_sha256, scrypt, pbkdf2_sha256, pbkdf2_sha512, "
@@ -90,7 +93,9 @@ class PasswordHasher:
         )
         _FORMATS.handler("bcrypt").get_backend()
         self._decoy: str = self._context.hash(secrets.token_urlsafe())
-        self._executor = ThreadPoolExecutor(policy.threads, thread_name_prefix="passwords")
+        # The event loop goes first. Elsewhere than on Linux niceness is a whole process's.
+        niceness = NICENESS if sys.platform == "linux" else 0
+        self._executor = ThreadPoolExecutor(policy.threads, "passwords", os.nice, (niceness,))
         # Callers queue here and not in the executor, so that one who gives up leaves nothing behind.
         self._threads = asyncio.Semaphore(policy.threads)
         self._in_flight = 0
@@ -110,6 +115,11 @@ class PasswordHasher:
         if unusable(password):
             return Verdict(matches=False, outdated=False)
         return await self._run(lambda: self._verify(password, stored))
+
+    def require_room(self) -> None:
+        """Raise Overloaded now rather than after other work, such as a look at the account."""
+        if self._in_flight >= self._policy.threads + self._policy.queue:
+            raise Overloaded
 
     def close(self) -> None:
         """Take no more work; what runs is finished and answered, what waits gets a RuntimeError."""
@@ -137,8 +147,7 @@ class PasswordHasher:
         return Verdict(matches=matches, outdated=matches and not current)
 
     async def _run(self, work: Callable[[], _T]) -> _T:
-        if self._in_flight >= self._policy.threads + self._policy.queue:
-            raise Overloaded
+        self.require_room()
         self._in_flight += 1
         try:
             await self._threads.acquire()

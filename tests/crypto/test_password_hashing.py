@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import hmac
 import logging
+import os
 import subprocess
 import sys
 import threading
@@ -15,7 +16,7 @@ import argon2
 import bcrypt
 import pytest
 
-from app.crypto.passwords import HashingPolicy, Overloaded, PasswordHasher, Verdict, _parse
+from app.crypto.passwords import NICENESS, HashingPolicy, Overloaded, PasswordHasher, Verdict, _parse
 
 PASSWORD = "l\u00e8tmein \U0001f511"
 LONG = "0123456789" * 20
@@ -229,7 +230,7 @@ async def test_a_new_hash_is_argon2id_that_argon2_itself_verifies() -> None:
 
 def test_construction_loads_the_backends_so_that_no_thread_has_to() -> None:
     script = (
-        "import sys; from app.crypto.passwords import HashingPolicy, PasswordHasher\n"
+        "import sys; from app.crypto.passwords import NICENESS, HashingPolicy, PasswordHasher\n"
         "assert 'bcrypt' not in sys.modules\n"
         "PasswordHasher(HashingPolicy(threads=1, queue=0)).close()\n"
         "assert {'argon2', 'bcrypt'} <= sys.modules.keys()"
@@ -422,6 +423,26 @@ async def test_the_event_loop_goes_on_beside_a_hash(hasher: PasswordHasher, gate
     assert not running.done()
     gate.opened.set()
     assert await running == CURRENT
+
+
+async def test_room_is_asked_for_before_other_work_is_done(hasher: PasswordHasher, gate: Gate) -> None:
+    running = [begun(hasher.verify(PASSWORD, None)) for _ in range(2)]
+    await gate.wait()
+    with pytest.raises(Overloaded):
+        hasher.require_room()
+    gate.opened.set()
+    await asyncio.gather(*running)
+    hasher.require_room()
+
+
+async def test_hashing_threads_give_way_to_the_event_loop(hasher: PasswordHasher) -> None:
+    def niceness() -> int:
+        return os.getpriority(os.PRIO_PROCESS, 0)
+
+    before = niceness()
+    of_threads = await hasher._run(niceness)
+    assert of_threads == min(19, before + (NICENESS if sys.platform == "linux" else 0))
+    assert niceness() == before
 
 
 async def test_a_caller_who_leaves_the_queue_leaves_nothing_behind(

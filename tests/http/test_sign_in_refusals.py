@@ -14,6 +14,8 @@ from tests.servers import Service
 from tests.sql import Sql
 
 WRONG = "not the password at all"
+OF_ITS_OWN = {b"date", b"x-request-id"}
+"""Headers that each answer has with a value of its own."""
 
 
 @pytest.fixture
@@ -60,7 +62,7 @@ async def test_whoever_lacks_the_password_gets_one_and_the_same_answer(
         credentials = {"email": email, "password": password, "client": kind}
         answer = await client.post("/login", json=credentials)
         problem_of(answer, 401, "invalid_credentials")
-        seen = (answer.content, answer.headers.keys(), len(answer.headers.raw))
+        seen = (answer.content, [field for field in answer.headers.raw if field[0].lower() not in OF_ITS_OWN])
         expected = expected or seen
         assert seen == expected, attempt
         assert planted not in everything(answer), attempt
