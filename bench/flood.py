@@ -2,13 +2,14 @@
 
     make bench-flood
 
-The flood runs in a process of its own, on raw connections and with requests made beforehand; what it
-costs is printed, since it takes the service's cores. Polite clients wait as long as ``Retry-After`` says,
-rude ones come back at once. Ratios to the idle values of the same run may be compared, and nothing else.
+The flood runs in a process of its own, on raw connections and with requests made beforehand; what it costs is
+printed, since it takes the service's cores. Polite clients wait as ``Retry-After`` says and up to as long
+again, rude ones come back at once. Only ratios to the idle values of the same run may be compared.
 """
 
 import asyncio
 import multiprocessing
+import random
 import sys
 import time
 from collections import Counter
@@ -88,7 +89,8 @@ async def _flood(port: int, request: bytes, pipe: Pipe, *, polite: bool) -> None
             await client.send(request)
             status, retry_after = await client.outline()
             statuses[status] += 1
-            await asyncio.sleep(retry_after if polite else 0)
+            # Polite ones do not come back all at once.
+            await asyncio.sleep(retry_after * random.uniform(1, 2) if polite else 0)
 
     async with AsyncExitStack() as stack:
         clients = [await stack.enter_async_context(peer(port)) for _ in range(IN_FLIGHT)]

@@ -110,12 +110,10 @@ class BoundedProtocol(HttpToolsProtocol):
             super().on_message_complete()
 
     def on_response_complete(self) -> None:
-        """An answer was written; the rest of a body that nobody waited for has its time too."""
+        """An answer was written; the last one of a connection still has to be taken."""
         super().on_response_complete()
         if self.transport.is_closing():
             self._await_departure()
-        elif self._in_body and self._is_idle():
-            self._await_request()
 
     def pause_writing(self) -> None:
         """The client does not read."""

@@ -171,17 +171,22 @@ async def test_a_client_that_does_not_read_its_answer_is_dropped(
     assert len(await peer.rest()) < 16_000_000
 
 
-async def test_a_client_that_does_not_read_is_dropped_when_it_should_have_gone_by_itself(
-    server: Served, clock: Clock
+@pytest.mark.parametrize(
+    ("ending", "open_for"), [(b"", (74, 2, 28)), (b"Connection: close\r\n", (28,))], ids=str
+)
+async def test_a_client_that_does_not_read_the_little_that_is_left_is_dropped_too(
+    server: Served, clock: Clock, ending: bytes, open_for: tuple[float, ...]
 ) -> None:
-    # Less than the server waits for is left in its hands, and more than the kernel takes.
-    peer = await server.connect(LARGE, limit=1024)
+    peer = await server.connect(limit=1024)
     await turns()
     (connection,) = server.state.connections
     assert isinstance(connection, protocol.BoundedProtocol)
-    connection.resume_writing()
-    assert await open_after(server, 76, clock)
-    assert not await open_after(server, 31, clock)
+    # All of the answer is little now.
+    connection.transport.set_write_buffer_limits(high=1 << 30)
+    await peer.send(LARGE.replace(b"Host", ending + b"Host"))
+    for seconds in open_for:
+        assert await open_after(server, seconds, clock)
+    assert not await open_after(server, 3, clock)
     assert len(await peer.rest()) < 16_000_000
 
 

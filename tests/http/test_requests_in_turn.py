@@ -90,3 +90,10 @@ async def test_what_headers_have_too_much_of_is_not_kept(server: Served) -> None
     assert len(server.headers) <= MAX_HEADERS // 33
     await peer.send(GET)
     assert (await peer.answer()).status_code == 200
+
+
+async def test_an_upgrade_is_not_made_and_what_follows_it_is_nobodys(server: Served) -> None:
+    peer = await server.connect(b"GET /livez" + HOST + b"Connection: Upgrade\r\nUpgrade: h2c\r\n\r\n" + GET)
+    answer = await peer.answer()
+    assert (answer.status_code, answer.headers["connection"]) == (200, "close")
+    assert await peer.rest() == b""
