@@ -37,9 +37,11 @@ class Login:
     ) -> TokenPair:
         """The tokens of a new session, for which a ``device`` is known from now on.
 
-        Refuses with TooManyRequests before any work when too many guesses have failed.
+        Refuses before any work with Overloaded while the queue for hashing is full, and with TooManyRequests
+        when too many guesses have failed.
         """
         self._open_session.require_ready()
+        self._hasher.require_room()
         address = normalise_email(email)
         attempt = await self._admitted(address, email, visitor, device)
         try:

@@ -56,6 +56,7 @@ class ChangePassword:
         An access token is not enough: whoever found one may not take the account over, nor guess for long.
         """
         self._open_session.require_ready()
+        self._hasher.require_room()
         caller = await self._who_am_i(access_token)
         account, lasts, session_id = caller.account, self._revocations.lasts, caller.token.session_id
         failed = by_visitor(visitor, EventKind.PASSWORD_CHANGE_FAILED, account.id, session_id)
