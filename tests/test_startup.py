@@ -1,9 +1,12 @@
 """Starting: the service waits for what is missing and may come, and says in one line what will not."""
 
 import json
+import os
 import socket
 import time
 from pathlib import Path
+
+import psutil  # type: ignore[import-untyped]
 
 from tests.people import login, me, new_person
 from tests.servers import PrivateServers, Service, app, migrate
@@ -105,3 +108,9 @@ def test_a_port_that_is_taken_is_told(migrated: object, environment: dict[str, s
     (line,) = [line for line in (done.stdout + done.stderr).splitlines() if port in line]
     assert "in use" in line
     assert "Traceback" not in done.stdout + done.stderr
+
+
+def test_the_workers_share_the_processors_for_hashing(service4: Service) -> None:
+    workers = psutil.Process(service4.process.pid).children(recursive=True)
+    threads = {worker.environ()["AUTH_PASSWORD_HASH_THREADS"] for worker in workers}
+    assert threads == {str(max(1, (os.cpu_count() or 1) // 4))}

@@ -24,7 +24,7 @@ import app.dev
 from app.domain.refusals import Refused
 from app.http.protocol import BoundedProtocol
 from app.logs import configure_logs
-from app.settings import DatabaseSettings, Settings, SettingsError, load
+from app.settings import PREFIX, DatabaseSettings, Settings, SettingsError, load
 from app.storage.postgres.database import Misconfigured
 from app.wiring import blaming, opened
 
@@ -51,6 +51,10 @@ def serve(
     configure_logs(settings.log_format)
     asyncio.run(_wait(settings))
     _refuse_taken(host, port)
+    if "password_hash_threads" not in settings.model_fields_set:
+        # The workers share the processors: more threads than those only hold each other up.
+        share = max(1, settings.password_hash_threads // workers)
+        os.environ[f"{PREFIX}PASSWORD_HASH_THREADS"] = str(share)
     # uvicorn raises the signal once more when it has stopped as it should.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     uvicorn.run(
