@@ -6,7 +6,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
 import time
 from base64 import urlsafe_b64encode
@@ -24,6 +23,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from app.dev.processes import DevError, claimed
 from app.dev.servers import Server, Servers, postgres, valkey
+from tests.forks import Process
 
 ROOT = Path(__file__).parents[1]
 ISSUER = "http://localhost:8000"
@@ -61,16 +61,17 @@ def process_environment(environment: Mapping[str, str]) -> dict[str, str]:
 
 def app(*arguments: str, environment: Mapping[str, str], given: str = "") -> subprocess.CompletedProcess[str]:
     """Run `python -m app` with these arguments to its end."""
-    return subprocess.run(
-        [sys.executable, "-m", "app", *arguments],
-        cwd=ROOT,
-        env=process_environment(environment),
-        input=given,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
+    with ExitStack() as stack:
+        stdin, stdout, stderr = (stack.enter_context(tempfile.TemporaryFile("w+")) for _ in range(3))
+        stdin.write(given)
+        stdin.seek(0)
+        streams = {"stdin": stdin, "stdout": stdout, "stderr": stderr}
+        process = Process(*arguments, environment=process_environment(environment), **streams)
+        stack.callback(process.kill)
+        status = process.wait(60)
+        for said in (stdout, stderr):
+            said.seek(0)
+        return subprocess.CompletedProcess(process.args, status, stdout.read(), stderr.read())
 
 
 def migrate(environment: Mapping[str, str]) -> None:
@@ -218,14 +219,14 @@ class Service:
         self._log = folder / "service.log"
         self._fixed_port = port
         self.port = 0
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: Process | None = None
 
     @property
     def url(self) -> str:
         return f"http://localhost:{self.port}"
 
     @property
-    def process(self) -> subprocess.Popen[bytes]:
+    def process(self) -> Process:
         assert self._process is not None, "the service was not started"
         return self._process
 
@@ -269,15 +270,13 @@ class Service:
 
     def _spawn(self) -> None:
         where = ["--host", "127.0.0.1", "--port", str(self.port), "--workers", str(self.workers)]
-        with self._log.open("ab") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "app", "serve", *where],
-                cwd=ROOT,
-                env=process_environment(self.environment),
-                stdin=subprocess.DEVNULL,
+        with self._log.open("ab") as log, Path(os.devnull).open("rb") as nothing:
+            self._process = Process(
+                *("serve", *where),
+                environment=process_environment(self.environment),
+                stdin=nothing,
                 stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
+                stderr=log,
             )
 
     def _becomes_ready(self) -> bool:

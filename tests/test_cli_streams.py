@@ -90,21 +90,6 @@ async def test_a_password_is_asked_twice_without_echo_and_a_mismatch_is_asked_ag
     assert (await login(client, Person(account, email))).status_code == 200
 
 
-def piped(environment: dict[str, str], *arguments: str, given: str) -> subprocess.CompletedProcess[str]:
-    """As `app`, but without the terminal that pytest may have, at which a password would be asked."""
-    return subprocess.run(
-        [sys.executable, "-W", "ignore", "-m", "app", *arguments],
-        cwd=ROOT,
-        env=process_environment(environment),
-        input=given,
-        capture_output=True,
-        text=True,
-        check=False,
-        start_new_session=True,
-        timeout=60,
-    )
-
-
 async def test_a_question_that_gets_no_answer_changes_nothing(
     migrated: object, environment: dict[str, str], sql: Sql, person: Person
 ) -> None:
@@ -115,20 +100,22 @@ async def test_a_question_that_gets_no_answer_changes_nothing(
         (["delete", person.email], "n\n"),
         (["delete", person.email], ""),
     ]:
-        assert piped(environment, "users", *arguments, given=given).returncode == 1, arguments
+        assert app("users", *arguments, environment=environment, given=given).returncode == 1, arguments
     assert await sql.fetchval("SELECT count(*) FROM accounts WHERE email = $1", email) == 0
     assert await sql.fetchval("SELECT password_version FROM accounts WHERE id = $1", person.id) == 1
 
-    assert piped(environment, "users", "delete", person.email, given="y\n").returncode == 0
+    assert app("users", "delete", person.email, environment=environment, given="y\n").returncode == 0
     assert await sql.fetchval("SELECT count(*) FROM accounts WHERE id = $1", person.id) == 0
 
 
 async def test_questions_are_no_part_of_the_answer(
     migrated: object, environment: dict[str, str], person: Person
 ) -> None:
-    changed = piped(environment, "users", "set-password", person.email, given=f"{PASSWORD}\n{PASSWORD}\n")
+    changed = app(
+        "users", "set-password", person.email, environment=environment, given=f"{PASSWORD}\n{PASSWORD}\n"
+    )
     assert changed.stdout == f"{person.email} changed; 0 sessions ended\n"
-    deleted = piped(environment, "users", "delete", person.email, given="y\n")
+    deleted = app("users", "delete", person.email, environment=environment, given="y\n")
     # The confirmation leaves a space.
     assert deleted.stdout.strip() == f"{person.email} deleted; 0 sessions ended"
     assert person.email in deleted.stderr

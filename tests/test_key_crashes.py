@@ -2,8 +2,6 @@
 
 import os
 import signal
-import subprocess
-import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
@@ -16,10 +14,11 @@ import pytest
 from app.dev import Servers
 from app.domain.keys import KeyState, retirement
 from app.storage.postgres.keys import _ADVISORY_LOCK
+from tests.forks import Process
 from tests.minting import sealed_keys
 from tests.people import Person, login, me, new_person
 from tests.races import parts
-from tests.servers import ROOT, Service, database, migrate, process_environment
+from tests.servers import Service, database, migrate, process_environment
 from tests.sql import Sql, connect
 from tests.waiting import client_of, spawned, until
 
@@ -130,21 +129,19 @@ async def hangs(sql: Sql) -> None:
 
 
 @contextmanager
-def command(environment: dict[str, str], *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
-    process = subprocess.Popen(
-        [sys.executable, "-m", "app", "keys", *arguments],
-        cwd=ROOT,
-        env=process_environment(environment),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
+def command(environment: dict[str, str], *arguments: str) -> Iterator[Process]:
+    with Path(os.devnull).open("r+") as nothing:
+        process = Process(
+            *("keys", *arguments),
+            environment=process_environment(environment),
+            stdin=nothing,
+            stdout=nothing,
+            stderr=nothing,
+        )
     try:
         yield process
     finally:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
+        process.kill()
         process.wait()
 
 
