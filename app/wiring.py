@@ -18,13 +18,12 @@ from app.crypto.passwords import HashingPolicy, PasswordHasher
 from app.crypto.secrets import ServiceSecrets
 from app.crypto.sessions import SEED_LENGTH, RefreshTokens
 from app.crypto.tokens import TOKEN_ID_LENGTH
-from app.domain.keys import Algorithm, KeyKind, KeyPolicy
+from app.domain.keys import MAX_AGE, Algorithm, KeyKind, KeyPolicy
 from app.domain.passwords import PasswordPolicy
 from app.domain.refusals import Refused
 from app.domain.sessions import SessionPolicy
 from app.domain.throttling import ThrottlingPolicy
 from app.domain.tokens import TokenPolicy
-from app.http.keys import MAX_AGE
 from app.http.origins import Origins
 from app.http.use_cases import UseCases
 from app.services.accounts import Accounts, WhoAmI

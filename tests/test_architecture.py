@@ -159,3 +159,9 @@ def test_the_domain_fence_names_every_package_that_the_service_depends_on() -> N
         for requirement in config["project"]["dependencies"]
     }
     assert {imported_as.get(name, name) for name in depended_on} <= set(fenced)
+
+
+def test_a_command_starts_without_the_web_framework() -> None:
+    """Loading it takes as long as all that most commands do."""
+    script = "import sys, app.cli; sys.exit(not sys.modules.keys().isdisjoint({'fastapi', 'app.main'}))"
+    subprocess.run([sys.executable, "-c", script], cwd=ROOT, check=True)

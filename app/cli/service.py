@@ -22,7 +22,6 @@ from tenacity import (
 
 import app.dev
 from app.domain.refusals import Refused
-from app.http.protocol import BoundedProtocol
 from app.logs import configure_logs
 from app.settings import PREFIX, DatabaseSettings, Settings, SettingsError, load
 from app.storage.postgres.database import Misconfigured
@@ -63,7 +62,7 @@ def serve(
         host=host,
         port=port,
         workers=workers,
-        http=BoundedProtocol,
+        http="app.http.protocol:BoundedProtocol",
         ws="none",
         lifespan="on",
         log_config=None,

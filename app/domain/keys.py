@@ -11,6 +11,8 @@ from enum import StrEnum
 
 STANDS_BY_AT_LEAST = timedelta(hours=1)
 """How long a key is published before it signs: the longest that common verifiers cache a key set."""
+MAX_AGE = 300
+"""Seconds that a cache may keep the key set (RFC 9111 section 5.2.2.1)."""
 
 
 class Algorithm(StrEnum):

@@ -6,6 +6,7 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
+from app.domain.keys import MAX_AGE
 from app.domain.refusals import Refusal
 from app.http.openapi import answers
 from app.http.schemas import KeySetResponse
@@ -14,9 +15,6 @@ from app.http.use_cases import use_cases
 router = APIRouter(tags=["keys"])
 
 MEDIA_TYPE = "application/jwk-set+json"
-MAX_AGE = 300
-"""Seconds that a cache may keep the key set (RFC 9111 section 5.2.2.1)."""
-
 UNCHANGED: dict[int | str, dict[str, Any]] = {304: {"description": "It is what it was."}}
 
 
