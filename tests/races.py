@@ -1,7 +1,7 @@
 """What the tests of races share: the service's parts in this process, and a look at who waits for whom."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -39,6 +39,14 @@ async def inside(environment: Mapping[str, str]) -> AsyncIterator[Service]:
 async def sign_in(service: Service, person: Person) -> TokenPair:
     """A new session of a person with ``CHEAP_HASH``."""
     return await service.use_cases.login(person.email, PASSWORD, Client.NATIVE, Visitor("192.0.2.1", "tests"))
+
+
+def rounds(least: int, is_race: Callable[[], bool]) -> Iterator[int]:
+    """So many rounds at least, and ten times as many at most, until each side has won."""
+    for number in range(10 * least):
+        if number >= least and is_race():
+            return
+        yield number
 
 
 async def waiting(sql: Sql, number: int, *, unless: asyncio.Future[Any] | None = None) -> None:

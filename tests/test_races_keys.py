@@ -18,7 +18,7 @@ from tests.races import parts
 from tests.servers import database, migrate
 from tests.sql import Sql, connect
 
-AT_ONCE, ROUNDS, OPERATED_ROUNDS = 8, 20, 4
+AT_ONCE, ROUNDS, OPERATED_ROUNDS = 8, 10, 4
 STARTED = 120.0  # Seconds that eight processes may take to start on two cores.
 STANDBY = "activated_at IS NULL"
 SIGNING = "activated_at IS NOT NULL AND superseded_at IS NULL"
@@ -118,8 +118,9 @@ class Race:
 
 @pytest.fixture(scope="module")
 def processes() -> Iterator[ProcessPoolExecutor]:
-    spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(AT_ONCE, spawn, begin, (spawn.Barrier(AT_ONCE),)) as pool:
+    forkserver = multiprocessing.get_context("forkserver")
+    forkserver.set_forkserver_preload(["tests.races"])
+    with ProcessPoolExecutor(AT_ONCE, forkserver, begin, (forkserver.Barrier(AT_ONCE),)) as pool:
         yield pool
 
 

@@ -19,7 +19,7 @@ from tests.races import CHEAP_HASH, inside, sign_in, waiting
 from tests.servers import PrivateServers, Service, migrate
 from tests.sql import Sql, connect
 
-AT_ONCE, ROUNDS = 50, 100
+AT_ONCE, ROUNDS = 50, 40
 LATER = "UPDATE sessions SET superseded_at = ARRAY[superseded_at[1] - interval '1 hour'] WHERE id = $1"
 REVOKED = (
     "SELECT count(*) FILTER (WHERE revoked_at IS NOT NULL), count(*) FROM sessions WHERE account_id = $1"

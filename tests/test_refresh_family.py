@@ -227,7 +227,7 @@ def world(
 def test_a_family_of_refresh_tokens_does_what_its_model_says(world: World) -> None:
     Families.world = world
     often = settings(
-        max_examples=30,
+        max_examples=15,
         stateful_step_count=30,
         deadline=None,
         derandomize="CI" in os.environ,

@@ -13,7 +13,7 @@ from tests.races import CHEAP_HASH, inside
 from tests.servers import migrate
 from tests.sql import Sql, connect
 
-DAYS, LOGINS = 100, 20
+DAYS, LOGINS = 100, 6
 KEPT = 30  # Days: a row goes with the first purge that finds its session over for a day.
 A_DAY_PASSES = (
     """UPDATE sessions SET created_at = created_at - $1::interval, refreshed_at = refreshed_at - $1::interval,
