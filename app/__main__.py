@@ -1,5 +1,9 @@
 """``python -m app``."""
 
-from app.cli import main
+import gc
+
+gc.disable()  # While the program loads; `main` turns it on again.
+
+from app.cli import main  # noqa: E402 - loaded without the collector
 
 main()
