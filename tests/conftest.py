@@ -28,6 +28,25 @@ from tests.servers import (
 from tests.sql import Sql, connect
 
 SHARED = pytest.StashKey[Servers]()
+# These begin first, so that all workers are busy to the end.
+LONGEST = (
+    "test_refresh_family",
+    "test_chaos",
+    "test_rotation_under_load",
+    "test_dev",
+    "test_leaks",
+    "test_secret_rotation",
+    "test_races_refresh",
+    "test_races_passwords",
+    "test_races_start",
+    "test_races_keys",
+    "test_chaos_failover",
+    "test_startup",
+    "test_outages",
+    "test_openapi",
+    "test_blacklist_cluster",
+    "test_blacklist_sentinel",
+)
 
 
 def _shared(config: pytest.Config) -> Servers:
@@ -42,6 +61,12 @@ def _shared(config: pytest.Config) -> Servers:
             database_url, redis_url = database_url or own.database_url, redis_url or own.redis_url
         config.stash[SHARED] = Servers(database_url, redis_url)
     return config.stash[SHARED]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Deal out the longest files first, and leave all else in its order."""
+    turns = {name: turn for turn, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: turns.get(item.path.stem, len(LONGEST)))
 
 
 @pytest.hookimpl(optionalhook=True)

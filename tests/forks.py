@@ -126,23 +126,26 @@ def _serve(requests: socket.socket) -> None:
 
 
 def _watch(request: int, report: int, *streams: int) -> NoReturn:
-    """Fork the command, tell its process id, and its exit status when it has one."""
+    """Fork the command, and tell its exit status when it has one."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     pid = os.fork()
     if pid == 0:
+        os.setsid()
+        _tell(report, os.getpid())
         os.close(report)
         _become(request, streams)
     for descriptor in (request, *streams):
         os.close(descriptor)
-    os.write(report, pid.to_bytes(_NUMBER, sys.byteorder, signed=True))
-    status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-    os.write(report, status.to_bytes(_NUMBER, sys.byteorder, signed=True))
+    _tell(report, os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
     os._exit(0)
+
+
+def _tell(report: int, number: int) -> None:
+    os.write(report, number.to_bytes(_NUMBER, sys.byteorder, signed=True))
 
 
 def _become(request: int, streams: Sequence[int]) -> NoReturn:
     """All that `python -m app` does after its imports."""
-    os.setsid()
     with open(request) as asked:
         asked.seek(0)
         arguments, environment = json.load(asked)
