@@ -168,7 +168,7 @@ async def test_what_the_old_password_opened_while_it_was_changed_is_over(bench: 
         person, opened = await bench.somebody()
         racing = parties.login(person) if rival == "login" else parties.refresh(opened)
         changed, raced = await asyncio.gather(
-            after_a_moment(chance, 0.002, parties.change(opened)), after_a_moment(chance, 0.008, racing)
+            after_a_moment(chance, 0.002, parties.change(opened)), after_a_moment(chance, 0.02, racing)
         )
         seen[isinstance(raced, TokenPair)] += 1
         refused = Refusal.INVALID_CREDENTIALS if rival == "login" else Refusal.SESSION_REVOKED
@@ -222,7 +222,7 @@ async def test_an_account_disabled_while_its_password_is_changed_has_nothing_lef
         person, opened = await bench.somebody()
         changed, _ = await asyncio.gather(
             after_a_moment(chance, 0.002, parties.change(opened)),
-            after_a_moment(chance, 0.008, parties.back.accounts.disable(person.email)),
+            after_a_moment(chance, 0.03, parties.back.accounts.disable(person.email)),
         )
         seen[isinstance(changed, TokenPair)] += 1
         await bench.assert_lives(person, None, opened, changed)

@@ -17,6 +17,13 @@ def age(redis_url: str, seconds: float) -> None:
                 operator.expire(key, left)
 
 
+def forget(redis_url: str) -> None:
+    """Nothing was counted yet."""
+    with redis.Redis.from_url(redis_url) as operator:
+        for key in operator.scan_iter(f"{PREFIX}*"):
+            operator.delete(key)
+
+
 def counted(redis_url: str) -> dict[str, int]:
     """How many failures each budget holds within its longest window, by the budget's name and key."""
     with redis.Redis.from_url(redis_url) as operator:

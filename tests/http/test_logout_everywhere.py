@@ -13,7 +13,7 @@ from tests.problems import problem_of
 from tests.servers import ISSUER, Service
 from tests.sql import Sql
 
-JUNK = ["", "x", "not.a.token", "wwr_" + "A" * 76, "wwr_" + "A" * 8000, "%00", "\u00e9"]
+JUNK = ["", "x", "not.a.token", "wwr_" + "A" * 76, "wwr_" + "A" * 7000, "%00", "\u00e9"]
 
 
 class Signed(NamedTuple):

@@ -4,8 +4,6 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
-import redis
-
 from app.domain.refusals import Refusal, Refused
 from app.domain.sessions import Client
 from app.domain.throttling import TooManyRequests
@@ -13,7 +11,7 @@ from app.services.sessions import TokenPair
 from app.settings import Settings
 from app.storage.postgres.sessions import Visitor
 from app.wiring import Service, opened
-from tests.throttling import age
+from tests.throttling import age, forget
 
 WRONG = "not the password at all"
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
@@ -29,8 +27,7 @@ _CHEAP = {"password_hash_memory_kib": 8, "password_hash_time_cost": 1}
 @asynccontextmanager
 async def limited(environment: Mapping[str, str]) -> AsyncIterator[Service]:
     """The parts of a service with these limits, the cheapest of hashing, and nothing counted yet."""
-    with redis.Redis.from_url(environment["AUTH_REDIS_URL"]) as operator:
-        operator.flushdb()
+    forget(environment["AUTH_REDIS_URL"])
     named = {name.removeprefix("AUTH_").lower(): value for name, value in environment.items()}
     settings = Settings.model_validate(named | _LIMITS).model_copy(update=_CHEAP)
     async with opened(settings) as service:
