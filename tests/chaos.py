@@ -17,7 +17,7 @@ from tests.people import Person, login, me, refresh
 from tests.servers import Service
 from tests.waiting import client_of, until
 
-PAUSE = 0.01  # Seconds between a person's requests: the point is variety, not speed.
+PAUSE = 0.06  # Seconds between a person's requests: the point is variety, not speed.
 
 
 @dataclass

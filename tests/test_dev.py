@@ -118,17 +118,12 @@ def test_the_demo_account_outlives_ctrl_c_and_sigterm(folder: Path) -> None:
         assert "Traceback" not in dev.said()
 
 
-def test_secrets_are_for_the_owner_only(folder: Path) -> None:
-    with running(folder) as dev:
-        dev.welcome()
+def test_secrets_are_for_the_owner_only_and_a_second_start_leaves_the_first_alone(folder: Path) -> None:
+    with running(folder) as first:
+        welcome = first.welcome()
         assert folder.stat().st_mode & 0o066 == 0
         for name in ("secret_keys", "demo_password"):
             assert (folder / name).stat().st_mode & 0o777 == 0o600
-
-
-def test_a_second_start_is_refused_and_leaves_the_first_alone(folder: Path) -> None:
-    with running(folder) as first:
-        welcome = first.welcome()
         with running(folder) as second:
             assert second.process.wait(SECONDS) == 1
             assert second.said().count("\n") == 1

@@ -28,7 +28,7 @@ TOKEN_LASTS = 15 * MINUTE
 # A replica may sign with a view of 15 minutes; what it signs lasts, with the leeway; caches are kept.
 VERIFYING = 15 * MINUTE + TOKEN_LASTS + timedelta(seconds=30 + 300)
 PEOPLE = 4
-PAUSE = 0.1  # Seconds between what one of them does; verifying is what costs here.
+PAUSE = 0.2  # Seconds between what one of them does; verifying is what costs here.
 
 
 @dataclass(frozen=True, slots=True)

@@ -117,7 +117,7 @@ def schemathesis(service: Service, folder: Path, *arguments: str) -> str:
     """Run it with every check in every phase; what it has to say, once it found nothing."""
     command = [str(Path(sys.executable).with_name("schemathesis")), "run", f"{service.url}/openapi.json"]
     # Deterministic: it draws the same requests in every run, and keeps no database of examples.
-    bounds = ["--generation-deterministic", "--max-examples=100", "--request-timeout=10", "--no-color"]
+    bounds = ["--generation-deterministic", "--max-examples=50", "--request-timeout=10", "--no-color"]
     whole = ["--checks=all", "--phases=examples,coverage,fuzzing,stateful"]
     done = subprocess.run(
         [*command, *bounds, *whole, *arguments],
