@@ -26,6 +26,7 @@ from tests.servers import (
     server_folder,
 )
 from tests.sql import Sql, connect
+from tests.waiting import client_of
 
 SHARED = pytest.StashKey[Servers]()
 # These begin first, so that all workers are busy to the end.
@@ -149,7 +150,7 @@ async def sql(migrated: Servers) -> AsyncIterator[Sql]:
 @pytest.fixture
 async def client(service: Service) -> AsyncIterator[httpx.AsyncClient]:
     """An HTTP client of the service, which keeps no cookies of its own accord."""
-    async with httpx.AsyncClient(base_url=service.url, trust_env=False, timeout=30) as client:
+    async with client_of(service) as client:
         yield client
 
 

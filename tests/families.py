@@ -24,6 +24,7 @@ from app.wiring import opened
 from tests.people import Person, me
 from tests.servers import TEST_SECRET, Service
 from tests.sql import connect
+from tests.waiting import client_of
 
 DAY = 86_400
 GRACE, IDLE, ABSOLUTE = 60, 2 * DAY, 3 * DAY
@@ -161,7 +162,7 @@ class World:
         self.operator = (await enter(opened(Settings.model_validate(names)))).accounts
         self.sql = await connect(service.environment["AUTH_DATABASE_URL"])
         self._stack.push_async_callback(self.sql.close)
-        self.client = await enter(httpx.AsyncClient(base_url=service.url, trust_env=False, timeout=30))
+        self.client = await enter(client_of(service))
 
     def close(self) -> None:
         self.run(self._stack.aclose())

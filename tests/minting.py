@@ -21,6 +21,7 @@ from app.domain.keys import Algorithm, KeyState, SealedKey, SigningKey
 from tests.people import login, new_person
 from tests.servers import ISSUER, TEST_SECRET, Service
 from tests.sql import Sql, connect
+from tests.waiting import client_of
 
 LIFETIME, LEEWAY = 900, 30
 """Seconds, as the settings have them when nothing else is said."""
@@ -141,7 +142,7 @@ async def mint_for_somebody(service: Service, database_url: str) -> Mint:
         keys = await sealed_keys(sql)
     finally:
         await sql.close()
-    async with httpx.AsyncClient(base_url=service.url, trust_env=False, timeout=30) as client:
+    async with client_of(service) as client:
         issued = (await login(client, person)).json()["access_token"]
     private_key = opened(keys[KeyState.SIGNING])
     assert isinstance(private_key, rsa.RSAPrivateKey)

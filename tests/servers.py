@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import tempfile
 import time
@@ -28,6 +29,8 @@ from tests.forks import Process
 ROOT = Path(__file__).parents[1]
 ISSUER = "http://localhost:8000"
 TEST_SECRET = urlsafe_b64encode(sha256(b"a secret for tests only").digest()).decode()
+# A client of its own accord loads all certificates of the machine, which takes longer than most tests.
+NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 _PREFIX = "watchword-tests-"
 _READY_SECONDS = 30.0
 _LEFT_BEHIND = 60.0
@@ -281,7 +284,7 @@ class Service:
 
     def _becomes_ready(self) -> bool:
         deadline = time.monotonic() + _READY_SECONDS
-        with httpx.Client(trust_env=False, timeout=2) as client:
+        with httpx.Client(verify=NO_TLS, trust_env=False, timeout=2) as client:
             while self.process.poll() is None and time.monotonic() < deadline:
                 with suppress(httpx.TransportError):
                     if client.get(f"http://127.0.0.1:{self.port}/readyz").status_code == httpx.codes.OK:

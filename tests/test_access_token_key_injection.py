@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from app.dev import Servers
 from tests.minting import Mint, assert_refused, b64, members, mint_for_somebody, rs256
 from tests.people import me
-from tests.servers import Service
+from tests.servers import NO_TLS, Service
 
 KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 KID = "a-strangers-key"
@@ -117,7 +117,7 @@ async def test_a_good_token_with_such_a_member_is_checked_with_the_service_s_own
 
 
 async def test_the_listener_would_have_noticed_a_visitor(listener: Listener) -> None:
-    async with httpx.AsyncClient(trust_env=False) as visitor:
+    async with httpx.AsyncClient(verify=NO_TLS, trust_env=False) as visitor:
         assert (await visitor.get(listener.url)).json() == {"keys": [JWK]}
 
     assert listener.visitors == 1

@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-import httpx
 import jwt
 import pytest
 
@@ -22,6 +21,7 @@ from tests.people import login, new_person
 from tests.servers import ISSUER, Service, database, migrate
 from tests.sql import connect
 from tests.verifiers import LEEWAY, VERIFIERS, Issued, Refused, Verifier
+from tests.waiting import client_of
 
 POLICY = TokenPolicy(ISSUER, ISSUER, timedelta(minutes=15), timedelta(seconds=LEEWAY))
 
@@ -63,7 +63,7 @@ async def _issued_by(service: Service, database_url: str) -> Issued:
         key = (await sealed_keys(sql))[KeyState.SIGNING]
     finally:
         await sql.close()
-    async with httpx.AsyncClient(base_url=service.url, trust_env=False, timeout=30) as client:
+    async with client_of(service) as client:
         answer = await login(client, person)
     return Issued(service, key, person, answer.json()["access_token"])
 

@@ -30,6 +30,7 @@ from tests.people import Person, login, me, new_person, refresh
 from tests.problems import marker
 from tests.servers import PrivateServers, Service, app, migrate, private_pair
 from tests.sql import Sql, connect
+from tests.waiting import client_of
 
 # One worker walks for all of them.
 
@@ -112,7 +113,7 @@ async def walk(trail: Trail, pair: PrivateServers, folder: Path, form: str) -> N
     email, right = operate(trail, environment)
     with Service(environment, folder) as service:
         sql = await connect(pair.servers.database_url)
-        async with httpx.AsyncClient(base_url=service.url, trust_env=False, timeout=30) as client:
+        async with client_of(service) as client:
             await client.get("/livez", headers={"X-Request-ID": trail.planted})
             await sign_in_and_out(trail, client, sql, email, right)
             await send_secrets_astray(trail, client, email)

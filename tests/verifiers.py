@@ -23,7 +23,7 @@ from joserfc.jwk import KeySet
 
 from app.domain.keys import Algorithm, SealedKey
 from tests.people import Person
-from tests.servers import ISSUER, Service
+from tests.servers import ISSUER, NO_TLS, Service
 
 INTEROP = Path(__file__).parent / "interop"
 LEEWAY = 30
@@ -139,7 +139,7 @@ def by_npm_jose(issued: Issued, token: str) -> dict[str, Any] | Refused:
 
 
 def _fetched(issued: Issued) -> KeySet:
-    return KeySet.import_key_set(httpx.get(issued.key_set_url, trust_env=False).json())
+    return KeySet.import_key_set(httpx.get(issued.key_set_url, verify=NO_TLS, trust_env=False).json())
 
 
 def _joserfc_reason(error: BaseException | None) -> Refused:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import httpx
 
-from tests.servers import Service, free_port
+from tests.servers import NO_TLS, Service, free_port
 
 SECONDS = 20.0
 WELL = {"status": "ready", "postgres": "ok", "keys": "ok", "redis": "ok"}
@@ -21,12 +21,12 @@ async def until(condition: Callable[[], Awaitable[bool]]) -> None:
 
 
 def client_of(service: Service) -> httpx.AsyncClient:
-    return httpx.AsyncClient(base_url=service.url, trust_env=False, timeout=30)
+    return httpx.AsyncClient(base_url=service.url, verify=NO_TLS, trust_env=False, timeout=30)
 
 
 async def answers(service: Service) -> bool:
     """Whether it answers at all, ready or not."""
-    async with httpx.AsyncClient(base_url=service.url, trust_env=False, timeout=0.5) as client:
+    async with httpx.AsyncClient(base_url=service.url, verify=NO_TLS, trust_env=False, timeout=0.5) as client:
         try:
             return (await client.get("/livez")).status_code == 200
         except httpx.TransportError:

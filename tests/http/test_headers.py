@@ -11,6 +11,7 @@ from app.dev import Servers
 from tests.people import Person, login
 from tests.problems import everything, marker
 from tests.servers import Service
+from tests.waiting import client_of
 
 REQUEST_ID = re.compile(r"[0-9a-f]{32}")
 PREFLIGHT = {"Origin": "https://evil.example.net", "Access-Control-Request-Method": "POST"}
@@ -110,7 +111,7 @@ async def test_hsts_on_every_answer_where_the_issuer_is_https(
 ) -> None:
     secure = environment | {"AUTH_ISSUER": "https://auth.example.com"}
     with Service(secure, tmp_path_factory.mktemp("https")) as service:
-        async with httpx.AsyncClient(base_url=service.url, trust_env=False) as client:
+        async with client_of(service) as client:
             answers = [await client.request(**request) for _, request in REQUESTS.values()]
             answers.append(await login(client, person))
     for answer in answers:

@@ -13,6 +13,7 @@ from tests.people import Person, login, me, new_person, refresh
 from tests.problems import problem_of
 from tests.servers import PrivateServers, Service, migrate, private_pair
 from tests.sql import connect
+from tests.waiting import client_of
 
 READY = {"status": "ready", "postgres": "ok", "keys": "ok", "redis": "ok"}
 PATIENCE = 30.0
@@ -44,7 +45,7 @@ async def person(service: Service, pair: PrivateServers) -> Person:
 @pytest.fixture
 async def client(service: Service) -> AsyncIterator[httpx.AsyncClient]:
     """A client of a service that has all it needs."""
-    async with httpx.AsyncClient(base_url=service.url, trust_env=False, timeout=30) as client:
+    async with client_of(service) as client:
         await becomes(client, READY)
         yield client
 

@@ -12,6 +12,7 @@ from tests.people import PASSWORD, Person, login, me, new_person, refresh
 from tests.problems import everything, marker, problem_of
 from tests.servers import Service
 from tests.sql import Sql
+from tests.waiting import client_of
 
 WRONG = "not the password at all"
 OF_ITS_OWN = {b"date", b"x-request-id"}
@@ -81,7 +82,7 @@ async def test_only_who_knows_the_password_learns_that_the_account_is_disabled(
 async def test_a_flood_of_logins_is_told_to_come_back_while_everything_else_goes_on(
     narrow: Service, person: Person, sql: Sql
 ) -> None:
-    async with httpx.AsyncClient(base_url=narrow.url, trust_env=False, timeout=30) as client:
+    async with client_of(narrow) as client:
         tokens = (await login(client, person)).json()
         flood = asyncio.gather(*(login(client, person) for _ in range(10)))
         renewed = await refresh(client, tokens["refresh_token"])
@@ -101,7 +102,7 @@ async def test_a_flood_of_logins_is_told_to_come_back_while_everything_else_goes
 async def test_a_flood_tells_nobody_which_accounts_exist(
     narrow: Service, person: Person, disabled: Person
 ) -> None:
-    async with httpx.AsyncClient(base_url=narrow.url, trust_env=False, timeout=30) as client:
+    async with client_of(narrow) as client:
         stranger = Person(person.id, f"{marker()}@example.com")
         people = [person, stranger, disabled] * 5
         answers = await asyncio.gather(*(login(client, each, password=WRONG) for each in people))

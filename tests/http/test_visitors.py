@@ -14,6 +14,7 @@ from tests.people import PASSWORD, Person, refresh
 from tests.problems import everything, marker
 from tests.servers import Service
 from tests.sql import Sql
+from tests.waiting import client_of
 
 LONGEST = 256
 ON_WINDOWS = (
@@ -76,7 +77,7 @@ def service(
 @pytest.fixture
 async def client(service: Service) -> AsyncIterator[httpx.AsyncClient]:
     """One that says nothing of itself."""
-    async with httpx.AsyncClient(base_url=service.url, trust_env=False, timeout=30) as client:
+    async with client_of(service) as client:
         del client.headers["User-Agent"]
         yield client
 
