@@ -5,6 +5,8 @@ import os
 import signal
 import socket
 import sys
+from collections.abc import Iterable
+from ipaddress import IPv4Network, ip_network
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -69,10 +71,16 @@ def serve(
         access_log=False,
         server_header=False,
         proxy_headers=bool(settings.trusted_proxies),
-        forwarded_allow_ips=list(settings.trusted_proxies),
+        forwarded_allow_ips=[*settings.trusted_proxies, *_mapped(settings.trusted_proxies)],
         timeout_keep_alive=75,
         timeout_graceful_shutdown=8,
     )
+
+
+def _mapped(networks: Iterable[str]) -> list[str]:
+    """How IPv4 networks look from a socket that serves both kinds (RFC 4291 section 2.5.5.2)."""
+    parsed = [network for network in map(ip_network, networks) if isinstance(network, IPv4Network)]
+    return [f"::ffff:{network.network_address}/{96 + network.prefixlen}" for network in parsed]
 
 
 def _refuse_taken(host: str, port: int) -> None:

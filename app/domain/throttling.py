@@ -61,8 +61,6 @@ def network_of(address: str | None) -> str:
     if address is None:
         return "unknown"
     parsed = ip_address(address)
-    if not isinstance(parsed, IPv6Address):
-        return str(parsed)
-    if parsed.ipv4_mapped is not None:
-        return str(parsed.ipv4_mapped)
-    return str(ip_network((parsed, _SITE_PREFIX), strict=False))
+    if isinstance(parsed, IPv6Address):
+        return str(ip_network((parsed, _SITE_PREFIX), strict=False))
+    return address

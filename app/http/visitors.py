@@ -1,7 +1,7 @@
 """Where a request comes from, and how that is told to people."""
 
 import re
-from ipaddress import ip_address
+from ipaddress import IPv6Address, ip_address
 
 from starlette.requests import Request
 from starlette.types import Scope
@@ -33,6 +33,10 @@ def address(scope: Scope) -> str | None:
     """The address that a request came from, if it is one: a trusted proxy may forward anything."""
     host, _ = scope.get("client") or ("", 0)
     try:
-        return None if "%" in host else str(ip_address(host))
+        parsed = ip_address(host)
     except ValueError:
         return None
+    # Of a socket for both kinds, an IPv4 address comes as an IPv6 one; one with a zone is nobody else's.
+    if isinstance(parsed, IPv6Address):
+        return None if parsed.scope_id else str(parsed.ipv4_mapped or parsed)
+    return str(parsed)

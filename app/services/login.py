@@ -2,7 +2,7 @@
 
 from contextlib import suppress
 
-from app.crypto.passwords import Overloaded, PasswordHasher
+from app.crypto.passwords import Overloaded, PasswordHasher, Verdict
 from app.domain.accounts import Account, normalise_email
 from app.domain.events import EventKind, by_visitor
 from app.domain.refusals import Refusal, Refused
@@ -45,43 +45,54 @@ class Login:
         address = normalise_email(email)
         attempt = await self._admitted(address, email, visitor, device)
         try:
-            account = await self._verified(address, password, visitor)
-        except Refused as refused:
-            if refused.refusal is not Refusal.INVALID_CREDENTIALS:
-                await attempt.give_back()
+            account, verdict = await self._verified(address, password)
+        except Refused:
+            await attempt.give_back()
             raise
-        await attempt.succeeded()
-        return await self._open_session(account, account.password_version, client, visitor, device)
-
-    async def _admitted(
-        self, address: str | None, email: str, visitor: Visitor, device: str | None
-    ) -> Attempt:
-        try:
-            return await self._throttle.login(address or email, visitor.address, device)
-        except TooManyRequests as refused:
-            if refused.is_news:
-                account = None if address is None else await self._accounts.by_email(address)
-                account_id = None if account is None else account.id
-                budget = refused.budget.name
-                await self._events.add(
-                    by_visitor(visitor, EventKind.LOGIN_THROTTLED, account_id, budget=budget)
-                )
-            raise
-
-    async def _verified(self, address: str | None, password: str, visitor: Visitor) -> Account:
-        account = None if address is None else await self._accounts.by_email(address)
-        # An unknown account costs a verification too, so that its absence does not show (ASVS 6.3.8).
-        verdict = await self._hasher.verify(password, account.password_hash if account else None)
+        # From here on the charge stands until there is a session: were it given back because something could
+        # not be written, guesses would be free meanwhile, and the right one would show.
         if account is None or not verdict.matches:
-            account_id = None if account is None else account.id
-            await self._events.add(by_visitor(visitor, EventKind.LOGIN_FAILED, account_id))
+            await self._events.add(
+                by_visitor(visitor, EventKind.LOGIN_FAILED, account.id if account else None)
+            )
             raise Refused(Refusal.INVALID_CREDENTIALS)
         if not account.enabled:
             await self._events.add(by_visitor(visitor, EventKind.LOGIN_FAILED, account.id, disabled=True))
             raise Refused(Refusal.ACCOUNT_DISABLED)
         if verdict.outdated:
             await self._rehash(account, password)
-        return account
+        pair = await self._open_session(account, account.password_version, client, visitor, device)
+        await attempt.succeeded()
+        return pair
+
+    async def _admitted(
+        self, address: str | None, email: str, visitor: Visitor, device: str | None
+    ) -> Attempt:
+        """Let the guess through as a known device's, or else as a stranger's."""
+        refused: TooManyRequests | None = None
+        for way in self._throttle.ways(address or email, visitor.address, device):
+            try:
+                return await self._throttle.admit(way)
+            except TooManyRequests as closed:
+                refused = closed
+                if closed.is_news:
+                    account = await self._account(address)
+                    budget = closed.budget.name
+                    await self._events.add(
+                        by_visitor(
+                            visitor, EventKind.LOGIN_THROTTLED, account.id if account else None, budget=budget
+                        )
+                    )
+        assert refused is not None  # noqa: S101 - tells mypy that there is always a way
+        raise refused
+
+    async def _account(self, address: str | None) -> Account | None:
+        return None if address is None else await self._accounts.by_email(address)
+
+    async def _verified(self, address: str | None, password: str) -> tuple[Account | None, Verdict]:
+        account = await self._account(address)
+        # An unknown account costs a verification too, so that its absence does not show (ASVS 6.3.8).
+        return account, await self._hasher.verify(password, account.password_hash if account else None)
 
     async def _rehash(self, account: Account, password: str) -> None:
         # A queue that is full is no reason to refuse a right password; the next login comes by again.

@@ -1,18 +1,17 @@
 """Passwords: changed by their owners."""
 
 from app.crypto.passwords import PasswordHasher
-from app.domain.accounts import Account
 from app.domain.events import Event, EventKind, by_visitor
 from app.domain.passwords import Objection
 from app.domain.refusals import Refusal, Refused
 from app.domain.sessions import Client
 from app.domain.throttling import TooManyRequests
 from app.domain.visitors import Visitor
-from app.services.accounts import WhoAmI
+from app.services.accounts import Caller, WhoAmI
 from app.services.new_passwords import NewPasswords
 from app.services.revocations import Revocations
 from app.services.sessions import OpenSession, TokenPair
-from app.services.throttling import Throttle
+from app.services.throttling import Attempt, Throttle
 from app.storage.postgres.accounts import AccountStore
 from app.storage.postgres.events import EventStore
 
@@ -64,7 +63,7 @@ class ChangePassword:
         objection = await self._new_passwords.objection(new, account.email)
         if objection is not None:
             raise WeakPassword(objection)
-        await self._verify(account, current, failed)
+        attempt = await self._verified(caller, current, failed)
         new_hash = await self._hasher.hash(new)
         ended = await self._accounts.change_password(
             account.id, account.password_version, new_hash, lasts, changed
@@ -75,23 +74,25 @@ class ChangePassword:
             raise Refused(Refusal.INVALID_CREDENTIALS)
         await self._revocations.announce(ended)
         known = device if caller.token.client is Client.BROWSER else None
-        return await self._open_session(
+        pair = await self._open_session(
             account, account.password_version + 1, caller.token.client, visitor, known
         )
+        await attempt.succeeded()
+        return pair
 
-    async def _verify(self, account: Account, current: str, failed: Event) -> None:
+    async def _verified(self, caller: Caller, current: str, failed: Event) -> Attempt:
         try:
-            attempt = await self._throttle.password_change(account.id)
+            attempt = await self._throttle.admit(self._throttle.password_change(caller.token.session_id))
         except TooManyRequests as refused:
             if refused.is_news:
                 await self._events.add(failed.with_details(throttled=True))
             raise
         try:
-            verdict = await self._hasher.verify(current, account.password_hash)
+            verdict = await self._hasher.verify(current, caller.account.password_hash)
         except Refused:
             await attempt.give_back()
             raise
         if not verdict.matches:
             await self._events.add(failed)
             raise Refused(Refusal.INVALID_CREDENTIALS)
-        await attempt.succeeded()
+        return attempt

@@ -1,7 +1,8 @@
 """Throttling: what may be tried, before it is."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import suppress
+from typing import NamedTuple
 from uuid import UUID
 
 from app.crypto.devices import DeviceTokens
@@ -9,24 +10,28 @@ from app.domain.throttling import Budget, Limit, ThrottlingPolicy, TooManyReques
 from app.storage.redis.throttling import FailureCounters
 
 
+class Way(NamedTuple):
+    """Which budgets a guess is charged to, and which are forgotten if it was right."""
+
+    charged: tuple[Budget, ...]
+    forgotten: tuple[Budget, ...]
+
+
 class Attempt:
     """A guess at a password, charged in advance as if it had failed already."""
 
-    def __init__(
-        self, counters: FailureCounters, charged: Sequence[Budget], forgotten: Sequence[Budget]
-    ) -> None:
+    def __init__(self, counters: FailureCounters, way: Way) -> None:
         self._counters = counters
-        self._charged = charged
-        self._forgotten = forgotten
+        self._way = way
 
     async def give_back(self) -> None:
         """Nothing was found out about the password."""
-        await self._counters.settle(self._charged)
+        await self._counters.settle(self._way.charged)
 
     async def succeeded(self) -> None:
         """It was right: failures before it are forgotten, and no address pays for it."""
-        others = [budget for budget in self._charged if budget not in self._forgotten]
-        await self._counters.settle(others, self._forgotten)
+        charged, forgotten = self._way
+        await self._counters.settle([budget for budget in charged if budget not in forgotten], forgotten)
 
 
 class Throttle:
@@ -48,37 +53,36 @@ class Throttle:
         self._label = label
         self._policy = policy
 
-    async def login(self, email: str, address: str | None, device: str | None) -> Attempt:
-        """Let a guess at the password of the account with this address through, or TooManyRequests.
+    def ways(self, email: str, address: str | None, device: str | None) -> Iterator[Way]:
+        """The ways to guess at the account with this address: as a known device, and then as a stranger.
 
-        A device that has used up its own budget counts with the strangers. That it signs in does not give
-        them another one.
+        That a known device signs in does not give the strangers another budget.
         """
         account = Budget("account", self._label(email), self._policy.account)
         version = self._devices.password_version(device, email)
         known = (
-            [] if version is None else [Budget("device", f"{account.key}/{version}", self._policy.account)]
+            () if version is None else (Budget("device", f"{account.key}/{version}", self._policy.account),)
         )
         if known:
-            with suppress(TooManyRequests):
-                return await self._admit(known, forgotten=known)
+            yield Way(known, forgotten=known)
         network = Budget("address", network_of(address), self._policy.address)
         everyone = Budget("everyone", "", self._policy.everyone)
-        return await self._admit([account, network, everyone], forgotten=[account, *known])
+        yield Way((account, network, everyone), forgotten=(account, *known))
 
-    async def password_change(self, account_id: UUID) -> Attempt:
-        """Let the holder of an access token guess the current password, or TooManyRequests."""
-        own = Budget("password", str(account_id), self._policy.account)
-        return await self._admit([own], forgotten=[own])
+    def password_change(self, session_id: UUID) -> Way:
+        """The way in which a session's holder guesses at the current password; others have their own."""
+        own = (Budget("password", str(session_id), self._policy.account),)
+        return Way(own, forgotten=own)
+
+    async def admit(self, way: Way) -> Attempt:
+        """Let a guess through that way, or TooManyRequests."""
+        await self._counters.charge(way.charged)
+        return Attempt(self._counters, way)
 
     async def forget(self, email: str) -> bool:
         """Forget the failures of strangers at the account with this address; False without Redis."""
         await self._counters.settle((), [Budget("account", self._label(email), self._policy.account)])
         return self._counters.is_shared
-
-    async def _admit(self, budgets: Sequence[Budget], forgotten: Sequence[Budget]) -> Attempt:
-        await self._counters.charge(budgets)
-        return Attempt(self._counters, budgets, forgotten)
 
 
 class RefreshThrottle:

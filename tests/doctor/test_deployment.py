@@ -153,8 +153,9 @@ async def test_a_public_deployment_is_asked_over_http_too_and_has_to_insist_on_h
     def answer(request: httpx.Request) -> httpx.Response:
         asked.append(f"{request.method} {request.url}")
         if request.url.scheme == "http":
-            return httpx.Response(308, headers={"Location": str(request.url.copy_with(scheme="https"))})
-        return httpx.Response(502, text="nothing behind here")
+            headers = {"Location": str(request.url.copy_with(scheme="https"))}
+            return httpx.Response(308, headers=headers, stream=httpx.ByteStream(b""))
+        return httpx.Response(502, stream=httpx.ByteStream(b"nothing behind here"))
 
     async with httpx.AsyncClient(transport=httpx.MockTransport(answer)) as client:
         findings = await doctor.looked_at(

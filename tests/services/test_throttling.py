@@ -184,13 +184,28 @@ async def test_what_found_out_nothing_is_given_back(
     assert counted(migrated.redis_url) == {}
 
 
-async def test_who_knows_the_password_of_a_disabled_account_has_not_failed(
-    strict: Service, person: Person, migrated: Servers
-) -> None:
+async def test_a_disabled_account_is_no_way_to_fill_the_events(strict: Service, person: Person) -> None:
     await strict.accounts.disable(person.email)
-    for _ in range(10):
+    for _ in range(3):
         assert code(await guess(strict, person.email, PASSWORD)) is Refusal.ACCOUNT_DISABLED
-    assert counted(migrated.redis_url) == {}
+    assert used_up(await guess(strict, person.email, PASSWORD)) == ("account", MINUTE)
+
+
+@pytest.mark.parametrize("password", [PASSWORD, WRONG])
+async def test_while_nothing_can_be_written_guesses_cost_what_they_cost_and_right_ones_do_not_show(
+    strict: Service, person: Person, sql: Sql, password: str
+) -> None:
+    await sql.execute("""
+        CREATE OR REPLACE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS
+        $$ BEGIN RAISE EXCEPTION 'no space left on device' USING ERRCODE = 'disk_full'; END $$
+    """)
+    await sql.execute("CREATE TRIGGER full_disk BEFORE INSERT ON events EXECUTE FUNCTION full_disk()")
+    try:
+        outcomes = [await guess(strict, person.email, password) for _ in range(3)]
+    finally:
+        await sql.execute("DROP TRIGGER full_disk ON events")
+    assert {code(outcome) for outcome in outcomes} == {Refusal.UNAVAILABLE}
+    assert used_up(await guess(strict, person.email, PASSWORD)) == ("account", MINUTE)
 
 
 async def test_guesses_in_parallel_over_two_processes_are_counted_like_guesses_in_a_row(

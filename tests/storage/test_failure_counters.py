@@ -113,6 +113,37 @@ async def test_a_redis_that_refuses_to_write_is_not_counted_with(
     assert not one.is_shared
 
 
+async def test_what_is_used_up_stays_so_while_redis_is_full(
+    private_servers: PrivateServers, opened: AsyncExitStack
+) -> None:
+    one = counters(private_servers.valkey.url, opened)
+    assert await charged(one, times=20) == 5
+    with redis.Redis.from_url(private_servers.valkey.url) as operator:
+        operator.config_set("maxmemory", "1")
+        let_pass(one, REMEMBERED)
+        await one.charge([Budget("account", "somebody else", BUDGET.limits)])
+        assert not one.is_shared
+        assert await charged(one, times=20) == 0
+        operator.config_set("maxmemory", "0")
+    let_pass(one, ASK_AGAIN_AFTER)
+    await one.charge([Budget("account", "one more", BUDGET.limits)])
+    assert one.is_shared
+
+
+async def test_a_process_that_counts_alone_keeps_a_bounded_number_of_budgets(
+    opened: AsyncExitStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(throttling, "MOST_KEPT", 10)
+    one = counters("redis://127.0.0.1:1/0", opened)
+    assert await charged(one, times=20) == 5
+    for number in range(50):
+        await one.charge([Budget("account", str(number), BUDGET.limits[:1])])
+        if number % 5 == 0:
+            let_pass(one, REMEMBERED)
+            assert await charged(one, times=1) == 0, "what is tried again and again is kept"
+    assert len(one._local.events) == 10
+
+
 async def test_the_primary_that_sentinels_name_counts_for_all(opened: AsyncExitStack) -> None:
     with watched() as servers:
         one, another = (counters(servers.url, opened) for _ in range(2))

@@ -69,7 +69,7 @@ def plain_http(host: str, answer: httpx.Response | Silence) -> Finding:
     """Whether the http port of the host keeps to itself."""
     if isinstance(answer, Silence):
         return ok("tls", f"http://{host} does not answer.")
-    if answer.is_redirect and answer.headers["location"].startswith("https://"):
+    if answer.is_redirect and answer.headers.get("location", "").startswith("https://"):
         return ok("tls", f"http://{host} sends browsers on to https.")
     if answer.is_client_error:
         return ok("tls", f"http://{host} refuses ({answer.status_code}).")

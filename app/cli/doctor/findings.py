@@ -60,8 +60,10 @@ def counted(number: int, noun: str) -> str:
 
 
 def _paragraph(finding: Finding) -> str:
+    # What a deployment says may hold anything, and moves nobody's cursor.
+    text = "".join(letter if letter.isprintable() else "?" for letter in finding.text)
     return textwrap.fill(
-        finding.text,
+        text,
         _WIDTH,
         initial_indent=f"  {finding.level:<9}",
         subsequent_indent=" " * 11,

@@ -24,7 +24,7 @@ def document(answer: Heard) -> dict[str, Any] | None:
         return None
     try:
         parsed = answer.json()
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return parsed if isinstance(parsed, dict) else None
 
@@ -47,7 +47,7 @@ def health(alive: Heard, ready: Heard) -> Iterator[Finding]:
             "the proxy does not pass it on.",
         )
     told = document(ready) or {}
-    if told.get("status") not in {"ready", "not ready"}:
+    if told.get("status") not in ("ready", "not ready"):
         yield problem("health", f"/readyz is not answered by the service ({came(ready)}).")
         return
     failing = ", ".join(part for part, state in told.items() if state == "failing")

@@ -10,9 +10,10 @@ from typing import Any, NamedTuple, TypeVar
 import structlog
 from limits import RateLimitItem, RateLimitItemPerSecond
 from limits.aio.storage import MemoryStorage, RedisStorage
+from limits.aio.storage.memory import Entry
 from limits.aio.storage.redis.redispy import RedispyBridge
 from limits.aio.strategies import MovingWindowRateLimiter
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 
 from app.domain.clock import Clock
 from app.domain.throttling import Budget, Limit, TooManyRequests
@@ -20,12 +21,16 @@ from app.storage.redis.client import open_client
 
 TIMEOUT = 5.0
 """Seconds that connecting may take, or a reply: to give up on a busy machine would let more through."""
+LONGEST = 15.0
+"""Seconds for all the replies that a guess needs."""
 ASK_AGAIN_AFTER = timedelta(seconds=5)
 """When a Redis that did not answer is asked once more."""
 REMEMBERED = timedelta(seconds=1)
 """How long a budget that was found used up is taken for that without asking."""
 FORGOTTEN_AFTER = timedelta(hours=1)
 """When a budget that nobody has tried again is news once more; there may be many of them."""
+MOST_KEPT = 100_000
+"""How many limits a process counts by itself; each takes about half a kilobyte."""
 _ASKERS = 16
 _FAILURES = (RedisError, OSError, TimeoutError)
 # One hash tag, as the blacklist has it.
@@ -59,7 +64,22 @@ class _Shared(RedisStorage):
 
 
 class _Local(MemoryStorage):
-    """The library's storage in this process."""
+    """The library's storage in this process, which keeps the budgets that were tried last."""
+
+    async def acquire_entry(
+        self,
+        key: str,
+        limit: int,
+        expiry: int,
+        amount: int = 1,  # noqa: ARG002 - ours are of one each
+    ) -> bool:
+        """As the library has it, which looks through everything that is kept each time."""
+        entries = self.events.pop(key, [])
+        is_free = len(entries) < limit or entries[limit - 1].atime < time.time() - expiry
+        self.events[key] = [Entry(expiry), *entries][:limit] if is_free else entries
+        if len(self.events) > MOST_KEPT:
+            del self.events[next(iter(self.events))]
+        return is_free
 
     async def settle(self, given_back: Sequence[str], forgotten: Sequence[str]) -> None:
         for key in given_back:
@@ -88,12 +108,13 @@ class FailureCounters:
         # Callers queue here, so that a burst of them becomes none of connections and of time-outs.
         self._askers = asyncio.Semaphore(_ASKERS)
         self._ask_at: datetime | None = None
+        self._failed_at: datetime | None = None
         self._closed: dict[Budget, _Closed] = {}
 
     @property
     def is_shared(self) -> bool:
         """Whether all replicas count together, as far as this process knows."""
-        return self._ask_at is None
+        return self._failed_at is None
 
     async def charge(self, budgets: Sequence[Budget]) -> None:
         """Charge every budget with one failure, or none of them: TooManyRequests names the one used up."""
@@ -125,7 +146,12 @@ class FailureCounters:
         async with self._askers:
             if self._may_ask():
                 try:
-                    answer = await act(self._shared)
+                    async with asyncio.timeout(LONGEST):
+                        answer = await act(self._shared)
+                except ResponseError as error:
+                    # It answers, and refuses to write: what it knows to be used up still is.
+                    self._lose(error)
+                    self._ask_at = None
                 except _FAILURES as error:
                     self._lose(error)
                 else:
@@ -144,14 +170,17 @@ class FailureCounters:
         return True
 
     def _lose(self, error: Exception) -> None:
-        if self._ask_at is None:
+        if self._failed_at is None:
             _log.warning("throttling.not_shared", reason=type(error).__name__, instead="each process counts")
-        self._ask_at = self._clock() + ASK_AGAIN_AFTER
+        self._failed_at = self._clock()
+        self._ask_at = self._failed_at + ASK_AGAIN_AFTER
 
     def _find(self) -> None:
-        if self._ask_at is not None:
-            _log.info("throttling.shared")
         self._ask_at = None
+        # One that refuses to write may still answer now and then.
+        if self._failed_at is not None and self._clock() >= self._failed_at + ASK_AGAIN_AFTER:
+            self._failed_at = None
+            _log.info("throttling.shared")
 
     def _close(self, budget: Budget, limit: Limit, opens_in: timedelta) -> TooManyRequests:
         now = self._clock()
