@@ -3,15 +3,18 @@
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 
 import pytest
 
 from app.crypto.passwords import HashingPolicy, Overloaded, PasswordHasher, Verdict
 from app.dev import Servers
 from app.domain.refusals import Refusal, Refused
+from app.domain.visitors import Visitor
 from app.services.accounts import AccountError
 from app.services.sessions import TokenPair
-from app.wiring import Service
+from app.storage.redis.throttling import FailureCounters
+from app.wiring import Service, utc_now
 from tests.people import PASSWORD, Person, new_person
 from tests.races import CHEAP_HASH
 from tests.services.throttled import HOUR, MINUTE, WRONG, code, exhaust, guess, let_pass, limited, used_up
@@ -170,6 +173,17 @@ async def test_an_operator_lets_strangers_try_again(strict: Service, person: Per
         await strict.accounts.unlock("nobody@example.com")
 
 
+async def test_without_redis_an_operator_is_told_that_nothing_was_unlocked(
+    strict: Service, person: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with AsyncExitStack() as stack:
+        nowhere = FailureCounters("redis://127.0.0.1:1/0", utc_now)
+        stack.push_async_callback(nowhere.close)
+        monkeypatch.setattr(strict.accounts._throttle, "_counters", nowhere)
+        with pytest.raises(AccountError, match="Redis does not answer"):
+            await strict.accounts.unlock(person.email)
+
+
 @pytest.mark.parametrize("refusal", [Refusal.OVERLOADED, Refusal.UNAVAILABLE])
 async def test_what_found_out_nothing_is_given_back(
     strict: Service, person: Person, migrated: Servers, refusal: Refusal
@@ -178,9 +192,15 @@ async def test_what_found_out_nothing_is_given_back(
         async def verify(self, password: str, stored: str | None) -> Verdict:
             raise Overloaded if refusal is Refusal.OVERLOADED else Refused(refusal)
 
-    strict.use_cases.login._hasher = Refusing(HashingPolicy(threads=1, queue=0))
+    pair = await guess(strict, person.email, PASSWORD)
+    assert isinstance(pair, TokenPair)
+    change = strict.use_cases.change_password
+    strict.use_cases.login._hasher = change._hasher = Refusing(HashingPolicy(threads=1, queue=0))
     for _ in range(10):
         assert code(await guess(strict, person.email)) is refusal
+        with pytest.raises(Refused) as refused:
+            await change(pair.access_token.text, WRONG, "another battery horse staple", Visitor(None, None))
+        assert refused.value.refusal is refusal
     assert counted(migrated.redis_url) == {}
 
 
