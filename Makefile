@@ -1,6 +1,7 @@
 # Needs python3 (3.11 or newer) with pip and venv, and make; everything else comes from requirements/.
 
 PYTHON ?= python3
+PORT ?= 8000
 BIN := .venv/bin
 STAMP := .venv/.stamp
 INTEROP := tests/interop
@@ -23,8 +24,8 @@ $(STAMP): requirements/dev.txt
 		$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement $<; }
 	@cp $< $@
 
-run: $(STAMP) ## Start the service with its own Postgres and Valkey on http://localhost:8000; Ctrl-C stops all of it.
-	@exec $(BIN)/python -m app dev
+run: $(STAMP) ## Start the service with its own Postgres and Valkey on port PORT (8000); Ctrl-C stops all of it.
+	@exec $(BIN)/python -m app dev --port $(PORT)
 
 # The other languages' verifiers are tested only where npm is on the machine.
 ifneq ($(wildcard $(INTEROP)/package.json),)
@@ -65,7 +66,8 @@ format: $(STAMP) ## Format the code and mend what ruff can mend.
 
 BLOCKLIST := app/crypto/common_passwords.bin
 blocklist: $(STAMP) ## Make the list of common passwords anew from LIST=file, the most frequent first.
-	@PYTHONPATH=. $(BIN)/python tools/blocklist.py "$(LIST)" >$(BLOCKLIST).new
+	@test -f "$(LIST)" || { echo "LIST=file is needed, the most frequent password first" >&2; exit 1; }
+	@PYTHONPATH=. $(BIN)/python tools/blocklist.py "$(LIST)" >$(BLOCKLIST).new || { rm $(BLOCKLIST).new; exit 1; }
 	@mv $(BLOCKLIST).new $(BLOCKLIST)
 
 COMPILE = $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes \

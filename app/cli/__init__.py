@@ -49,8 +49,12 @@ def main() -> None:
         _refuse(error.mend)
     except Refused as error:
         _refuse(
-            f"Postgres does not answer ({error.__cause__}); is it running, and is AUTH_DATABASE_URL right?"
+            f"Postgres does not answer ({_reason(error)}); is it running, and is AUTH_DATABASE_URL right?"
         )
+
+
+def _reason(error: Refused) -> str:
+    return str(error.__cause__) or type(error.__cause__).__name__
 
 
 def _refuse(line: str) -> None:

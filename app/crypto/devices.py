@@ -18,7 +18,7 @@ _VERSION = 1
 _BODY = struct.Struct(">B4sI")
 _MAC_LENGTH = 18
 _TOKEN = re.compile(r"wwd_[A-Za-z0-9_-]{36}", re.ASCII)
-_LONGEST = MOST_ACCOUNTS * 41
+_LONGEST = MOST_ACCOUNTS * len("wwd_") + MOST_ACCOUNTS * 36 + MOST_ACCOUNTS - 1
 
 
 class DeviceTokens:

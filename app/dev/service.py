@@ -4,6 +4,7 @@ import errno
 import http.client
 import os
 import secrets
+import shlex
 import signal
 import socket
 import subprocess
@@ -33,6 +34,10 @@ Sign in:
 
   curl -s {url}/login -H 'Content-Type: application/json' \\
     -d '{{"email":"{email}","password":"{password}","client":"native"}}'
+
+An operator's commands, in another terminal:
+
+  . {folder}/env; {python} -m app users list
 
 Ctrl-C stops it; the data stays in {folder}
 
@@ -89,6 +94,7 @@ def _signals() -> Iterator[Callable[[float], None]]:
 
 def _serve(folder: Path, servers: Servers, port: int, pause: Callable[[float], None]) -> NoReturn:
     environment = _environment(folder, servers, port)
+    _tell_shells(folder / "env", environment)
 
     def app(*arguments: str, given: str = "", may_fail: bool = False) -> bool:
         """Run one command of our own to its end, and show what it said only when it fails."""
@@ -117,7 +123,8 @@ def _serve(folder: Path, servers: Servers, port: int, pause: Callable[[float], N
             raise DevError(f"the service was not ready after {READY_TIMEOUT:.0f} seconds")
         if process.poll() is None:
             url = f"http://localhost:{port}"
-            sys.stdout.write(WELCOME.format(url=url, email=DEMO_EMAIL, password=password, folder=folder))
+            words = {"url": url, "email": DEMO_EMAIL, "password": password, "folder": folder}
+            sys.stdout.write(WELCOME.format(**words, python=sys.executable))
             sys.stdout.flush()
         while process.poll() is None:
             pause(0.1)
@@ -168,6 +175,14 @@ def _environment(folder: Path, servers: Servers, port: int) -> dict[str, str]:
         if not {setting, f"{setting}_FILE"} & inherited.keys():
             inherited[name] = value
     return inherited | ours
+
+
+def _tell_shells(file: Path, environment: Mapping[str, str]) -> None:
+    """Write down the settings, for whoever runs a command beside the service."""
+    file.unlink(missing_ok=True)
+    file.touch(mode=0o600)
+    settings = {name: value for name, value in environment.items() if name.startswith("AUTH_")}
+    file.write_text("".join(f"export {name}={shlex.quote(value)}\n" for name, value in settings.items()))
 
 
 def _kept(file: Path, size: int) -> str:

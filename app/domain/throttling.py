@@ -45,7 +45,7 @@ class ThrottlingPolicy:
 class TooManyRequests(Refused):
     """A budget is used up; ``opens_in`` whole seconds from now this limit of it lets one more through.
 
-    ``is_news`` where this process had not seen it closed before.
+    ``is_news`` when this process finds it closed for the first time since it was open, or for an hour.
     """
 
     def __init__(self, budget: Budget, limit: Limit, opens_in: int, *, is_news: bool) -> None:

@@ -183,8 +183,9 @@ class BoundedProtocol(HttpToolsProtocol):
             if self.pipeline:
                 self.pipeline.popleft()
             else:
-                idle = self.cycle.disconnected = True
+                self.cycle.disconnected = True
                 self.cycle.message_event.set()
+                idle = True
         self._in_head = self._in_body = False
         super().on_message_begin()
         self.scope["method"], self.scope["path"] = "", "/"

@@ -1,10 +1,12 @@
 """Security events, as operators read them."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 from datetime import timedelta
 from uuid import UUID
 
 from app.domain.events import EventFilter, RecordedEvent
+from app.domain.refusals import Refused
 from app.services.accounts import Accounts
 from app.storage.postgres.events import EventStore
 
@@ -51,7 +53,10 @@ class Events:
             if wanted.until is not None and looked > wanted.until + BACK:
                 return
             await pause()
-            # From the last look, however long ago that was: Postgres may have been away.
-            found, looked = await self._store.since(looked, BACK, wanted)
-            news = [event for event in found if event.id not in told]
-            told = {event.id for event in found}
+            # From the last look, however long ago that was: Postgres may be away for a while.
+            found, news = None, list[RecordedEvent]()
+            with suppress(Refused):
+                found, looked = await self._store.since(looked, BACK, wanted)
+            if found is not None:
+                news = [event for event in found if event.id not in told]
+                told = {event.id for event in found}

@@ -68,23 +68,21 @@ class Login:
     async def _admitted(
         self, address: str | None, email: str, visitor: Visitor, device: str | None
     ) -> Attempt:
-        """Let the guess through as a known device's, or else as a stranger's."""
-        refused: TooManyRequests | None = None
+        """Let the guess through as a known device's, or else as a stranger's; what opens first is told."""
+        refusals = []
         for way in self._throttle.ways(address or email, visitor.address, device):
             try:
                 return await self._throttle.admit(way)
-            except TooManyRequests as closed:
-                refused = closed
-                if closed.is_news:
-                    account = await self._account(address)
-                    budget = closed.budget.name
-                    await self._events.add(
-                        by_visitor(
-                            visitor, EventKind.LOGIN_THROTTLED, account.id if account else None, budget=budget
-                        )
-                    )
-        assert refused is not None  # noqa: S101 - tells mypy that there is always a way
-        raise refused
+            except TooManyRequests as refused:
+                refusals.append(refused)
+                if refused.is_news:
+                    await self._tell_throttled(refused, address, visitor)
+        raise min(refusals, key=lambda refused: refused.opens_in)
+
+    async def _tell_throttled(self, refused: TooManyRequests, address: str | None, visitor: Visitor) -> None:
+        account = await self._account(address)
+        account_id, budget = account.id if account else None, refused.budget.name
+        await self._events.add(by_visitor(visitor, EventKind.LOGIN_THROTTLED, account_id, budget=budget))
 
     async def _account(self, address: str | None) -> Account | None:
         return None if address is None else await self._accounts.by_email(address)

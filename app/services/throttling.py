@@ -58,12 +58,10 @@ class Throttle:
 
         That a known device signs in does not give the strangers another budget.
         """
-        account = Budget("account", self._label(email), self._policy.account)
+        account, known = self._strangers(email), tuple[Budget, ...]()
         version = self._devices.password_version(device, email)
-        known = (
-            () if version is None else (Budget("device", f"{account.key}/{version}", self._policy.account),)
-        )
-        if known:
+        if version is not None:
+            known = (Budget("device", f"{account.key}/{version}", self._policy.account),)
             yield Way(known, forgotten=known)
         network = Budget("address", network_of(address), self._policy.address)
         everyone = Budget("everyone", "", self._policy.everyone)
@@ -81,8 +79,11 @@ class Throttle:
 
     async def forget(self, email: str) -> bool:
         """Forget the failures of strangers at the account with this address; False without Redis."""
-        await self._counters.settle((), [Budget("account", self._label(email), self._policy.account)])
+        await self._counters.settle((), [self._strangers(email)])
         return self._counters.is_shared
+
+    def _strangers(self, email: str) -> Budget:
+        return Budget("account", self._label(email), self._policy.account)
 
 
 class RefreshThrottle:

@@ -8,6 +8,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from app.domain.events import EventFilter
+from app.domain.refusals import Refusal, Refused
 from app.services.accounts import AccountError
 from app.wiring import Service
 from tests.people import Person
@@ -111,6 +112,26 @@ async def test_what_came_while_nobody_could_look_is_told_at_the_next_look(
         ids.append(await sql.fetchval(ADD, account_id, LONG_AGO / 2))
 
     assert await followed(parts, account_id, an_hour_later) == ids
+    assert len(ids) == 1
+
+
+async def test_an_outage_of_postgres_ends_nothing_and_loses_nothing(
+    parts: Service, sql: Sql, account_id: UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids: list[int] = []
+    look = parts.events._store.since
+
+    async def unanswered(*_: object) -> None:
+        raise Refused(Refusal.UNAVAILABLE)
+
+    async def goes_away() -> None:
+        monkeypatch.setattr(parts.events._store, "since", unanswered)
+        ids.append(await sql.fetchval(ADD, account_id, NOW))
+
+    async def comes_back() -> None:
+        monkeypatch.setattr(parts.events._store, "since", look)
+
+    assert await followed(parts, account_id, goes_away, comes_back) == ids
     assert len(ids) == 1
 
 

@@ -149,11 +149,11 @@ class FailureCounters:
                     async with asyncio.timeout(LONGEST):
                         answer = await act(self._shared)
                 except ResponseError as error:
-                    # It answers, and refuses to write: what it knows to be used up still is.
+                    # It answers and refuses to write: what it knows to be used up still is.
                     self._lose(error)
-                    self._ask_at = None
                 except _FAILURES as error:
                     self._lose(error)
+                    self._ask_at = self._clock() + ASK_AGAIN_AFTER
                 else:
                     self._find()
                     return answer
@@ -172,8 +172,7 @@ class FailureCounters:
     def _lose(self, error: Exception) -> None:
         if self._failed_at is None:
             _log.warning("throttling.not_shared", reason=type(error).__name__, instead="each process counts")
-        self._failed_at = self._clock()
-        self._ask_at = self._failed_at + ASK_AGAIN_AFTER
+        self._failed_at, self._ask_at = self._clock(), None
 
     def _find(self) -> None:
         self._ask_at = None
