@@ -103,7 +103,8 @@ class Accounts:
         return await self._ended(await self._store.set_password(account.id, password_hash, lasts, event))
 
     async def _hash(self, password: str, email: str) -> str:
-        objection = await self._new_passwords.objection(password, email)
+        judge = self._new_passwords
+        objection = judge.objection(password, email) or await judge.breach(password)
         if objection is not None:
             raise AccountError(objection.advice)
         return await self._hasher.hash(password)

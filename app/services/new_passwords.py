@@ -23,10 +23,13 @@ class NewPasswords:
         self._common = common
         self._is_breached = is_breached
 
-    async def objection(self, password: str, email: str) -> Objection | None:
-        """What is wrong with it for the account of this address, or None; others are asked last."""
+    def objection(self, password: str, email: str) -> Objection | None:
+        """What is wrong with it for the account of this address, or None."""
         found = weakness(password, email, self._policy, self._common)
-        if found is None and self._is_breached is not None:
-            digest = range_digest(normalise(password))
-            found = Weakness.BREACHED if await self._is_breached(digest) else None
         return None if found is None else objection(found, password, self._policy)
+
+    async def breach(self, password: str) -> Objection | None:
+        """That it was in a breach, if another service says so; asked last, of one without an objection."""
+        if self._is_breached is None or not await self._is_breached(range_digest(normalise(password))):
+            return None
+        return objection(Weakness.BREACHED, password, self._policy)

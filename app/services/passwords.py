@@ -60,10 +60,15 @@ class ChangePassword:
         account, lasts, session_id = caller.account, self._revocations.lasts, caller.token.session_id
         failed = by_visitor(visitor, EventKind.PASSWORD_CHANGE_FAILED, account.id, session_id)
         changed = by_visitor(visitor, EventKind.PASSWORD_CHANGED, account.id, session_id)
-        objection = await self._new_passwords.objection(new, account.email)
+        objection = self._new_passwords.objection(new, account.email)
         if objection is not None:
             raise WeakPassword(objection)
         attempt = await self._verified(caller, current, failed)
+        # Not before: whoever found an access token would have the other service asked as often as they like.
+        breach = await self._new_passwords.breach(new)
+        if breach is not None:
+            await attempt.give_back()
+            raise WeakPassword(breach)
         new_hash = await self._hasher.hash(new)
         ended = await self._accounts.change_password(
             account.id, account.password_version, new_hash, lasts, changed

@@ -7,6 +7,7 @@ import pytest
 import structlog
 
 from app.domain.passwords import PasswordPolicy, Weakness
+from app.domain.refusals import Refused
 from app.services.accounts import AccountError
 from app.services.new_passwords import NewPasswords
 from app.services.passwords import WeakPassword
@@ -100,8 +101,11 @@ async def test_a_breached_password_is_refused_before_anything_is_hashed(
     asking: Service, server: RangeServer, someone: Person, sql: Sql
 ) -> None:
     pair, spelled = await sign_in(asking, someone), STOLEN.replace("\u00eb", "e\u0308")
-    with pytest.raises(WeakPassword) as caught:
+    with pytest.raises(Refused):
         await asking.use_cases.change_password(pair.access_token.text, "a wrong password", spelled, VISITOR)
+    assert server.paths == [], "who does not know the current one has nobody asked"
+    with pytest.raises(WeakPassword) as caught:
+        await asking.use_cases.change_password(pair.access_token.text, PASSWORD, spelled, VISITOR)
     assert (caught.value.objection.weakness, caught.value.objection.advice) == (Weakness.BREACHED, BREACHED)
     assert await refused(asking, someone.email, STOLEN, create=False) == BREACHED
     assert await kept(sql, someone) == CHEAP_HASH
@@ -125,7 +129,8 @@ async def test_a_look_up_that_fails_lets_the_password_through_and_says_so(
 
 async def test_without_an_address_nobody_is_asked() -> None:
     judge = NewPasswords(PasswordPolicy(8, host="localhost"), frozenset({"sunshine"}), None)
-    assert await judge.objection(STOLEN, "ada@example.com") is None
-    found = await judge.objection("Sunshine", "ada@example.com")
+    assert judge.objection(STOLEN, "ada@example.com") is None
+    assert await judge.breach(STOLEN) is None
+    found = judge.objection("Sunshine", "ada@example.com")
     assert found is not None
     assert found.weakness is Weakness.COMMON
