@@ -145,16 +145,17 @@ async def opened(settings: Settings) -> AsyncIterator[Service]:
         revocations = Revocations(revocation_store, index, token_policy)
         authenticate = Authenticate(keys, revocations, token_policy, clock)
         who_am_i = WhoAmI(accounts, authenticate)
+        devices = DeviceTokens(secrets)
         open_session = OpenSession(
             sessions,
             tokens,
-            DeviceTokens(secrets),
+            devices,
             minter,
             session_policy,
             lambda: token_bytes(SEED_LENGTH),
             events,
         )
-        throttle = Throttle(counters, DeviceTokens(secrets), secrets.label, throttling_policy)
+        throttle = Throttle(counters, devices, secrets.label, throttling_policy)
         refresh_throttle = RefreshThrottle(counters, throttling_policy.refresh)
         find_session = FindSession(sessions, tokens)
         password_policy = PasswordPolicy(

@@ -72,4 +72,5 @@ async def test_an_endless_or_packed_answer_is_read_up_to_a_bound() -> None:
 
         async with httpx.AsyncClient(transport=httpx.MockTransport(answer)) as client:
             heard = await Asker("https://auth.example.com", client)("GET /livez")
-        assert not isinstance(heard, httpx.Response) or len(heard.content) <= asking.MAX_BODY
+        assert isinstance(heard, httpx.Response)
+        assert 0 < len(heard.content) <= asking.MAX_BODY

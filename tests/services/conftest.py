@@ -6,6 +6,7 @@ import pytest
 
 from app.settings import Settings, load
 from app.wiring import Service, opened
+from tests.services.throttled import limited
 
 
 @pytest.fixture
@@ -17,4 +18,11 @@ async def parts(
         monkeypatch.setenv(name, value)
     async with opened(load(Settings)) as service:
         await service.keys.load()
+        yield service
+
+
+@pytest.fixture
+async def strict(migrated: object, environment: dict[str, str]) -> AsyncIterator[Service]:
+    """With small limits, and nothing counted yet."""
+    async with limited(environment) as service:
         yield service

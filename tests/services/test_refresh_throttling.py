@@ -1,7 +1,5 @@
 """Refreshes that fail too often are turned away before any query; one that succeeds is held up by nobody."""
 
-from collections.abc import AsyncIterator
-
 import pytest
 
 from app.dev import Servers
@@ -12,17 +10,11 @@ from app.storage.postgres.sessions import Visitor
 from app.wiring import Service
 from tests.people import new_person
 from tests.races import CHEAP_HASH, sign_in
-from tests.services.throttled import MINUTE, code, let_pass, limited, used_up
+from tests.services.throttled import MINUTE, code, let_pass, used_up
 from tests.sql import Sql
 from tests.throttling import counted
 
 HERE, THERE = "192.0.2.1", "203.0.113.1"
-
-
-@pytest.fixture
-async def strict(migrated: Servers, environment: dict[str, str]) -> AsyncIterator[Service]:
-    async with limited(environment) as service:
-        yield service
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
 
 import pytest
 
@@ -18,12 +17,6 @@ from tests.races import CHEAP_HASH
 from tests.services.throttled import HOUR, MINUTE, WRONG, code, exhaust, guess, let_pass, limited, used_up
 from tests.sql import Sql
 from tests.throttling import counted
-
-
-@pytest.fixture
-async def strict(migrated: Servers, environment: dict[str, str]) -> AsyncIterator[Service]:
-    async with limited(environment) as service:
-        yield service
 
 
 @pytest.fixture

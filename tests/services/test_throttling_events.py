@@ -1,13 +1,11 @@
 """What was turned away is told once for each budget and window, however many knock."""
 
 import json
-from collections.abc import AsyncIterator
 from typing import Any
 from uuid import UUID
 
 import pytest
 
-from app.dev import Servers
 from app.domain.refusals import Refused
 from app.domain.throttling import TooManyRequests
 from app.domain.visitors import Visitor
@@ -15,14 +13,8 @@ from app.services.sessions import TokenPair
 from app.wiring import Service
 from tests.people import PASSWORD, Person, new_person
 from tests.races import CHEAP_HASH
-from tests.services.throttled import WRONG, exhaust, guess, limited, used_up
+from tests.services.throttled import WRONG, exhaust, guess, used_up
 from tests.sql import Sql
-
-
-@pytest.fixture
-async def strict(migrated: Servers, environment: dict[str, str]) -> AsyncIterator[Service]:
-    async with limited(environment) as service:
-        yield service
 
 
 @pytest.fixture
