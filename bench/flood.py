@@ -3,8 +3,9 @@
     make bench-flood
 
 The flood runs in a process of its own, on raw connections and with requests made beforehand; what it costs is
-printed, since it takes the service's cores. Polite clients wait as ``Retry-After`` says and up to as long
-again, rude ones come back at once. Only ratios to the idle values of the same run may be compared.
+printed, since it takes the service's cores. Clients come all at once and again when all are answered (burst),
+wait as ``Retry-After`` says and up to as long again (polite), or come back at once (rude). Only ratios to the
+idle values of the same run may be compared.
 """
 
 import asyncio
@@ -81,16 +82,19 @@ async def probed(port: int, tokens: list[str]) -> dict[str, list[float]]:
     return dict(zip(("POST /refresh", "GET key set"), routes, strict=True))
 
 
-async def _flood(port: int, request: bytes, pipe: Pipe, *, polite: bool) -> None:
+async def _flood(port: int, request: bytes, pipe: Pipe, kind: str) -> None:
     statuses: Counter[int] = Counter()
+    everybody = asyncio.Barrier(IN_FLIGHT)
 
     async def again_and_again(client: Peer) -> None:
         while True:
             await client.send(request)
             status, retry_after = await client.outline()
             statuses[status] += 1
+            if kind == "burst":
+                await everybody.wait()
             # Polite ones do not come back all at once.
-            await asyncio.sleep(retry_after * random.uniform(1, 2) if polite else 0)
+            await asyncio.sleep(retry_after * random.uniform(1, 2) if kind == "polite" else 0)
 
     async with AsyncExitStack() as stack:
         clients = [await stack.enter_async_context(peer(port)) for _ in range(IN_FLIGHT)]
@@ -104,16 +108,16 @@ async def _flood(port: int, request: bytes, pipe: Pipe, *, polite: bool) -> None
     pipe.send((dict(statuses), time.process_time()))
 
 
-def _flooding(port: int, request: bytes, pipe: Pipe, polite: bool) -> None:  # noqa: FBT001 - Process passes it so
-    asyncio.run(_flood(port, request, pipe, polite=polite))
+def _flooding(port: int, request: bytes, pipe: Pipe, kind: str) -> None:
+    asyncio.run(_flood(port, request, pipe, kind))
 
 
 @contextmanager
-def flooded(port: int, request: bytes, *, polite: bool) -> Iterator[None]:
+def flooded(port: int, request: bytes, kind: str) -> Iterator[None]:
     """Logins from another process, under way from here to the end, and then told."""
     ours, theirs = multiprocessing.Pipe()
     process = multiprocessing.get_context("spawn").Process(
-        target=_flooding, args=(port, request, theirs, polite)
+        target=_flooding, args=(port, request, theirs, kind)
     )
     process.start()
     ours.recv()
@@ -149,9 +153,9 @@ async def measure(service: Service) -> None:
     idle = await probed(service.port, tokens)
     print(f"{service.workers} worker(s), idle")
     told(idle, idle)
-    for kind in ("polite", "rude"):
+    for kind in ("burst", "polite", "rude"):
         print(f"{service.workers} worker(s), {IN_FLIGHT} {kind} logins in flight")
-        with flooded(service.port, login_of(victim), polite=kind == "polite"):
+        with flooded(service.port, login_of(victim), kind):
             await asyncio.sleep(1)
             routes = await probed(service.port, tokens)
         told(routes, idle)
