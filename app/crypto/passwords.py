@@ -1,7 +1,7 @@
 """Password hashing: Argon2id for what is new, and what other systems left behind for verification.
 
 Whatever cannot be verified costs a decoy of the current parameters, so that no absence shows.
-Hashing runs in a few threads off the event loop, behind a bounded queue.
+Hashing runs in a few threads off the event loop, for so many callers at a time.
 """
 
 import asyncio
@@ -10,9 +10,9 @@ import re
 import secrets
 import sys
 from base64 import b64decode, b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeAlias, TypeVar
@@ -80,7 +80,8 @@ class PasswordHasher:
     """Hashes and verifies off the event loop; one instance serves one loop.
 
     Construction makes the decoy and loads the backends, which is slow, and unsafe in threads.
-    ``hash`` and ``verify`` raise Overloaded at once when the queue is full, and RuntimeError after ``close``.
+    ``hash`` and ``verify`` wait for a thread, and want a ``place`` where strangers can ask for them;
+    they raise RuntimeError after ``close``.
     """
 
     def __init__(self, policy: HashingPolicy) -> None:
@@ -98,7 +99,18 @@ class PasswordHasher:
         self._executor = ThreadPoolExecutor(policy.threads, "passwords", os.nice, (niceness,))
         # Callers queue here and not in the executor, so that one who gives up leaves nothing behind.
         self._threads = asyncio.Semaphore(policy.threads)
-        self._in_flight = 0
+        self._places = policy.threads + policy.queue
+
+    @contextmanager
+    def place(self) -> Iterator[None]:
+        """A place among those who hash or wait for it, to be taken before other work; or else Overloaded."""
+        if not self._places:
+            raise Overloaded
+        self._places -= 1
+        try:
+            yield
+        finally:
+            self._places += 1
 
     async def hash(self, password: str) -> str:
         """A new Argon2id hash in PHC format, about 97 characters; ValueError for an ``unusable`` password."""
@@ -115,11 +127,6 @@ class PasswordHasher:
         if unusable(password):
             return Verdict(matches=False, outdated=False)
         return await self._run(lambda: self._verify(password, stored))
-
-    def require_room(self) -> None:
-        """Raise Overloaded now rather than after other work, such as a look at the account."""
-        if self._in_flight >= self._policy.threads + self._policy.queue:
-            raise Overloaded
 
     def close(self) -> None:
         """Take no more work; what runs is finished and answered, what waits gets a RuntimeError."""
@@ -147,17 +154,11 @@ class PasswordHasher:
         return Verdict(matches=matches, outdated=matches and not current)
 
     async def _run(self, work: Callable[[], _T]) -> _T:
-        self.require_room()
-        self._in_flight += 1
-        try:
-            await self._threads.acquire()
-        except BaseException:
-            self._in_flight -= 1
-            raise
+        await self._threads.acquire()
         try:
             job = self._executor.submit(work)
         except RuntimeError:
-            self._leave()
+            self._threads.release()
             raise
         # The slot is the thread's, not the caller's: a client who disconnects does not end the hash.
         job.add_done_callback(partial(self._ended, asyncio.get_running_loop()))
@@ -165,11 +166,7 @@ class PasswordHasher:
 
     def _ended(self, loop: asyncio.AbstractEventLoop, _: Future[Any]) -> None:
         with suppress(RuntimeError):  # The loop may be closed by now.
-            loop.call_soon_threadsafe(self._leave)
-
-    def _leave(self) -> None:
-        self._in_flight -= 1
-        self._threads.release()
+            loop.call_soon_threadsafe(self._threads.release)
 
 
 def _parse(stored: str) -> _Handler | None:

@@ -1,8 +1,6 @@
 """Login: opens a session for whoever knows an account's password."""
 
-from contextlib import suppress
-
-from app.crypto.passwords import Overloaded, PasswordHasher, Verdict
+from app.crypto.passwords import PasswordHasher, Verdict
 from app.domain.accounts import Account, normalise_email
 from app.domain.events import EventKind, by_visitor
 from app.domain.refusals import Refusal, Refused
@@ -37,11 +35,16 @@ class Login:
     ) -> TokenPair:
         """The tokens of a new session, for which a ``device`` is known from now on.
 
-        Refuses before any work with Overloaded while the queue for hashing is full, and with TooManyRequests
-        when too many guesses have failed.
+        Refuses with Overloaded, before any work, while too many are at it, and with TooManyRequests when too
+        many guesses have failed.
         """
         self._open_session.require_ready()
-        self._hasher.require_room()
+        with self._hasher.place():
+            return await self._signed_in(email, password, client, visitor, device)
+
+    async def _signed_in(
+        self, email: str, password: str, client: Client, visitor: Visitor, device: str | None
+    ) -> TokenPair:
         address = normalise_email(email)
         attempt = await self._admitted(address, email, visitor, device)
         try:
@@ -93,7 +96,5 @@ class Login:
         return account, await self._hasher.verify(password, account.password_hash if account else None)
 
     async def _rehash(self, account: Account, password: str) -> None:
-        # A queue that is full is no reason to refuse a right password; the next login comes by again.
-        with suppress(Overloaded):
-            new_hash = await self._hasher.hash(password)
-            await self._accounts.rehash(account.id, account.password_hash, new_hash)
+        new_hash = await self._hasher.hash(password)
+        await self._accounts.rehash(account.id, account.password_hash, new_hash)

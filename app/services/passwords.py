@@ -55,7 +55,12 @@ class ChangePassword:
         An access token is not enough: whoever found one may not take the account over, nor guess for long.
         """
         self._open_session.require_ready()
-        self._hasher.require_room()
+        with self._hasher.place():
+            return await self._changed(access_token, current, new, visitor, device)
+
+    async def _changed(
+        self, access_token: str, current: str, new: str, visitor: Visitor, device: str
+    ) -> TokenPair:
         caller = await self._who_am_i(access_token)
         account, lasts, session_id = caller.account, self._revocations.lasts, caller.token.session_id
         failed = by_visitor(visitor, EventKind.PASSWORD_CHANGE_FAILED, account.id, session_id)
@@ -92,11 +97,7 @@ class ChangePassword:
             if refused.is_news:
                 await self._events.add(failed.with_details(throttled=True))
             raise
-        try:
-            verdict = await self._hasher.verify(current, caller.account.password_hash)
-        except Refused:
-            await attempt.give_back()
-            raise
+        verdict = await self._hasher.verify(current, caller.account.password_hash)
         if not verdict.matches:
             await self._events.add(failed)
             raise Refused(Refusal.INVALID_CREDENTIALS)

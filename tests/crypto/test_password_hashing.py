@@ -397,22 +397,28 @@ async def test_the_longest_password_is_hashed_whole(hasher: PasswordHasher) -> N
     assert await hasher.verify("x" * 1023, stored) == NO
 
 
-async def test_beyond_threads_and_queue_callers_are_refused_at_once(
-    hasher: PasswordHasher, gate: Gate
-) -> None:
+def test_there_are_as_many_places_as_threads_and_queue_have(hasher: PasswordHasher) -> None:
+    def use_both() -> None:
+        with hasher.place(), hasher.place():
+            with pytest.raises(Overloaded) as overload, hasher.place():
+                raise AssertionError
+            assert overload.value.retry_after == 1
+            raise LookupError
+
+    for _ in range(2):
+        with pytest.raises(LookupError):
+            use_both()
+
+
+async def test_one_thread_hashes_once_at_a_time(hasher: PasswordHasher, gate: Gate) -> None:
     running = begun(hasher.verify(PASSWORD, None))
     await gate.wait()
-    waiting = begun(hasher.verify(PASSWORD, None))
+    waiting = [begun(hasher.verify(PASSWORD, None)) for _ in range(5)]
     await asyncio.sleep(0)
-    for refused in (hasher.verify(PASSWORD, None), hasher.hash(PASSWORD)):
-        with pytest.raises(Overloaded) as overload:
-            await refused
-        assert overload.value.retry_after == 1
     assert not running.done()
-    assert gate.calls == 1, "one thread, one hash at a time"
+    assert gate.calls == 1
     gate.opened.set()
-    assert [await running, await waiting] == [NO, NO]
-    assert await hasher.verify(PASSWORD, None) == NO
+    assert await asyncio.gather(running, *waiting) == [NO] * 6
 
 
 async def test_the_event_loop_goes_on_beside_a_hash(hasher: PasswordHasher, gate: Gate) -> None:
@@ -423,16 +429,6 @@ async def test_the_event_loop_goes_on_beside_a_hash(hasher: PasswordHasher, gate
     assert not running.done()
     gate.opened.set()
     assert await running == CURRENT
-
-
-async def test_room_is_asked_for_before_other_work_is_done(hasher: PasswordHasher, gate: Gate) -> None:
-    running = [begun(hasher.verify(PASSWORD, None)) for _ in range(2)]
-    await gate.wait()
-    with pytest.raises(Overloaded):
-        hasher.require_room()
-    gate.opened.set()
-    await asyncio.gather(*running)
-    hasher.require_room()
 
 
 async def test_hashing_threads_give_way_to_the_event_loop(hasher: PasswordHasher) -> None:
@@ -471,13 +467,10 @@ async def test_a_hash_keeps_its_slot_when_its_caller_leaves(hasher: PasswordHash
         await running
     waiting = begun(hasher.verify(PASSWORD, None))
     await asyncio.sleep(0)
-    with pytest.raises(Overloaded):
-        await hasher.verify(PASSWORD, None)
     assert gate.calls == 1
     gate.opened.set()
     assert await waiting == NO
     assert await hasher.verify(PASSWORD, None) == NO
-    assert hasher._in_flight == 0
 
 
 async def test_closing_answers_what_runs_and_refuses_what_waits(hasher: PasswordHasher, gate: Gate) -> None:

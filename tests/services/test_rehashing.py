@@ -9,7 +9,7 @@ from argon2 import PasswordHasher as Argon2
 from argon2.low_level import Type
 from passlib.hash import django_pbkdf2_sha256
 
-from app.crypto.passwords import HashingPolicy, Overloaded, PasswordHasher
+from app.crypto.passwords import HashingPolicy, PasswordHasher
 from app.domain.refusals import Refusal, Refused
 from app.domain.sessions import Client
 from app.storage.postgres.sessions import Visitor
@@ -81,16 +81,14 @@ class Interrupted(PasswordHasher):
         return await super().hash(password)
 
 
-async def test_a_queue_that_is_full_by_then_refuses_no_right_password(parts: Service, sql: Sql) -> None:
-    async def overload() -> None:
-        raise Overloaded
-
+async def test_a_new_hash_needs_no_second_place(parts: Service, sql: Sql) -> None:
     person = await new_person(sql, password_hash=OLD["bcrypt"])
     use_case = parts.use_cases.login
-    use_case._hasher = Interrupted(overload)
-    pair = await use_case(person.email, PASSWORD, Client.NATIVE, VISITOR)
-    assert pair.refresh_token.startswith("wwr_")
-    assert await row(sql, person) == (OLD["bcrypt"], 1)
+    use_case._hasher = PasswordHasher(HashingPolicy(threads=1, queue=0))
+    await use_case(person.email, PASSWORD, Client.NATIVE, VISITOR)
+    rehashed, version = await row(sql, person)
+    assert version == 1
+    assert rehashed.startswith("$argon2id$")
 
 
 async def test_a_password_that_is_changed_meanwhile_is_not_overwritten(parts: Service, sql: Sql) -> None:
