@@ -1,5 +1,6 @@
 """The ASGI entry: ``uvicorn --factory app.main:create_app``."""
 
+import gc
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
@@ -22,6 +23,8 @@ def create_app() -> FastAPI:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[Mapping[str, Any]]:
         async with opened(settings) as service, maintained(service):
+            # What is loaded by now stays; looking through it for garbage would hold up all requests.
+            gc.freeze()
             yield {"use_cases": service.use_cases}
 
     origins = Origins(settings.issuer, settings.allowed_origins)

@@ -20,31 +20,21 @@ from multiprocessing.connection import Connection as Pipe
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import orjson
-
-from tests.edge import Peer, peer
+from tests.edge import KEY_SET, Peer, peer, post
 from tests.people import PASSWORD, Person, new_person
 from tests.servers import Service, migrate, private_pair
 from tests.sql import connect
 
 IN_FLIGHT = 200
-SECONDS = 5.0
+SECONDS = 8.0
 PACE = 0.004
 """Seconds between two samples, so that the probe is no load of its own."""
 UNLIMITED = dict.fromkeys(
     ("AUTH_LOGIN_LIMIT_ACCOUNT", "AUTH_LOGIN_LIMIT_ADDRESS", "AUTH_LOGIN_LIMIT_GLOBAL", "AUTH_REFRESH_LIMIT"),
     "1000000/1",
 )
-KEY_SET = b"GET /.well-known/jwks.json HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 Act = Callable[[], Awaitable[object]]
-
-
-def post(path: str, **members: str) -> bytes:
-    """A whole request."""
-    body = orjson.dumps(members)
-    head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
-    return head.encode() + b"Content-Length: %d\r\n\r\n" % len(body) + body
 
 
 def login_of(person: Person, password: str = PASSWORD) -> bytes:
@@ -142,7 +132,7 @@ def told(routes: dict[str, list[float]], idle: dict[str, list[float]]) -> None:
 
 
 async def measure(service: Service) -> None:
-    """Idle, and under each kind of flood."""
+    """Under each kind of flood, and idle right before it."""
     sql = await connect(service.environment["AUTH_DATABASE_URL"])
     person, victim = await new_person(sql), await new_person(sql)
     await sql.close()
@@ -150,10 +140,10 @@ async def measure(service: Service) -> None:
         await client.send(login_of(person))
         tokens = [(await client.answer()).json()["refresh_token"]]
     await probed(service.port, tokens)
-    idle = await probed(service.port, tokens)
-    print(f"{service.workers} worker(s), idle")
-    told(idle, idle)
     for kind in ("burst", "polite", "rude"):
+        idle = await probed(service.port, tokens)
+        print(f"{service.workers} worker(s), idle")
+        told(idle, idle)
         print(f"{service.workers} worker(s), {IN_FLIGHT} {kind} logins in flight")
         with flooded(service.port, login_of(victim), kind):
             await asyncio.sleep(1)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 
 import httpx
+import orjson
 import pytest
 from fastapi import FastAPI
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -21,6 +22,7 @@ from tests.problems import problem_of
 from tests.servers import ISSUER
 
 SECONDS = 10.0
+KEY_SET = b"GET /.well-known/jwks.json HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
 class Peer:
@@ -82,6 +84,13 @@ class Peer:
         self._writer.close()
         with suppress(ConnectionError):
             await self._writer.wait_closed()
+
+
+def post(path: str, **members: str) -> bytes:
+    """A whole request with a JSON body."""
+    body = orjson.dumps(members)
+    head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+    return head.encode() + b"Content-Length: %d\r\n\r\n" % len(body) + body
 
 
 @asynccontextmanager

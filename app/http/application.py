@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from app.domain.refusals import Refused
 from app.http import accounts, discovery, health, keys, own_sessions, passwords, problems, sessions
-from app.http.middleware import Cors, HeadAsGet, RequestLimits, RequestLog, SecurityHeaders
+from app.http.middleware import Cors, HeadAsGet, LoginsInTurn, RequestLimits, RequestLog, SecurityHeaders
 from app.http.openapi import DocumentedApp
 from app.http.origins import Origins
 from app.http.schemas import InvalidBody
@@ -44,12 +44,13 @@ def build(lifespan: Lifespan, origins: Origins, *, issuer: str, version: str) ->
         app.include_router(router)
     app.add_exception_handler(Refused, _refused)
     app.add_exception_handler(HTTPException, _failed)
-    # The last one added is the outermost.
+    # The last one added is the outermost; a login that waits for its turn has cost little by then.
     app.add_middleware(RequestLimits)
     app.add_middleware(Cors, origins=origins.allowed)
     app.add_middleware(RequestLog)
     app.add_middleware(SecurityHeaders, https=_is_public(issuer))
     app.add_middleware(HeadAsGet)
+    app.add_middleware(LoginsInTurn)
     return app
 
 

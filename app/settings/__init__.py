@@ -131,7 +131,8 @@ class Settings(DatabaseSettings):
     password_min_length: Annotated[int, Field(ge=8, le=64)] = 15
     password_hash_memory_kib: Annotated[int, Field(ge=19_456, le=262_144)] = 19_456
     password_hash_time_cost: Annotated[int, Field(ge=2, le=10)] = 2
-    password_hash_threads: Annotated[int, Field(ge=1, le=64)] = os.cpu_count() or 1
+    # One processor is left to everything else: niceness alone does not get the event loop a busy one at once.
+    password_hash_threads: Annotated[int, Field(ge=1, le=64)] = max(1, (os.cpu_count() or 1) - 1)
     password_hash_queue: Annotated[int, Field(ge=0, le=1000)] = 50
 
     breached_passwords_url: Annotated[str, AfterValidator(web_address)] | None = None

@@ -66,7 +66,7 @@ async def test_a_body_that_breaks_after_its_answer_gets_no_second_one(server: Se
 
 async def test_a_broken_request_leaves_one_line_for_itself_and_one_for_its_refusal(server: Served) -> None:
     with structlog.testing.capture_logs() as events:
-        peer = await server.connect(b"POST /login" + CHUNKED + BROKEN)
+        peer = await server.connect(b"POST /logout" + CHUNKED + BROKEN)
         await peer.refused(400, "bad_request")
     assert [(event["event"], event["status"]) for event in events] == [
         ("http.request", 499),

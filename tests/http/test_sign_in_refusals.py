@@ -1,13 +1,18 @@
 """Refused sign-ins: no answer tells whether the account exists, and a flood is cut short (P2, P4)."""
 
 import asyncio
+import json
+import os
+import signal
 from collections.abc import Iterator
+from contextlib import AsyncExitStack
 
 import httpx
 import pytest
 
 from app.dev import Servers
 from tests.browsers import sessions_of
+from tests.edge import KEY_SET, peer, post
 from tests.people import PASSWORD, Person, login, me, new_person, refresh
 from tests.problems import everything, marker, problem_of
 from tests.servers import Service
@@ -97,6 +102,31 @@ async def test_a_flood_of_logins_is_told_to_come_back_while_everything_else_goes
         assert int(answer.headers["retry-after"]) >= 1
     assert len(await sessions_of(sql, person)) == 1 + len(served)
     assert (renewed.status_code, known.status_code) == (200, 200)
+
+
+async def test_who_comes_after_a_burst_of_logins_waits_for_few_of_them(
+    narrow: Service, person: Person
+) -> None:
+    burst = post("/login", email=person.email, password=PASSWORD, client="native")
+    async with AsyncExitStack() as stack:
+        peers = [await stack.enter_async_context(peer(narrow.port)) for _ in range(100)]
+        last = await stack.enter_async_context(peer(narrow.port))
+        for each in (*peers, last):
+            await each.send(KEY_SET)
+            assert (await each.answer()).status_code == 200
+        # What comes while it is stopped is all there at once when it goes on.
+        os.kill(narrow.process.pid, signal.SIGSTOP)
+        before = len(narrow.logs())
+        for each in peers:
+            await each.send(burst)
+        await last.send(KEY_SET)
+        os.kill(narrow.process.pid, signal.SIGCONT)
+        assert (await last.answer()).status_code == 200
+        for each in peers:
+            assert (await each.answer()).status_code in {200, 503}
+    lines = [json.loads(line) for line in narrow.logs()[before:].splitlines()]
+    routes = [line["route"] for line in lines if line["event"] == "http.request"]
+    assert routes.index("/.well-known/jwks.json") <= 5
 
 
 async def test_a_flood_tells_nobody_which_accounts_exist(

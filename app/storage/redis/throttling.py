@@ -31,7 +31,7 @@ FORGOTTEN_AFTER = timedelta(hours=1)
 """When a budget that nobody has tried again is news once more; there may be many of them."""
 MOST_KEPT = 100_000
 """How many limits a process counts by itself; each takes about half a kilobyte."""
-_ASKERS = 16
+_ASKERS = 4
 _FAILURES = (RedisError, OSError, TimeoutError)
 # One hash tag, as the blacklist has it.
 _PREFIX = "{watchword}:throttling"
