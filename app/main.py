@@ -24,6 +24,7 @@ def create_app() -> FastAPI:
     async def lifespan(_: FastAPI) -> AsyncIterator[Mapping[str, Any]]:
         async with opened(settings) as service, maintained(service):
             # What is loaded by now stays; looking through it for garbage would hold up all requests.
+            gc.collect()
             gc.freeze()
             yield {"use_cases": service.use_cases}
 

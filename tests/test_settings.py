@@ -3,6 +3,7 @@
 import re
 import secrets
 import subprocess
+import sys
 from base64 import b64encode
 from collections.abc import Mapping
 from datetime import timedelta
@@ -86,6 +87,16 @@ def test_the_example_s_defaults_are_the_real_ones(monkeypatch: pytest.MonkeyPatc
         default = Settings.model_fields[name.removeprefix(PREFIX).lower()].default
         # What is left empty is not set, which proves something only where the default is nothing.
         assert (value == "") == (default in {(), None} or name == UNTOLD), name
+
+
+def test_one_processor_is_left_to_everything_else() -> None:
+    program = (
+        "import os; os.cpu_count = lambda: {}; "
+        "from app.settings import Settings; print(Settings.model_fields['password_hash_threads'].default)"
+    )
+    for processors, threads in (("None", 1), (1, 1), (2, 1), (8, 7)):
+        done = subprocess.check_output([sys.executable, "-c", program.format(processors)], text=True)
+        assert int(done) == threads
 
 
 def test_the_example_runs_once_its_placeholder_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:

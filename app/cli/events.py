@@ -60,7 +60,7 @@ def list_events(
 
     listed = run(newest)
     if as_json:
-        print(json.dumps([_fields(event) for event in listed], indent=2, default=datetime.isoformat))
+        print(json.dumps([_fields(event) for event in listed], indent=2))
         return
     for event in listed:
         print(_line(event))
@@ -83,7 +83,7 @@ def tail(
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
         wanted = EventFilter(await _id(service, account), tuple(kinds or ()), since, until)
         async for event in service.events.follow(wanted, pause):
-            line = json.dumps(_fields(event), default=datetime.isoformat) if as_json else _line(event)
+            line = json.dumps(_fields(event)) if as_json else _line(event)
             print(line, flush=True)
 
     with suppress(asyncio.CancelledError):
@@ -102,7 +102,7 @@ async def _id(service: Service, account: str | None) -> UUID | None:
 def _fields(event: RecordedEvent) -> dict[str, Any]:
     return {
         "id": event.id,
-        "at": event.at,
+        "at": event.at.isoformat(),
         "kind": event.kind,
         "account_id": event.account_id and str(event.account_id),
         "session_id": event.session_id and str(event.session_id),

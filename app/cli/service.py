@@ -53,7 +53,7 @@ def serve(
     asyncio.run(_wait(settings))
     _refuse_taken(host, port)
     if "password_hash_threads" not in settings.model_fields_set:
-        # The workers share what one process would use by default.
+        # The workers share what one process would use by default; each needs one.
         share = max(1, settings.password_hash_threads // workers)
         os.environ[f"{PREFIX}PASSWORD_HASH_THREADS"] = str(share)
     # uvicorn raises the signal once more when it has stopped as it should.

@@ -46,7 +46,7 @@ class HashingPolicy:
     """What new hashes cost, and how much hashing may go on at once.
 
     ``memory_kib`` (KiB), ``time_cost`` (passes) and ``parallelism`` (lanes) are Argon2id's;
-    ``threads`` hashes run at a time, ``queue`` more may wait; ValueError for none, or over the ceilings.
+    ``threads`` run at a time, ``queue`` more callers have a place; ValueError for none, or over the ceilings.
     """
 
     memory_kib: int = 19_456
@@ -70,7 +70,7 @@ class Verdict:
 
 
 class Overloaded(Refused):
-    """Too much hashing is under way; a full queue of sensible length empties within about a second."""
+    """All places are taken; with sensible settings the first of them are free again within a second."""
 
     def __init__(self) -> None:
         super().__init__(Refusal.OVERLOADED, retry_after=1)

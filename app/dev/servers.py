@@ -98,12 +98,9 @@ def valkey(folder: Path, *, durable: bool) -> Iterator[Server]:
     with _socket_folder(data, owner) as sockets:
         path = str(sockets / "valkey.sock")
         options = {"port": "0", "unixsocket": path, "unixsocketperm": "700", "dir": str(data), "save": ""}
-        options |= {
-            "appendonly": "yes" if durable else "no",
-            "maxmemory-policy": "noeviction",
-            "databases": "64",
-        }
-        options |= {"set-proc-title": "no"}  # A title would overwrite the environment, and the mark with it.
+        options |= {"appendonly": "yes" if durable else "no", "maxmemory-policy": "noeviction"}
+        # A title would overwrite the environment, and the mark with it.
+        options |= {"databases": "64", "set-proc-title": "no"}
         command = [str(program), *(part for name, value in options.items() for part in (f"--{name}", value))]
 
         def ready(_pid: int) -> bool:

@@ -44,13 +44,13 @@ def build(lifespan: Lifespan, origins: Origins, *, issuer: str, version: str) ->
         app.include_router(router)
     app.add_exception_handler(Refused, _refused)
     app.add_exception_handler(HTTPException, _failed)
-    # The last one added is the outermost; a login that waits for its turn has cost little by then.
+    # The last one added is the outermost.
     app.add_middleware(RequestLimits)
     app.add_middleware(Cors, origins=origins.allowed)
+    app.add_middleware(LoginsInTurn)
     app.add_middleware(RequestLog)
     app.add_middleware(SecurityHeaders, https=_is_public(issuer))
     app.add_middleware(HeadAsGet)
-    app.add_middleware(LoginsInTurn)
     return app
 
 

@@ -30,24 +30,6 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 _log = structlog.get_logger()
 
 
-class LoginsInTurn:
-    """Lets one login begin in a turn of the event loop, so that others wait for a few and not for a burst.
-
-    Most of a burst is refused without ever having to wait for anything, and so would be answered in one go.
-    """
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-        self._turn = asyncio.Lock()
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request, a login in its turn."""
-        if scope["type"] == "http" and scope["path"] == "/login":
-            async with self._turn:
-                await asyncio.sleep(0)
-        await self._app(scope, receive, send)
-
-
 class RequestLog:
     """Gives each request an id, logs it, and turns what nobody handled into a problem.
 
@@ -97,6 +79,27 @@ class RequestLog:
                 address=address(scope),
             )
             structlog.contextvars.clear_contextvars()
+
+
+class LoginsInTurn:
+    """Lets one login begin in a turn of the event loop, so that others wait for a few and not for a burst.
+
+    Most of a burst is refused without ever having to wait for anything, and so would be answered in one go.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+        self._turn = asyncio.Lock()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request, a login in its turn."""
+        if scope["type"] == "http" and (scope["method"], scope["path"]) == ("POST", "/login"):
+            is_first = not self._turn.locked()
+            async with self._turn:
+                # Whoever waited has come a turn after the one before.
+                if is_first:
+                    await asyncio.sleep(0)
+        await self._app(scope, receive, send)
 
 
 class HeadAsGet:

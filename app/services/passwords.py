@@ -55,12 +55,6 @@ class ChangePassword:
         An access token is not enough: whoever found one may not take the account over, nor guess for long.
         """
         self._open_session.require_ready()
-        with self._hasher.place():
-            return await self._changed(access_token, current, new, visitor, device)
-
-    async def _changed(
-        self, access_token: str, current: str, new: str, visitor: Visitor, device: str
-    ) -> TokenPair:
         caller = await self._who_am_i(access_token)
         account, lasts, session_id = caller.account, self._revocations.lasts, caller.token.session_id
         failed = by_visitor(visitor, EventKind.PASSWORD_CHANGE_FAILED, account.id, session_id)
@@ -68,13 +62,14 @@ class ChangePassword:
         objection = self._new_passwords.objection(new, account.email)
         if objection is not None:
             raise WeakPassword(objection)
-        attempt = await self._verified(caller, current, failed)
-        # Not before: whoever found an access token would have the other service asked as often as they like.
-        breach = await self._new_passwords.breach(new)
-        if breach is not None:
-            await attempt.give_back()
-            raise WeakPassword(breach)
-        new_hash = await self._hasher.hash(new)
+        with self._hasher.place():
+            attempt = await self._verified(caller, current, failed)
+            # Not before: whoever found an access token could have the other service asked without end.
+            breach = await self._new_passwords.breach(new)
+            if breach is not None:
+                await attempt.give_back()
+                raise WeakPassword(breach)
+            new_hash = await self._hasher.hash(new)
         ended = await self._accounts.change_password(
             account.id, account.password_version, new_hash, lasts, changed
         )

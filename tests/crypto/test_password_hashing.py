@@ -468,6 +468,7 @@ async def test_a_hash_keeps_its_slot_when_its_caller_leaves(hasher: PasswordHash
     waiting = begun(hasher.verify(PASSWORD, None))
     await asyncio.sleep(0)
     assert gate.calls == 1
+    assert hasher._executor._work_queue.empty()
     gate.opened.set()
     assert await waiting == NO
     assert await hasher.verify(PASSWORD, None) == NO
