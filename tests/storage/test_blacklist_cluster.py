@@ -142,7 +142,7 @@ async def test_a_frozen_owner_costs_one_timeout(servers: Cluster, open_index: Op
     start = time.monotonic()
     assert set(await asyncio.gather(*(index.find([REVOKED]) for _ in range(20)))) == {None}
     assert [await index.find([FREE]) for _ in range(100)] == [None] * 100
-    assert time.monotonic() - start < 50 * TIMEOUT, "not one for each of a hundred"
+    assert time.monotonic() - start < 10 * TIMEOUT
     start = time.monotonic()
     assert not await other.add({REVOKED: LASTS})
     assert await cannot_tell(other)

@@ -179,7 +179,7 @@ async def test_a_frozen_primary_costs_one_timeout_and_is_not_believed_when_it_th
     assert await index.find([LOST]) is None
     assert [await index.find([FREE]) for _ in range(100)] == [None] * 100
     assert not await index.add({str(uuid4()): LASTS})
-    assert time.monotonic() - start < 50 * TIMEOUT, "not one for each of a hundred"
+    assert time.monotonic() - start < 10 * TIMEOUT
     servers.await_failover()
     assert await cannot_tell(index)
     assert await index.rebuild(live_now) is Verdict.BELIEVED
