@@ -51,4 +51,4 @@ STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=5s --start-period=60s \
   CMD ["python", "-c", "import urllib.request as u; u.urlopen('http://127.0.0.1:8000/livez', timeout=4)"]
 ENTRYPOINT ["python", "-m", "app"]
-CMD ["serve", "--host", "0.0.0.0", "--workers", "2"]
+CMD ["serve", "--host", "0.0.0.0"]

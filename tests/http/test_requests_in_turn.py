@@ -64,13 +64,17 @@ async def test_a_body_that_breaks_after_its_answer_gets_no_second_one(server: Se
     assert await peer.rest() == b""
 
 
-async def test_a_broken_request_leaves_one_line_for_itself_and_one_for_its_refusal(server: Served) -> None:
+@pytest.mark.parametrize(("path", "statuses"), [(b"/logout", [499, 400]), (b"/login", [400, 499])])
+async def test_a_broken_request_leaves_one_line_for_itself_and_one_for_its_refusal(
+    server: Served, path: bytes, statuses: list[int]
+) -> None:
     with structlog.testing.capture_logs() as events:
-        peer = await server.connect(b"POST /logout" + CHUNKED + BROKEN)
+        peer = await server.connect(b"POST " + path + CHUNKED + BROKEN)
         await peer.refused(400, "bad_request")
+        # A login that waited for its turn finds out later that nobody is there.
+        await turns()
     assert [(event["event"], event["status"]) for event in events] == [
-        ("http.request", 499),
-        ("http.request", 400),
+        ("http.request", status) for status in statuses
     ]
 
 

@@ -238,5 +238,4 @@ async def test_guesses_in_parallel_over_two_processes_are_counted_like_guesses_i
             )
         )
     verified = Counter(code(outcome) for outcome in outcomes)
-    assert verified.pop(Refusal.INVALID_CREDENTIALS) == 3
-    assert verified.keys() == {Refusal.TOO_MANY_REQUESTS, Refusal.OVERLOADED}
+    assert verified == {Refusal.INVALID_CREDENTIALS: 3, Refusal.TOO_MANY_REQUESTS: 197}

@@ -21,12 +21,12 @@ _LIMITS = {
     "login_limit_global": "10/PT1M",
     "refresh_limit": "2/PT1M",
 }
-_CHEAP = {"password_hash_memory_kib": 8, "password_hash_time_cost": 1}
+_CHEAP = {"password_hash_memory_kib": 8, "password_hash_time_cost": 1, "password_hash_queue": 1000}
 
 
 @asynccontextmanager
 async def limited(environment: Mapping[str, str]) -> AsyncIterator[Service]:
-    """The parts of a service with these limits, the cheapest of hashing, and nothing counted yet."""
+    """The parts of a service with these limits, cheap hashing with room for all, and nothing counted yet."""
     forget(environment["AUTH_REDIS_URL"])
     named = {name.removeprefix("AUTH_").lower(): value for name, value in environment.items()}
     settings = Settings.model_validate(named | _LIMITS).model_copy(update=_CHEAP)
