@@ -103,7 +103,7 @@ class PasswordHasher:
 
     @contextmanager
     def place(self) -> Iterator[None]:
-        """A place among those who hash or wait for it, to be taken before other work; or else Overloaded."""
+        """A place among those who hash, wait for it, or have work before and after it; or Overloaded."""
         if not self._places:
             raise Overloaded
         self._places -= 1

@@ -96,7 +96,7 @@ class LoginsInTurn:
         if scope["type"] == "http" and (scope["method"], scope["path"]) == ("POST", "/login"):
             is_first = not self._turn.locked()
             async with self._turn:
-                # Whoever waited has come a turn after the one before.
+                # Whoever waited was woken by the one before, and comes a turn after it as it is.
                 if is_first:
                     await asyncio.sleep(0)
         await self._app(scope, receive, send)

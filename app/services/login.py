@@ -35,8 +35,8 @@ class Login:
     ) -> TokenPair:
         """The tokens of a new session, for which a ``device`` is known from now on.
 
-        Refuses with Overloaded, before any work, while too many are at it, and with TooManyRequests when too
-        many guesses have failed.
+        Refuses with Overloaded, before any query or charge, while too many are at it, and with
+        TooManyRequests when too many guesses have failed.
         """
         self._open_session.require_ready()
         with self._hasher.place():
