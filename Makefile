@@ -4,7 +4,7 @@ PYTHON ?= python3
 PORT ?= 8000
 BIN := .venv/bin
 STAMP := .venv/.stamp
-INTEROP := tests/interop
+INTEROP := tests/journeys/interop
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help setup run test chaos bench bench-flood bench-equal check format blocklist lock
@@ -42,8 +42,8 @@ test: $(STAMP) $(INTEROP_STAMP) ## Run every test on private servers, and ask fu
 	@$(BIN)/coverage report --fail-under=100
 
 chaos: $(STAMP) ## Let the servers fail under load, freeze them for twenty seconds each, send the worst of requests.
-	@WATCHWORD_FREEZE=20 WATCHWORD_HOSTILE=30000 $(BIN)/pytest tests/test_chaos.py tests/test_chaos_failover.py \
-		tests/http/test_naughty_strings.py
+	@WATCHWORD_FREEZE=20 WATCHWORD_HOSTILE=30000 $(BIN)/pytest tests/faults/test_chaos.py tests/faults/test_failover.py \
+		tests/attacks/test_naughty_strings.py
 
 bench: $(STAMP) ## Measure what each request costs in CPU time.
 	@PYTHONPATH=. $(BIN)/python bench/requests.py

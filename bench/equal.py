@@ -16,10 +16,10 @@ from tempfile import TemporaryDirectory
 from uuid import uuid4
 
 from bench.flood import UNLIMITED, login_of
-from tests.edge import peer
-from tests.people import Person, new_person
-from tests.servers import Service, migrate, private_pair
-from tests.sql import connect
+from tests.support.connections import peer
+from tests.support.database import connect
+from tests.support.people import Person, new_person
+from tests.support.servers import Service, migrate, private_pair
 
 SAMPLES = 200
 DIVISIONS = 2000

@@ -20,10 +20,10 @@ from multiprocessing.connection import Connection as Pipe
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from tests.edge import KEY_SET, Peer, peer, post
-from tests.people import PASSWORD, Person, new_person
-from tests.servers import Service, migrate, private_pair
-from tests.sql import connect
+from tests.support.connections import KEY_SET, Peer, peer, post
+from tests.support.database import connect
+from tests.support.people import PASSWORD, Person, new_person
+from tests.support.servers import Service, migrate, private_pair
 
 IN_FLIGHT = 200
 SECONDS = 8.0

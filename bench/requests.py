@@ -15,9 +15,9 @@ from tempfile import TemporaryDirectory
 import httpx
 import psutil  # type: ignore[import-untyped]
 
-from tests.people import login, me, new_person, refresh
-from tests.servers import Service, migrate, private_pair
-from tests.sql import connect
+from tests.support.database import connect
+from tests.support.people import login, me, new_person, refresh
+from tests.support.servers import Service, migrate, private_pair
 
 Act = Callable[[], Awaitable[httpx.Response]]
 

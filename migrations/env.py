@@ -8,8 +8,8 @@ from sqlalchemy import Connection, func, select, text
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
-from app.storage.postgres.database import database_url
 from app.storage.postgres.tables import metadata
+from app.storage.postgres.urls import database_url
 
 _ADVISORY_LOCK = 0x6D696772
 

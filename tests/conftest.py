@@ -8,6 +8,7 @@ import os
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -15,8 +16,9 @@ import pytest
 import redis
 
 from app.dev import Servers, embedded_servers
-from tests.people import Person, new_person
-from tests.servers import (
+from tests.support.database import Sql, connect
+from tests.support.people import Person, new_person
+from tests.support.servers import (
     PrivateServers,
     Service,
     database,
@@ -25,28 +27,27 @@ from tests.servers import (
     private_pair,
     server_folder,
 )
-from tests.sql import Sql, connect
-from tests.waiting import client_of
+from tests.support.waiting import client_of
 
 SHARED = pytest.StashKey[Servers]()
 # These begin first, so that all workers are busy to the end.
 LONGEST = (
-    "test_refresh_family",
-    "test_chaos",
-    "test_rotation_under_load",
-    "test_dev",
-    "test_leaks",
-    "test_secret_rotation",
-    "test_races_refresh",
-    "test_races_passwords",
-    "test_races_start",
-    "test_races_keys",
-    "test_chaos_failover",
-    "test_startup",
-    "test_outages",
-    "test_openapi",
-    "test_blacklist_cluster",
-    "test_blacklist_sentinel",
+    "journeys/test_refresh_family",
+    "faults/test_chaos",
+    "journeys/test_rotation_under_load",
+    "dev/test_dev",
+    "attacks/test_leaks",
+    "journeys/test_secret_rotation",
+    "races/test_refresh",
+    "races/test_passwords",
+    "races/test_start",
+    "races/test_keys",
+    "faults/test_failover",
+    "faults/test_startup",
+    "faults/test_outages",
+    "http/test_openapi",
+    "storage/redis/test_revocations_cluster",
+    "storage/redis/test_revocations_sentinel",
 )
 
 
@@ -67,7 +68,11 @@ def _shared(config: pytest.Config) -> Servers:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Deal out the longest files first, and leave all else in its order."""
     turns = {name: turn for turn, name in enumerate(LONGEST)}
-    items.sort(key=lambda item: turns.get(item.path.stem, len(LONGEST)))
+    items.sort(key=lambda item: turns.get(_name(item.path), len(LONGEST)))
+
+
+def _name(path: Path) -> str:
+    return path.relative_to(Path(__file__).parent).with_suffix("").as_posix()
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -9,13 +9,16 @@ import sys
 
 import typer
 
-from app.cli import configuration, events, keys, service, sessions, users
+from app.cli import accounts as users
+from app.cli import check_config as configuration
+from app.cli import events, keys, sessions
+from app.cli import serve as service
 from app.dev import DevError
 from app.domain.refusals import Refused
-from app.services.accounts import AccountError
-from app.services.key_changes import KeyOperationError
+from app.services.operator.accounts import AccountError
+from app.services.operator.keys import KeyOperationError
 from app.settings import SettingsError
-from app.storage.postgres.database import Misconfigured
+from app.storage.postgres.outages import Misconfigured
 
 cli = typer.Typer(
     help="Watchword: an authentication service.",

@@ -62,7 +62,7 @@ class HashingPolicy:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class PasswordCheck:
     """Whether the password ``matches``; if so, whether its hash is ``outdated`` and wants a new one."""
 
     matches: bool
@@ -118,30 +118,30 @@ class PasswordHasher:
             raise ValueError(f"password refused: {refused}")
         return await self._run(lambda: str(self._context.hash(normalise(password))))
 
-    async def verify(self, password: str, stored: str | None) -> Verdict:
+    async def verify(self, password: str, stored: str | None) -> PasswordCheck:
         """Compare with a stored hash; None stands for an account that does not exist.
 
         Never matches, at the cost of a decoy: no account, no known hash, one over the ceilings.
         Never matches, at no cost: an ``unusable`` password, whatever the account.
         """
         if unusable(password):
-            return Verdict(matches=False, outdated=False)
+            return PasswordCheck(matches=False, outdated=False)
         return await self._run(lambda: self._verify(password, stored))
 
     def close(self) -> None:
         """Take no more work; what runs is finished and answered, what waits gets a RuntimeError."""
         self._executor.shutdown(wait=False)
 
-    def _verify(self, password: str, stored: str | None) -> Verdict:
+    def _verify(self, password: str, stored: str | None) -> PasswordCheck:
         if known := _parse(stored or ""):
             # Some that read well still fail in their backend, and bcrypt takes no password with a NUL.
             with suppress(Exception):
                 return self._compare(password, known)
         # Not suppressed: a machine short of memory must not answer that the password was wrong.
         self._context.verify(normalise(password), self._decoy)
-        return Verdict(matches=False, outdated=False)
+        return PasswordCheck(matches=False, outdated=False)
 
-    def _compare(self, password: str, known: _Handler) -> Verdict:
+    def _compare(self, password: str, known: _Handler) -> PasswordCheck:
         # Unlike passlib's own rule, a costlier hash is current: to rehash it would weaken it.
         current = known.name == "argon2" and (known.type, known.version) == ("id", 0x13)
         current = current and known.memory_cost >= self._policy.memory_kib
@@ -151,7 +151,7 @@ class PasswordHasher:
         # bcrypt reads 72 bytes and always ignored the rest, which its library now refuses.
         limit = 72 if known.name == "bcrypt" else None
         matches = any(known.verify(spelling.encode()[:limit], known.to_string()) for spelling in spellings)
-        return Verdict(matches=matches, outdated=matches and not current)
+        return PasswordCheck(matches=matches, outdated=matches and not current)
 
     async def _run(self, work: Callable[[], _T]) -> _T:
         await self._threads.acquire()

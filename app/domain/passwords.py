@@ -5,7 +5,7 @@ from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from app.domain.guesses import is_made_of, is_run, unit
+from app.domain.guessable import is_made_of, is_run, unit
 
 MAX_BYTES = 1024
 """Longest password in bytes of UTF-8; what is longer is refused before any hashing."""

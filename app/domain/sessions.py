@@ -18,7 +18,7 @@ REMEMBERED_GENERATIONS = 4
 """How many superseded generations a row dates; what is older is reuse whatever the grace."""
 
 
-class Client(StrEnum):
+class ClientKind(StrEnum):
     """How a session carries its refresh token: a browser in the cookie, a native client in the body."""
 
     BROWSER = "browser"
@@ -58,7 +58,7 @@ class SessionGrant:
 
     session_id: UUID
     account_id: UUID
-    client: Client
+    client: ClientKind
     roles: tuple[str, ...]
     authenticated_at: datetime
     expires_at: datetime
@@ -82,7 +82,7 @@ class SessionSummary:
     """What its owner may want to know of a living session."""
 
     id: UUID
-    client: Client
+    client: ClientKind
     created_at: datetime
     last_used_at: datetime
     address: str | None
@@ -104,7 +104,7 @@ def has_expired(session: Session, policy: SessionPolicy, *, now: datetime) -> bo
 
 
 def judge(
-    token: RefreshToken, session: Session, client: Client, policy: SessionPolicy, *, now: datetime
+    token: RefreshToken, session: Session, client: ClientKind, policy: SessionPolicy, *, now: datetime
 ) -> Standing | Refusal:
     """The standing of a genuine refresh token, or why its session serves it no more.
 

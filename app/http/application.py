@@ -13,7 +13,12 @@ from starlette.responses import Response
 
 from app.domain.refusals import Refused
 from app.http import accounts, discovery, health, keys, own_sessions, passwords, problems, sessions
-from app.http.middleware import Cors, HeadAsGet, LoginsInTurn, RequestLimits, RequestLog, SecurityHeaders
+from app.http.middleware.cors import Cors
+from app.http.middleware.head import HeadAsGet
+from app.http.middleware.limits import RequestLimits
+from app.http.middleware.login_queue import LoginsInTurn
+from app.http.middleware.request_log import RequestLog
+from app.http.middleware.security_headers import SecurityHeaders
 from app.http.openapi import DocumentedApp
 from app.http.origins import Origins
 from app.http.schemas import InvalidBody

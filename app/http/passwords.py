@@ -5,7 +5,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from app.domain.refusals import Refusal, Refused
-from app.domain.sessions import Client
+from app.domain.sessions import ClientKind
 from app.http import cookies
 from app.http.openapi import BEARER, answers
 from app.http.origins import is_browser
@@ -14,7 +14,7 @@ from app.http.schemas import InvalidBody, PasswordBody, TokenResponse, documente
 from app.http.sessions import require_bearer, tokens
 from app.http.use_cases import use_cases
 from app.http.visitors import visitor
-from app.services.passwords import WeakPassword
+from app.services.owner.password import WeakPassword
 
 router = APIRouter(tags=["passwords"])
 
@@ -39,7 +39,7 @@ async def change_password(request: Request) -> Response:
     cases.origins.require_same_site(request.headers)
     device = cookies.presented(request.headers, cookies.DEVICE_NAME) or ""
     passwords = await require(request, PasswordBody)
-    if is_browser(request.headers) and (await cases.who_am_i(access_token)).token.client is Client.NATIVE:
+    if is_browser(request.headers) and (await cases.who_am_i(access_token)).token.client is ClientKind.NATIVE:
         # As at a login: a page must not get hold of a refresh token.
         raise Refused(Refusal.INVALID_REQUEST)
     try:

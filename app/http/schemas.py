@@ -7,7 +7,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from app.domain.refusals import Refusal, Refused
-from app.domain.sessions import Client
+from app.domain.sessions import ClientKind
 from app.http.problems import InvalidField
 
 _JSON = "application/json"
@@ -25,7 +25,7 @@ class LoginBody(_Body):
 
     email: str
     password: Annotated[str, Field(repr=False)]
-    client: Annotated[Client, WithJsonSchema({"type": "string", "enum": list(Client)})]
+    client: Annotated[ClientKind, WithJsonSchema({"type": "string", "enum": list(ClientKind)})]
     device_token: Annotated[str | None, Field(repr=False)] = None
 
 

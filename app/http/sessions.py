@@ -7,14 +7,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from app.domain.refusals import Refusal, Refused
-from app.domain.sessions import Client
+from app.domain.sessions import ClientKind
 from app.http import cookies, problems
 from app.http.openapi import answers
 from app.http.origins import is_browser
 from app.http.schemas import LoginBody, RefreshTokenBody, TokenResponse, documented, read, require
 from app.http.use_cases import use_cases
 from app.http.visitors import visitor
-from app.services.sessions import TokenPair
+from app.services.open_session import TokenPair
 
 router = APIRouter(tags=["sessions"])
 
@@ -41,7 +41,7 @@ async def login(request: Request) -> Response:
     cases = use_cases(request)
     credentials = await require(request, LoginBody)
     device = credentials.device_token
-    if credentials.client is Client.BROWSER:
+    if credentials.client is ClientKind.BROWSER:
         cases.origins.require_same_site(request.headers)
         device = cookies.presented(request.headers, cookies.DEVICE_NAME) or ""
     elif is_browser(request.headers):
@@ -80,7 +80,7 @@ async def refresh(request: Request) -> Response:
         return tokens(await cases.refresh(token, client, visitor(request)))
     except Refused as refused:
         response = problems.refused(refused)
-        if client is Client.BROWSER and refused.refusal in _FINAL:
+        if client is ClientKind.BROWSER and refused.refusal in _FINAL:
             cookies.clear(response)
         return response
 
@@ -138,7 +138,7 @@ def require_bearer(headers: Headers) -> str:
     return token
 
 
-async def _refresh_token(request: Request) -> tuple[str | None, Client]:
+async def _refresh_token(request: Request) -> tuple[str | None, ClientKind]:
     """The refresh token and the way it came; both ways at once are refused."""
     cookie = cookies.presented(request.headers)
     if cookie is not None:
@@ -146,20 +146,20 @@ async def _refresh_token(request: Request) -> tuple[str | None, Client]:
     body = await read(request, RefreshTokenBody)
     if cookie is not None and body is not None:
         raise Refused(Refusal.INVALID_REQUEST)
-    return (cookie, Client.BROWSER) if body is None else (body.refresh_token, Client.NATIVE)
+    return (cookie, ClientKind.BROWSER) if body is None else (body.refresh_token, ClientKind.NATIVE)
 
 
 def tokens(pair: TokenPair) -> Response:
     """The answer with new tokens: a refresh token travels back only the way it came."""
     minted = pair.access_token
     body = {"access_token": minted.text, "token_type": "Bearer", "expires_in": minted.expires_in}
-    if pair.client is Client.NATIVE:
+    if pair.client is ClientKind.NATIVE:
         body |= {"refresh_token": pair.refresh_token, "refresh_expires_in": minted.session_expires_in}
         body |= {} if pair.device is None else {"device_token": pair.device}
     response = Response(
         orjson.dumps(body), headers={"Cache-Control": "no-store"}, media_type="application/json"
     )
-    if pair.client is Client.BROWSER:
+    if pair.client is ClientKind.BROWSER:
         cookies.give(response, pair.refresh_token, minted.session_expires_in)
         if pair.device is not None:
             cookies.give_device(response, pair.device)

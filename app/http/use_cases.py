@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from starlette.requests import Request
 
 from app.http.origins import Origins
-from app.services.accounts import WhoAmI
 from app.services.health import Readiness
 from app.services.keys import KeyRing
-from app.services.login import Login
-from app.services.logout import Logout, LogoutEverywhere
-from app.services.own_sessions import OwnSessions
-from app.services.passwords import ChangePassword
-from app.services.sessions import Refresh
+from app.services.owner.caller import WhoAmI
+from app.services.owner.login import Login
+from app.services.owner.logout import Logout, LogoutEverywhere
+from app.services.owner.password import ChangePassword
+from app.services.owner.refresh import Refresh
+from app.services.owner.sessions import OwnSessions
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from typing import NamedTuple
 from app.domain.refusals import Refused
 from app.services.keys import KeyRing
 from app.storage.postgres.database import Database
-from app.storage.redis.blacklist import Blacklist
+from app.storage.redis.revocations import RevocationIndex
 
 
 class Health(NamedTuple):
@@ -24,7 +24,7 @@ class Health(NamedTuple):
 class Readiness:
     """Looks at everything that an answer needs."""
 
-    def __init__(self, database: Database, keys: KeyRing, index: Blacklist) -> None:
+    def __init__(self, database: Database, keys: KeyRing, index: RevocationIndex) -> None:
         self._database = database
         self._keys = keys
         self._index = index

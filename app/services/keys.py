@@ -9,8 +9,8 @@ from hashlib import sha256
 import orjson
 import structlog
 
+from app.crypto.access_tokens import Signer, Verifier
 from app.crypto.keys import KeyMaker, UnopenableKeyError
-from app.crypto.tokens import Signer, Verifier
 from app.domain.clock import Clock
 from app.domain.keys import Algorithm, KeyState, SigningKey, in_state
 from app.domain.refusals import Refusal, Refused

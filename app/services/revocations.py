@@ -5,14 +5,14 @@ from datetime import timedelta
 
 import structlog
 
-from app.domain.tokens import TokenPolicy
+from app.domain.access_tokens import TokenPolicy
 from app.storage.postgres.revocations import RevocationStore
-from app.storage.redis.blacklist import Blacklist, IndexFacts, Verdict
+from app.storage.redis.revocations import IndexFacts, IndexState, RevocationIndex
 
 _REASONS = {
-    Verdict.UNREACHABLE: "Redis does not answer, or refuses to write",
-    Verdict.EVICTING: "Redis may evict entries: set maxmemory-policy noeviction",
-    Verdict.DISTURBED: "Redis lost something while it was filled",
+    IndexState.UNREACHABLE: "Redis does not answer, or refuses to write",
+    IndexState.EVICTING: "Redis may evict entries: set maxmemory-policy noeviction",
+    IndexState.DISTURBED: "Redis lost something while it was filled",
 }
 
 _log = structlog.get_logger()
@@ -21,12 +21,12 @@ _log = structlog.get_logger()
 class Revocations:
     """The blacklist: Postgres is the truth, Redis answers first where it can be believed."""
 
-    def __init__(self, store: RevocationStore, index: Blacklist, policy: TokenPolicy) -> None:
+    def __init__(self, store: RevocationStore, index: RevocationIndex, policy: TokenPolicy) -> None:
         self._store = store
         self._index = index
         # Until then a verifier with our leeway may accept a token that was signed just before.
         self.lasts = policy.lifetime + 2 * policy.leeway
-        self._verdict: Verdict | None = None
+        self._verdict: IndexState | None = None
 
     async def announce(self, ids: Iterable[str], lasts: timedelta | None = None) -> bool:
         """Enter into the index what Postgres has committed; False when Redis did not take it."""
@@ -59,8 +59,8 @@ class Revocations:
         verdict = await self._index.rebuild(self._store.live)
         if verdict is not self._verdict:
             self._verdict = verdict
-            if verdict is Verdict.BELIEVED:
+            if verdict is IndexState.BELIEVED:
                 _log.info("blacklist.believed")
             else:
                 _log.warning("blacklist.not_believed", reason=self.trouble, instead="Postgres answers")
-        return verdict is Verdict.BELIEVED
+        return verdict is IndexState.BELIEVED

@@ -5,7 +5,7 @@ from contextlib import suppress
 from typing import NamedTuple
 from uuid import UUID
 
-from app.crypto.devices import DeviceTokens
+from app.crypto.device_tokens import DeviceTokens
 from app.domain.throttling import Budget, Limit, ThrottlingPolicy, TooManyRequests, network_of
 from app.storage.redis.throttling import FailureCounters
 

@@ -10,11 +10,11 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from joserfc.jwk import import_key
 
+from app.crypto.access_tokens import MAX_LENGTH, Signer, Verifier, read
 from app.crypto.keys import KeyMaker
 from app.crypto.secrets import ServiceSecrets
-from app.crypto.tokens import MAX_LENGTH, Signer, Verifier, read
 from app.domain.keys import Algorithm, KeyKind, SealedKey
-from tests.minting import b64, joined, members, unb64
+from tests.support.tokens import b64, joined, members, unb64
 
 MAKER = KeyMaker(ServiceSecrets([b"a secret of the tests, 32 bytes."]))
 KEYS = {

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from app.crypto.blocklist import LENGTH, SHIPPED, CommonPasswords, range_digest
-from tests.servers import ROOT
+from tests.support.servers import ROOT
 from tools.blocklist import SHARES, build, chosen
 
 LIST = ["secret", "password", "123", "PASSWORD", "caf\u00e9 au lait", "\ud800" * 8, "a" * 2000, "h" * 15, ""]

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.crypto.devices import MOST_ACCOUNTS, DeviceTokens
+from app.crypto.device_tokens import MOST_ACCOUNTS, DeviceTokens
 from app.crypto.secrets import ServiceSecrets
 
 OLD, NEW = (sha256(name).digest() for name in (b"old", b"new"))

@@ -16,15 +16,15 @@ import argon2
 import bcrypt
 import pytest
 
-from app.crypto.passwords import NICENESS, HashingPolicy, Overloaded, PasswordHasher, Verdict, _parse
+from app.crypto.passwords import NICENESS, HashingPolicy, Overloaded, PasswordCheck, PasswordHasher, _parse
 
 PASSWORD = "l\u00e8tmein \U0001f511"
 LONG = "0123456789" * 20
 CHEAP = HashingPolicy(memory_kib=8, time_cost=1, threads=1, queue=1)
 
-NO = Verdict(matches=False, outdated=False)
-CURRENT = Verdict(matches=True, outdated=False)
-OUTDATED = Verdict(matches=True, outdated=True)
+NO = PasswordCheck(matches=False, outdated=False)
+CURRENT = PasswordCheck(matches=True, outdated=False)
+OUTDATED = PasswordCheck(matches=True, outdated=True)
 
 
 def acceptable(stored: str) -> bool:
@@ -213,7 +213,7 @@ def counted(gate: Gate) -> Gate:
     return gate
 
 
-def begun(work: Any) -> asyncio.Task[Verdict]:
+def begun(work: Any) -> asyncio.Task[PasswordCheck]:
     return asyncio.create_task(work)
 
 
@@ -321,7 +321,7 @@ async def test_bcrypt_cuts_bytes_and_not_letters(hasher: PasswordHasher) -> None
     ],
 )
 async def test_a_hash_is_outdated_when_a_parameter_rose_and_never_weakened(
-    parameters: dict[str, Any], verdict: Verdict
+    parameters: dict[str, Any], verdict: PasswordCheck
 ) -> None:
     hasher = PasswordHasher(HashingPolicy(memory_kib=16, time_cost=2, threads=1, queue=0))
     assert await hasher.verify(PASSWORD, argon2_hash(**parameters)) == verdict

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from app.crypto.refresh_tokens import RefreshTokens
 from app.crypto.secrets import ServiceSecret, ServiceSecrets
-from app.crypto.sessions import RefreshTokens
 from app.domain.sessions import RefreshToken
 
 OLD, NEW, FOREIGN = (sha256(name).digest() for name in (b"old", b"new", b"foreign"))

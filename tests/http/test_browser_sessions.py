@@ -5,19 +5,23 @@ import re
 import httpx
 import pytest
 
-from tests.browsers import (
+from tests.support.database import Sql
+from tests.support.people import (
     COOKIE,
     DEVICE,
+    Person,
     SetCookie,
     browser_login,
     browser_refresh,
     cookie_of,
     cookies_of,
+    login,
+    me,
+    new_person,
+    refresh,
     sessions_of,
     with_cookie,
 )
-from tests.people import Person, login, me, new_person, refresh
-from tests.sql import Sql
 
 ALWAYS = {"path": "/", "httponly": "", "secure": "", "samesite": "Strict"}
 DAY = 86_400

@@ -11,11 +11,21 @@ import httpx
 import pytest
 
 from app.dev import Servers
-from tests.browsers import browser_login, browser_refresh, cookies_of, sessions_of, with_cookie
-from tests.people import PASSWORD, Person, login, me
-from tests.problems import everything, problem_of
-from tests.servers import ISSUER, Service
-from tests.sql import Sql
+from tests.support.database import Sql
+from tests.support.people import (
+    PASSWORD,
+    Person,
+    browser_login,
+    browser_refresh,
+    cookies_of,
+    everything,
+    login,
+    me,
+    problem_of,
+    sessions_of,
+    with_cookie,
+)
+from tests.support.servers import ISSUER, Service
 
 APP, LOCAL_APP, FOREIGN = "https://app.example.com", "http://localhost:5173", "https://evil.example.net"
 

@@ -8,12 +8,20 @@ import httpx
 import pytest
 import redis
 
-from tests.browsers import browser_login, cookies_of, with_cookie
-from tests.people import Person, login, me, new_person, refresh
-from tests.problems import problem_of
-from tests.servers import PrivateServers, Service, migrate, private_pair
-from tests.sql import connect
-from tests.waiting import client_of
+from tests.support.database import connect
+from tests.support.people import (
+    Person,
+    browser_login,
+    cookies_of,
+    login,
+    me,
+    new_person,
+    problem_of,
+    refresh,
+    with_cookie,
+)
+from tests.support.servers import PrivateServers, Service, migrate, private_pair
+from tests.support.waiting import client_of
 
 READY = {"status": "ready", "postgres": "ok", "keys": "ok", "redis": "ok"}
 PATIENCE = 30.0

@@ -3,10 +3,21 @@
 import httpx
 import pytest
 
-from tests.browsers import bearing, browser_login, browser_refresh, cookie_of, sessions_of, with_cookie
-from tests.people import Person, login, me, new_person, refresh
-from tests.problems import problem_of
-from tests.sql import Sql
+from tests.support.database import Sql
+from tests.support.people import (
+    Person,
+    bearing,
+    browser_login,
+    browser_refresh,
+    cookie_of,
+    login,
+    me,
+    new_person,
+    problem_of,
+    refresh,
+    sessions_of,
+    with_cookie,
+)
 
 
 async def test_a_cookie_ends_its_session_and_that_sessions_access_tokens(

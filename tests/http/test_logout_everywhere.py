@@ -6,12 +6,23 @@ import httpx
 import pytest
 
 from app.dev import Servers
-from tests.browsers import COOKIE, bearing, browser_login, cookie_of, cookies_of, sessions_of, with_cookie
-from tests.minting import Mint, mint_for_somebody
-from tests.people import Person, login, me, new_person
-from tests.problems import problem_of
-from tests.servers import ISSUER, Service
-from tests.sql import Sql
+from tests.support.database import Sql
+from tests.support.people import (
+    COOKIE,
+    Person,
+    bearing,
+    browser_login,
+    cookie_of,
+    cookies_of,
+    login,
+    me,
+    new_person,
+    problem_of,
+    sessions_of,
+    with_cookie,
+)
+from tests.support.servers import ISSUER, Service
+from tests.support.tokens import Mint, mint_for_somebody
 
 JUNK = ["", "x", "not.a.token", "wwr_" + "A" * 76, "wwr_" + "A" * 7000, "%00", "\u00e9"]
 

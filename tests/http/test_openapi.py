@@ -11,9 +11,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.browsers import bearing
-from tests.people import Person, login
-from tests.servers import Service
+from tests.support.people import Person, bearing, login
+from tests.support.servers import Service
 
 # Requests with a body may also be cut short by HTTP itself.
 BODY = {408, 413, 415, 422}

@@ -8,10 +8,20 @@ from uuid import UUID, uuid4
 import httpx
 import pytest
 
-from tests.browsers import bearing, browser_login, browser_refresh, sessions_of
-from tests.people import Person, login, me, new_person, refresh
-from tests.problems import everything, problem_of
-from tests.sql import Sql
+from tests.support.database import Sql
+from tests.support.people import (
+    Person,
+    bearing,
+    browser_login,
+    browser_refresh,
+    everything,
+    login,
+    me,
+    new_person,
+    problem_of,
+    refresh,
+    sessions_of,
+)
 
 FIELDS = {"id", "client", "created_at", "last_used_at", "address", "user_agent", "current"}
 MOST = 100

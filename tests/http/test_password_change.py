@@ -8,19 +8,26 @@ import bcrypt
 import httpx
 import pytest
 
-from tests.browsers import (
+from tests.support.database import Sql
+from tests.support.people import (
     DEVICE,
+    PASSWORD,
+    Person,
     bearing,
     browser_login,
     browser_refresh,
     cookies_of,
+    everything,
+    login,
+    marker,
+    me,
+    new_person,
+    problem_of,
+    refresh,
     sessions_of,
     with_cookie,
 )
-from tests.people import PASSWORD, Person, login, me, new_person, refresh
-from tests.problems import everything, marker, problem_of
-from tests.servers import ISSUER
-from tests.sql import Sql
+from tests.support.servers import ISSUER
 
 NEW = "another battery horse staple"
 BCRYPT = bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(4)).decode()

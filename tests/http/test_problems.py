@@ -6,9 +6,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.people import Person, login
-from tests.problems import everything, marker, problem_of
-from tests.sql import Sql
+from tests.support.database import Sql
+from tests.support.people import Person, everything, login, marker, problem_of
 
 
 @pytest.mark.parametrize("path", ["/{0}", "/login/{0}", "/{0}?{0}={0}", "/.well-known/{0}", "/%2e%2e/{0}"])

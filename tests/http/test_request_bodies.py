@@ -7,8 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.people import PASSWORD, Person
-from tests.problems import everything, marker, problem_of
+from tests.support.people import PASSWORD, Person, everything, marker, problem_of
 
 ROUTES = ["/login", "/refresh", "/logout"]
 GOOD = {"email": "somebody@example.com", "password": "a password of theirs", "client": "native"}

@@ -11,13 +11,22 @@ import httpx
 import pytest
 
 from app.dev import Servers
-from tests.browsers import sessions_of
-from tests.edge import KEY_SET, peer, post
-from tests.people import PASSWORD, Person, login, me, new_person, refresh
-from tests.problems import everything, marker, problem_of
-from tests.servers import Service
-from tests.sql import Sql
-from tests.waiting import client_of
+from tests.support.connections import KEY_SET, peer, post
+from tests.support.database import Sql
+from tests.support.people import (
+    PASSWORD,
+    Person,
+    everything,
+    login,
+    marker,
+    me,
+    new_person,
+    problem_of,
+    refresh,
+    sessions_of,
+)
+from tests.support.servers import Service
+from tests.support.waiting import client_of
 
 WRONG = "not the password at all"
 OF_ITS_OWN = {b"date", b"x-request-id"}

@@ -6,11 +6,21 @@ import httpx
 import pytest
 
 from app.dev import Servers
-from tests.browsers import COOKIE, DEVICE, bearing, browser_login, cookie_of
-from tests.people import PASSWORD, Person, login, new_person, refresh
-from tests.problems import problem_of
-from tests.servers import Service
-from tests.sql import Sql
+from tests.support.database import Sql
+from tests.support.people import (
+    COOKIE,
+    DEVICE,
+    PASSWORD,
+    Person,
+    bearing,
+    browser_login,
+    cookie_of,
+    login,
+    new_person,
+    problem_of,
+    refresh,
+)
+from tests.support.servers import Service
 
 WRONG = "not the password at all"
 LIMITS = {

@@ -6,10 +6,19 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.browsers import COOKIE, browser_login, browser_refresh, cookies_of, sessions_of, with_cookie
-from tests.people import Person, login, refresh
-from tests.problems import problem_of
-from tests.sql import Sql
+from tests.support.database import Sql
+from tests.support.people import (
+    COOKIE,
+    Person,
+    browser_login,
+    browser_refresh,
+    cookies_of,
+    login,
+    problem_of,
+    refresh,
+    sessions_of,
+    with_cookie,
+)
 
 ROUTES = ["/refresh", "/logout"]
 

@@ -9,12 +9,10 @@ import httpx
 import pytest
 
 from app.dev import Servers
-from tests.browsers import bearing, sessions_of
-from tests.people import PASSWORD, Person, refresh
-from tests.problems import everything, marker
-from tests.servers import Service
-from tests.sql import Sql
-from tests.waiting import client_of
+from tests.support.database import Sql
+from tests.support.people import PASSWORD, Person, bearing, everything, marker, refresh, sessions_of
+from tests.support.servers import Service
+from tests.support.waiting import client_of
 
 LONGEST = 256
 ON_WINDOWS = (

@@ -6,7 +6,7 @@ import pytest
 
 from app.settings import Settings, load
 from app.wiring import Service, opened
-from tests.services.throttled import limited
+from tests.support.database import limited
 
 
 @pytest.fixture

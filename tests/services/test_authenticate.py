@@ -2,13 +2,13 @@
 
 import pytest
 
-from app.crypto.tokens import Signer
+from app.crypto.access_tokens import Signer
 from app.domain.refusals import Refusal, Refused
-from app.domain.sessions import Client
+from app.domain.sessions import ClientKind
 from app.storage.postgres.sessions import Visitor
 from app.wiring import Service
-from tests.people import PASSWORD, Person
-from tests.sql import Sql
+from tests.support.database import Sql
+from tests.support.people import PASSWORD, Person
 
 
 async def refused(parts: Service, token: str) -> bool:
@@ -26,10 +26,10 @@ async def signer(parts: Service) -> Signer:
 
 
 async def test_a_token_holds_until_its_session_ends(parts: Service, person: Person) -> None:
-    pair = await parts.use_cases.login(person.email, PASSWORD, Client.NATIVE, Visitor(None, None))
+    pair = await parts.use_cases.login(person.email, PASSWORD, ClientKind.NATIVE, Visitor(None, None))
     token = pair.access_token.text
     caller = await parts.use_cases.who_am_i(token)
-    assert (caller.account.id, caller.token.client) == (person.id, Client.NATIVE)
+    assert (caller.account.id, caller.token.client) == (person.id, ClientKind.NATIVE)
     await parts.use_cases.logout(pair.refresh_token, None, Visitor(None, None))
     assert await refused(parts, token)
     # Also where the index has taken the entry for lost.
@@ -50,7 +50,7 @@ async def test_what_postgres_knows_counts_whatever_the_blacklist_says(
     parts: Service, person: Person, sql: Sql, change: str
 ) -> None:
     await parts.revocations.reindex()
-    pair = await parts.use_cases.login(person.email, PASSWORD, Client.NATIVE, Visitor(None, None))
+    pair = await parts.use_cases.login(person.email, PASSWORD, ClientKind.NATIVE, Visitor(None, None))
     await sql.execute(change, person.id)
     assert await refused(parts, pair.access_token.text)
 
@@ -59,7 +59,7 @@ async def test_a_key_that_was_retired_counts_though_redis_is_believed_and_does_n
     parts: Service, person: Person, sql: Sql
 ) -> None:
     await parts.revocations.reindex()
-    pair = await parts.use_cases.login(person.email, PASSWORD, Client.NATIVE, Visitor(None, None))
+    pair = await parts.use_cases.login(person.email, PASSWORD, ClientKind.NATIVE, Visitor(None, None))
     kid = (await signer(parts)).kid
     try:
         await sql.execute("INSERT INTO revocations VALUES ($1, now() + interval '1 hour')", kid)

@@ -2,13 +2,13 @@
 
 from app.services.health import Health, Readiness
 from app.storage.postgres.database import Database, open_engine
-from app.storage.redis.blacklist import Blacklist
+from app.storage.redis.revocations import RevocationIndex
 from app.wiring import Service
 
 
 async def test_each_part_is_looked_at_by_itself(parts: Service) -> None:
     gone = open_engine("postgresql://nobody@127.0.0.1:1/nothing", pool_size=1)
-    index = Blacklist("redis://127.0.0.1:1")
+    index = RevocationIndex("redis://127.0.0.1:1")
     well, without = parts.use_cases.readiness, Readiness(Database(gone), parts.keys, index)
     await parts.revocations.reindex()
     assert await well() == Health(postgres=True, keys=True, redis=True)

@@ -16,12 +16,12 @@ from app.crypto.secrets import ServiceSecrets
 from app.dev import Servers
 from app.domain.keys import KeyKind, KeyState, SealedKey, SigningKey, in_state
 from app.domain.refusals import Refused
-from app.services.key_changes import KeyOperationError, Keys
 from app.services.keys import KeyRing
+from app.services.operator.keys import KeyOperationError, Keys
 from app.storage.postgres.keys import _ADVISORY_LOCK
-from tests.races import parts, waiting
-from tests.servers import TEST_SECRET, database, migrate
-from tests.sql import Sql, connect
+from tests.support.database import Sql, connect
+from tests.support.races import parts, waiting
+from tests.support.servers import TEST_SECRET, database, migrate
 
 STANDBY, SIGNING, VERIFYING = KeyState.STANDBY, KeyState.SIGNING, KeyState.VERIFYING
 ADVISORY_LOCKS = """SELECT count(*) FROM pg_locks AS l JOIN pg_database AS d ON d.oid = l.database

@@ -7,17 +7,17 @@ from secrets import token_bytes
 
 import pytest
 
+from app.crypto.access_tokens import read
 from app.crypto.keys import KeyMaker
 from app.crypto.secrets import ServiceSecrets
-from app.crypto.tokens import read
 from app.domain.keys import Algorithm, KeyKind, KeyPolicy, KeyState
 from app.domain.refusals import Refusal, Refused
 from app.services.key_changes import KeyChanges
 from app.services.keys import LONGEST_VIEW, LOOK_AGAIN_AFTER, KeyRing
 from app.storage.postgres.database import Database, open_engine
 from app.storage.postgres.keys import KeyStore
-from tests.servers import migrate
-from tests.sql import Sql, connect
+from tests.support.database import Sql, connect
+from tests.support.servers import migrate
 
 START = datetime(2030, 1, 1, tzinfo=UTC)
 SECRET = token_bytes(32)

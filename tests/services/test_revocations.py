@@ -6,12 +6,12 @@ import structlog
 
 from app.dev.processes import claimed
 from app.dev.servers import Servers, valkey
-from app.domain.tokens import TokenPolicy
+from app.domain.access_tokens import TokenPolicy
 from app.services.revocations import Revocations
 from app.storage.postgres.database import Database, open_engine
 from app.storage.postgres.revocations import RevocationStore
-from app.storage.redis.blacklist import Blacklist
-from tests.servers import Faulty, server_folder
+from app.storage.redis.revocations import RevocationIndex
+from tests.support.servers import Faulty, server_folder
 
 POLICY = TokenPolicy("https://id.example.com", "https://api.example.com", timedelta(minutes=15), timedelta())
 
@@ -20,7 +20,7 @@ async def test_the_loss_of_redis_is_told_once(migrated: Servers) -> None:
     engine = open_engine(migrated.database_url, pool_size=1)
     with server_folder() as folder, claimed(folder), structlog.testing.capture_logs() as logs:
         server = Faulty(lambda: valkey(folder, durable=False))
-        index = Blacklist(server.url)
+        index = RevocationIndex(server.url)
         revocations = Revocations(RevocationStore(Database(engine)), index, POLICY)
         await revocations.reindex()
         before = index.is_believed

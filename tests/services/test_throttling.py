@@ -9,14 +9,24 @@ from app.crypto.passwords import HashingPolicy, Overloaded, PasswordHasher
 from app.dev import Servers
 from app.domain.refusals import Refusal
 from app.domain.visitors import Visitor
-from app.services.accounts import AccountError
-from app.services.sessions import TokenPair
+from app.services.open_session import TokenPair
+from app.services.operator.accounts import AccountError
 from app.wiring import Service
-from tests.people import PASSWORD, Person, new_person
-from tests.races import CHEAP_HASH
-from tests.services.throttled import HOUR, MINUTE, WRONG, code, exhaust, guess, let_pass, limited, used_up
-from tests.sql import Sql
-from tests.throttling import counted
+from tests.support.database import (
+    HOUR,
+    MINUTE,
+    WRONG,
+    Sql,
+    code,
+    counted,
+    exhaust,
+    guess,
+    let_pass,
+    limited,
+    used_up,
+)
+from tests.support.people import PASSWORD, Person, new_person
+from tests.support.races import CHEAP_HASH
 
 
 @pytest.fixture

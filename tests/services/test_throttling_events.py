@@ -9,12 +9,11 @@ import pytest
 from app.domain.refusals import Refused
 from app.domain.throttling import TooManyRequests
 from app.domain.visitors import Visitor
-from app.services.sessions import TokenPair
+from app.services.open_session import TokenPair
 from app.wiring import Service
-from tests.people import PASSWORD, Person, new_person
-from tests.races import CHEAP_HASH
-from tests.services.throttled import WRONG, exhaust, guess, used_up
-from tests.sql import Sql
+from tests.support.database import WRONG, Sql, exhaust, guess, used_up
+from tests.support.people import PASSWORD, Person, new_person
+from tests.support.races import CHEAP_HASH
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ import pytest
 import structlog
 
 from app.storage.breaches import MAX_ANSWER, BreachedPasswords
-from tests.ranges import PADDING, Answer, RangeServer, digest, listing, range_server, said
-from tests.servers import free_port
+from tests.support.breaches import PADDING, Answer, RangeServer, digest, listing, range_server, said
+from tests.support.servers import free_port
 
 STOLEN = "correct horse battery staple"
 DIGEST = digest(STOLEN)

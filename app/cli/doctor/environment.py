@@ -7,7 +7,7 @@ from pathlib import Path
 from app.cli.doctor import browsers, networks, policies, verifiers
 from app.cli.doctor.findings import Finding
 from app.settings import PREFIX, Settings
-from app.storage.postgres import database
+from app.storage.postgres import urls
 from app.storage.redis import client
 
 
@@ -17,7 +17,7 @@ def judged(settings: Settings) -> Iterator[Finding]:
     yield from browsers.origins(settings.issuer, settings.allowed_origins)
     yield from browsers.cookies(settings.issuer, settings.session_ttl)
     yield from networks.proxies(settings.issuer, settings.trusted_proxies)
-    yield networks.postgres_link(*database.servers(settings.database_url))
+    yield networks.postgres_link(*urls.servers(settings.database_url))
     redis_hosts, tls = client.servers(settings.redis_url)
     yield networks.redis_link(redis_hosts, tls=tls)
     yield from policies.secrets(len(settings.secret_keys), _file_modes())

@@ -8,7 +8,7 @@ from app.cli.doctor.findings import Finding, note, problem
 from app.domain.clock import Clock
 from app.domain.refusals import Refused
 from app.storage.postgres import migrations
-from app.storage.postgres.database import Misconfigured
+from app.storage.postgres.outages import Misconfigured
 from app.wiring import Service
 
 

@@ -7,7 +7,7 @@ from app.cli.doctor.findings import Finding, note, ok, problem, warning
 from app.domain.keys import KeyState, SigningKey, in_state
 from app.services.key_changes import MEND
 from app.storage.postgres.database import ServerFacts
-from app.storage.redis.blacklist import IndexFacts
+from app.storage.redis.revocations import IndexFacts
 
 _OLDEST_POSTGRES = 14
 _OLDEST_INDEX = {"Redis": (7,), "Valkey": (7, 2)}

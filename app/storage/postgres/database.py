@@ -6,51 +6,19 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 import asyncpg
-from sqlalchemy import URL, event, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, DisconnectionError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy import event
+from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from app.domain.refusals import Refusal, Refused
+from app.storage.postgres.outages import is_left_unusable, translate
+from app.storage.postgres.urls import database_url
 
-_LAST_PORT = 65_535
-_SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 BATCH = 1000
 """Rows that one statement ends or deletes, where there may be millions."""
 PURGING = 0x776174636869
 """The advisory lock of whoever deletes old rows; any number serves that nothing else in the database uses."""
 CONNECT_TIMEOUT = 5.0
 STATEMENT_TIMEOUT = 5.0
-
-_OUTAGES = (
-    OSError,
-    TimeoutError,
-    PoolTimeoutError,
-    asyncpg.InterfaceError,
-    asyncpg.InternalClientError,
-    asyncpg.PostgresConnectionError,
-    asyncpg.OperatorInterventionError,
-    asyncpg.InsufficientResourcesError,
-    asyncpg.ReadOnlySQLTransactionError,
-    asyncpg.LockNotAvailableError,
-    asyncpg.TransactionRollbackError,
-    asyncpg.IdleInTransactionSessionTimeoutError,
-)
-_DRIVER_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
-_MISSING = (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError)
-_DENIED = (
-    asyncpg.InvalidAuthorizationSpecificationError,
-    asyncpg.InvalidCatalogNameError,
-    asyncpg.InsufficientPrivilegeError,
-)
-
-
-class Misconfigured(Refused):
-    """Postgres answers, but not as it should; ``mend`` tells the operator what to do."""
-
-    def __init__(self, mend: str) -> None:
-        super().__init__(Refusal.UNAVAILABLE)
-        self.mend = mend
 
 
 class ServerFacts(NamedTuple):
@@ -60,38 +28,6 @@ class ServerFacts(NamedTuple):
     waits_for_commits: bool
     writes_through: bool
     now: datetime
-
-
-def database_url(text: str) -> URL:
-    """The URL for asyncpg, whether or not the operator named the driver; libpq's ``sslmode`` is understood.
-
-    ValueError when it is no URL, or asks for something that the driver does not know.
-    """
-    try:
-        url = make_url(text).set(drivername="postgresql+asyncpg")
-    except (ArgumentError, ValueError):
-        raise ValueError("is not of the form postgresql://user:password@host:5432/database") from None
-    if url.port is not None and not 0 < url.port <= _LAST_PORT:
-        raise ValueError(f"there is no port {url.port}")
-    if unknown := url.query.keys() - {"host", "port", "ssl", "sslmode"}:
-        raise ValueError(f"understands sslmode, host and port after the question mark, not {min(unknown)}")
-    mode = url.query.get("sslmode")
-    if mode is None:
-        return url
-    if mode not in _SSL_MODES:
-        raise ValueError(f"sslmode is one of {', '.join(_SSL_MODES)}")
-    return url.difference_update_query(["sslmode"]).update_query_dict({"ssl": mode})
-
-
-def servers(text: str) -> tuple[list[str], str | None]:
-    """The hosts that a URL names, of which a socket's is a path or empty, and its ``sslmode``."""
-    url = database_url(text)
-    asked = url.query.get("host", url.host or "")
-    hosts = [asked] if isinstance(asked, str) else asked
-    mode = url.query.get("ssl")
-    # Several hosts have their ports with them, and an IPv6 address has more than one colon.
-    named = [host.partition(":")[0] if host.count(":") == 1 else host for host in hosts]
-    return named, mode if isinstance(mode, str) else None
 
 
 def open_engine(url: str, *, pool_size: int) -> AsyncEngine:
@@ -146,7 +82,7 @@ class Database:
             try:
                 return await driver.fetch(statement, *arguments)
             except BaseException as error:
-                if _is_left_unusable(error):
+                if is_left_unusable(error):
                     pooled.invalidate()
                 raise
             finally:
@@ -178,32 +114,9 @@ class Database:
                     async with connection.begin():
                         yield connection
                 except BaseException as error:
-                    if _is_left_unusable(error):
+                    if is_left_unusable(error):
                         await connection.invalidate()
                     raise
         except Exception as error:
             translate(error)
             raise
-
-
-def _is_left_unusable(error: BaseException) -> bool:
-    """Whether the connection is in an unknown state: cut off, timed out or cancelled."""
-    return isinstance(_cause(error), _OUTAGES) or not isinstance(error, Exception)
-
-
-def translate(error: Exception) -> None:
-    """Raise what an error of the driver means to the service, if it means anything."""
-    cause = _cause(error)
-    if isinstance(cause, _OUTAGES):
-        raise Refused(Refusal.UNAVAILABLE) from error
-    if isinstance(cause, _MISSING):
-        raise Misconfigured("the tables are missing or too old; run: python -m app migrate") from error
-    if isinstance(cause, _DENIED):
-        raise Misconfigured(f"AUTH_DATABASE_URL: Postgres says: {cause}") from error
-
-
-def _cause(error: BaseException) -> BaseException:
-    """The driver's own exception, which SQLAlchemy's adapter wraps, and SQLAlchemy sometimes once more."""
-    adapted = error.orig if isinstance(error, DBAPIError) else error
-    cause = adapted.__cause__ if adapted else None
-    return cause if isinstance(cause, _DRIVER_ERRORS) else adapted or error

@@ -7,7 +7,9 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 
-from app.storage.postgres.database import Database, Misconfigured, database_url, translate
+from app.storage.postgres.database import Database
+from app.storage.postgres.outages import Misconfigured, translate
+from app.storage.postgres.urls import database_url
 
 _ROOT = Path(__file__).parents[3]
 

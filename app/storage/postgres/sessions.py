@@ -10,7 +10,7 @@ import asyncpg
 from app.domain.events import Event, EventKind, by_visitor
 from app.domain.sessions import (
     REMEMBERED_GENERATIONS,
-    Client,
+    ClientKind,
     Session,
     SessionGrant,
     SessionPolicy,
@@ -102,7 +102,7 @@ class SessionStore:
         session_id: UUID,
         account_id: UUID,
         password_version: int,
-        client: Client,
+        client: ClientKind,
         digest: bytes,
         lifetime: timedelta,
         visitor: Visitor,
@@ -132,7 +132,7 @@ class SessionStore:
         expected: bytes,
         generation: int,
         successor: bytes,
-        client: Client,
+        client: ClientKind,
         policy: SessionPolicy,
         visitor: Visitor,
     ) -> SessionGrant | None:
@@ -171,7 +171,7 @@ class SessionStore:
     async def living(self, account_id: UUID, policy: SessionPolicy) -> list[SessionSummary]:
         """The account's living sessions, the one used last first."""
         rows = await self._database.rows(_LIST, account_id, policy.idle)
-        return [SessionSummary(**{**row, "client": Client(row["client"])}) for row in rows]
+        return [SessionSummary(**{**row, "client": ClientKind(row["client"])}) for row in rows]
 
     async def end(
         self,
@@ -212,7 +212,7 @@ def _grant(row: asyncpg.Record) -> SessionGrant:
     return SessionGrant(
         session_id=row["id"],
         account_id=row["account_id"],
-        client=Client(row["client"]),
+        client=ClientKind(row["client"]),
         roles=tuple(row["roles"]),
         authenticated_at=row["created_at"],
         expires_at=row["expires_at"],

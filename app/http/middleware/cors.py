@@ -1,0 +1,67 @@
+"""Cross-origin resource sharing, with an exact list of origins."""
+
+from http import HTTPStatus
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.middleware.cors import CORSMiddleware
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.domain.refusals import Refusal, Refused
+from app.http import problems
+
+
+class _PublicCors(CORSMiddleware):
+    """The same headers for everybody, with an Origin or without, so that one cached answer serves all."""
+
+    async def send(
+        self,
+        message: Message,
+        send: Send,
+        request_headers: Headers,  # noqa: ARG002 - which the headers do not depend on here
+    ) -> None:
+        """Send a message of the answer."""
+        if message["type"] == "http.response.start":
+            MutableHeaders(scope=message).update(self.simple_headers)
+        await send(message)
+
+
+class Cors(CORSMiddleware):
+    """Starlette's CORS with an exact allow-list, and a problem where it refuses a preflight.
+
+    What is published under ``/.well-known/`` is for every page, without credentials.
+    """
+
+    def __init__(self, app: ASGIApp, *, origins: frozenset[str]) -> None:
+        super().__init__(
+            app,
+            allow_origins=sorted(origins),
+            allow_credentials=True,
+            allow_methods=["GET", "POST", "DELETE"],
+            allow_headers=["Authorization", "Content-Type", "X-Request-ID"],
+            expose_headers=[
+                "RateLimit",
+                "RateLimit-Policy",
+                "Retry-After",
+                "WWW-Authenticate",
+                "X-Request-ID",
+            ],
+            max_age=600,
+        )
+        self._public = _PublicCors(
+            app, allow_origins=["*"], allow_headers=["*"], expose_headers=["ETag"], max_age=600
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] == "http" and scope["path"].startswith("/.well-known/"):
+            await self._public(scope, receive, send)
+        else:
+            await super().__call__(scope, receive, send)
+
+    def preflight_response(self, request_headers: Headers) -> Response:
+        """Answer a preflight (Fetch section 3.2.2)."""
+        response = super().preflight_response(request_headers)
+        if response.status_code == HTTPStatus.OK:
+            return response
+        return problems.refused(Refused(Refusal.CROSS_SITE_REQUEST))

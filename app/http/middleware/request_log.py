@@ -1,0 +1,71 @@
+"""One line in the log for each request."""
+
+import re
+from http import HTTPStatus
+from time import perf_counter
+from uuid import uuid4
+
+import structlog
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.http import problems
+from app.http.visitors import address
+
+CLIENT_CLOSED_REQUEST = 499
+"""Logged, never sent: the client went away in the middle of its request."""
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
+_log = structlog.get_logger()
+
+
+class RequestLog:
+    """Gives each request an id, logs it, and turns what nobody handled into a problem.
+
+    Neither path nor query is logged as it came, only the route that matched: a client may have put
+    a token there.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        offered = Headers(scope=scope).get("x-request-id", "")
+        request_id = offered if _REQUEST_ID.fullmatch(offered) else uuid4().hex
+        scope["state"] = {**scope.get("state", {}), "request_id": request_id}
+        status = 0
+
+        async def send_with_id(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                MutableHeaders(scope=message)["X-Request-ID"] = request_id
+            await send(message)
+
+        began = perf_counter()
+        structlog.contextvars.bind_contextvars(request_id=request_id)
+        try:
+            await self._app(scope, receive, send_with_id)
+        except ClientDisconnect:
+            # Nobody is there to be answered, and it is no failure of ours.
+            status = status or CLIENT_CLOSED_REQUEST
+        except Exception:  # noqa: BLE001 - the last resort of every request
+            _log.exception("http.unhandled")
+            if status == 0:
+                await problems.failed(HTTPStatus.INTERNAL_SERVER_ERROR)(scope, receive, send_with_id)
+        finally:
+            route = scope.get("route")
+            _log.info(
+                "http.request",
+                method=scope["method"],
+                route=getattr(route, "path", None),
+                status=status,
+                milliseconds=round((perf_counter() - began) * 1000, 2),
+                address=address(scope),
+            )
+            structlog.contextvars.clear_contextvars()

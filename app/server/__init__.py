@@ -1,0 +1,1 @@
+"""The server's HTTP protocol, which leans on internals of uvicorn."""

@@ -1,0 +1,55 @@
+"""Ten thousand guesses at one account, over four workers: no more are verified than the limit allows."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from app.dev import Servers
+from tests.support.connections import Connection, connections
+from tests.support.people import DEVICE, PASSWORD, Person, cookie_of, login
+from tests.support.servers import Service
+
+GUESSES, CONNECTIONS_EACH, LIMIT = 10_000, 50, 20
+
+
+@pytest.fixture
+def attacked(
+    migrated: Servers, environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Service]:
+    limits = {"AUTH_LOGIN_LIMIT_ACCOUNT": f"{LIMIT}/PT1H"}
+    with Service(environment | limits, tmp_path_factory.mktemp("attacked"), workers=4) as service:
+        yield service
+
+
+async def test_of_ten_thousand_guesses_at_once_the_limit_is_verified_and_the_owner_gets_in(
+    attacked: Service, person: Person
+) -> None:
+    guess = {"email": person.email, "password": "not the password", "client": "native"}
+    codes: Counter[str] = Counter()
+    under_way = asyncio.Event()
+
+    async def hammer(connection: Connection, times: int) -> None:
+        for _ in range(times):
+            answer = await connection.post("/login", guess)
+            codes[answer.body["code"]] += 1
+            if codes.total() > GUESSES // 10:
+                under_way.set()
+
+    async with (
+        httpx.AsyncClient(base_url=attacked.url, trust_env=False, timeout=60) as owner,
+        connections(attacked, each=CONNECTIONS_EACH) as attackers,
+    ):
+        device = cookie_of(await login(owner, person, kind="browser"), DEVICE)
+        attack = asyncio.gather(*(hammer(one, GUESSES // len(attackers)) for one in attackers))
+        await under_way.wait()
+        body = {"email": person.email, "password": PASSWORD, "client": "browser"}
+        stranger = await owner.post("/login", json=body)
+        known = await owner.post("/login", json=body, headers={"Cookie": f"{DEVICE}={device}"})
+        assert not attack.done()
+        await attack
+    assert (stranger.status_code, known.status_code) == (429, 200)
+    assert codes == {"invalid_credentials": LIMIT, "too_many_requests": GUESSES - LIMIT}
+    assert "throttling.not_shared" not in attacked.logs()

@@ -1,0 +1,208 @@
+"""The operator's commands on events, as a script or a person at a terminal runs them."""
+
+import asyncio
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
+from uuid import UUID, uuid4
+
+import pytest
+from typer.testing import CliRunner, Result
+
+import app.cli.events
+import app.cli.running
+from app.cli import cli
+from app.cli.events import moment
+from app.services.operator.accounts import AccountError
+from tests.support.database import Sql, connect
+from tests.support.people import Person, new_person
+from tests.support.servers import ROOT, process_environment
+
+_T = TypeVar("_T")
+FIELDS = ["id", "at", "kind", "account_id", "session_id", "address", "request_id", "details"]
+ADD = """
+INSERT INTO events (at, kind, account_id, session_id, address, request_id, details)
+VALUES (now() - $3::interval, $1, $2, $2, '192.0.2.1', 'r-1', $4)
+"""
+HOSTILE = "\x1b[2J\r\n\u202e\x9b"
+
+Commands = Callable[..., Result]
+
+
+@pytest.fixture
+def commands(migrated: object, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Commands:
+    """`python -m app events ...`, in this process, whose log stays as it is."""
+    monkeypatch.setattr(app.cli.running, "configure_logs", lambda *_: None)
+    return lambda *arguments: CliRunner().invoke(cli, ["events", *arguments], env=environment)
+
+
+@pytest.fixture
+def account_id(environment: dict[str, str]) -> UUID:
+    """Of somebody who is gone: three events, the newest of them an hour ago."""
+    account_id = uuid4()
+
+    async def fill(sql: Sql) -> None:
+        for kind, ago in (("login.failed", 3), ("login.succeeded", 2), ("session.ended", 1)):
+            details = json.dumps({"by": "operator", "ended": 3} if kind == "session.ended" else {})
+            await sql.execute(ADD, kind, account_id, timedelta(hours=ago), details)
+
+    ask(environment, fill)
+    return account_id
+
+
+def ask(environment: dict[str, str], question: Callable[[Sql], Awaitable[_T]]) -> _T:
+    """The commands bring a loop of their own, and so must whoever looks between them."""
+
+    async def answer() -> _T:
+        connection = await connect(environment["AUTH_DATABASE_URL"])
+        try:
+            return await question(connection)
+        finally:
+            await connection.close()
+
+    return asyncio.run(answer())
+
+
+def kinds(result: Result) -> list[str]:
+    assert (result.exit_code, result.stderr) == (0, ""), result.output
+    return [event["kind"] for event in json.loads(result.stdout)]
+
+
+def test_events_are_listed_for_people_and_for_programs(commands: Commands, account_id: UUID) -> None:
+    listed = commands("list", "--account", str(account_id), "--json")
+    assert kinds(listed) == ["login.failed", "login.succeeded", "session.ended"]
+    events = json.loads(listed.stdout)
+    assert [list(event) for event in events] == [FIELDS] * 3
+    assert (events[2]["account_id"], events[2]["session_id"]) == (str(account_id),) * 2
+    assert (events[2]["address"], events[2]["request_id"]) == ("192.0.2.1", "r-1")
+    assert events[2]["details"] == {"by": "operator", "ended": 3}
+
+    said = commands("list", "--account", str(account_id), "--limit", "2")
+    at = [f"{datetime.fromisoformat(event['at']):%Y-%m-%dT%H:%M:%SZ}" for event in events]
+    named = f"account={account_id}\tsession={account_id}\taddress=192.0.2.1\trequest=r-1"
+    assert said.stdout.splitlines() == [
+        f"{at[1]}\tlogin.succeeded\t{named}",
+        f"{at[2]}\tsession.ended\t{named}\tby=operator\tended=3",
+    ]
+
+
+def test_events_are_found_by_account_kind_and_time(
+    commands: Commands, environment: dict[str, str], account_id: UUID
+) -> None:
+    def found(*arguments: str) -> list[str]:
+        return kinds(commands("list", "--account", str(account_id), "--json", *arguments))
+
+    assert found("--kind", "login.failed", "--kind", "session.ended") == ["login.failed", "session.ended"]
+    assert found("--since", "PT2H30M") == ["login.succeeded", "session.ended"]
+    assert found("--since", "9000", "--until", "PT1H30M") == ["login.succeeded"]
+    before = datetime.now(UTC) - timedelta(hours=1, minutes=30)
+    assert found("--until", before.isoformat()) == ["login.failed", "login.succeeded"]
+    assert found("--since", f"{before:%Y-%m-%dT%H:%M:%S}") == ["session.ended"]
+
+    async def somebody(sql: Sql) -> Person:
+        person = await new_person(sql)
+        await sql.execute(ADD, "login.failed", person.id, timedelta(0), "{}")
+        return person
+
+    person = ask(environment, somebody)
+    assert kinds(commands("list", "--account", f" {person.email.upper()}", "--json")) == ["login.failed"]
+    unknown = commands("list", "--account", "nobody@example.com").exception
+    assert isinstance(unknown, AccountError)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (("--kind", "login.exploded"), "session.reuse_detected"),
+        (("--since", "yesterday"), "2026-01-31T12:00:00Z"),
+        (("--until", "P999999999D"), "PT1H"),
+        (("--limit", "0"), "--limit"),
+    ],
+)
+@pytest.mark.parametrize("command", ["list", "tail"])
+def test_what_is_no_kind_or_moment_is_wrong_usage(
+    commands: Commands, command: str, arguments: tuple[str, ...], named: str
+) -> None:
+    done = commands(command, *arguments)
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert named in re.sub(r"[\s│]+", "", done.stderr) + done.stderr
+
+
+def test_a_moment_is_utc_unless_it_says_otherwise() -> None:
+    assert moment("2026-01-31T12:00:00") == moment("2026-01-31T13:00+01:00") == moment("20260131T120000Z")
+    assert moment("2026-01-31").tzinfo is UTC
+
+
+def test_nothing_that_came_from_outside_moves_the_reader_s_cursor(
+    commands: Commands, environment: dict[str, str]
+) -> None:
+    account_id = uuid4()
+
+    async def plant(sql: Sql) -> None:
+        await sql.execute(ADD, f"x{HOSTILE}", account_id, timedelta(0), json.dumps({HOSTILE: HOSTILE}))
+
+    ask(environment, plant)
+    for arguments in ((), ("--json",)):
+        said = commands("list", "--account", str(account_id), *arguments).stdout
+        assert all(letter.isprintable() or letter in "\t\n" for letter in said)
+    assert len(commands("list", "--account", str(account_id)).stdout.splitlines()) == 1
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 0)])
+def test_a_tail_shows_what_comes_and_ends_quietly_when_it_is_told_to(
+    commands: Commands,
+    environment: dict[str, str],
+    account_id: UUID,
+    monkeypatch: pytest.MonkeyPatch,
+    number: signal.Signals,
+    status: int,
+) -> None:
+    pauses = 0
+
+    async def pause() -> None:
+        nonlocal pauses
+        pauses += 1
+        if pauses == 1:
+            sql = await connect(environment["AUTH_DATABASE_URL"])
+            await sql.execute(ADD, "password.changed", account_id, timedelta(0), "{}")
+            await sql.close()
+            return
+        os.kill(os.getpid(), number)
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(app.cli.events, "pause", pause)
+    done = commands("tail", "--account", str(account_id), "--json")
+    assert (done.exit_code, done.stderr, pauses) == (status, "", 2)
+    told: list[dict[str, Any]] = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [event["kind"] for event in told] == [
+        *("login.failed", "login.succeeded", "session.ended"),
+        "password.changed",
+    ]
+    assert list(told[0]) == FIELDS
+
+
+def test_a_tail_in_a_pipe_tells_each_line_at_once_and_ends_with_ctrl_c(
+    environment: dict[str, str], account_id: UUID, migrated: object
+) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "app", "events", "tail", "--account", str(account_id)],
+        cwd=ROOT,
+        env=process_environment(environment),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as tail:
+        assert tail.stdout is not None
+        assert tail.stderr is not None
+        assert [tail.stdout.readline().split("\t")[1] for _ in range(3)] == [
+            *("login.failed", "login.succeeded"),
+            "session.ended",
+        ]
+        tail.send_signal(signal.SIGINT)
+        assert (tail.wait(30), tail.stderr.read(), tail.stdout.read()) == (130, "", "")

@@ -1,0 +1,142 @@
+"""What the commands say where: answers on stdout, questions and logs on stderr, passwords nowhere."""
+
+import json
+import os
+import pty
+import select
+import subprocess
+import sys
+import termios
+import time
+from contextlib import closing
+from pathlib import Path
+from uuid import uuid4
+
+import httpx
+
+from tests.support.database import Sql
+from tests.support.people import PASSWORD, Person, login
+from tests.support.servers import ROOT, app, process_environment
+
+_SECONDS = 30.0
+
+
+class Terminal:
+    """`python -m app` in a terminal of its own; what it shows, and answers typed without echo."""
+
+    def __init__(self, environment: dict[str, str], *arguments: str) -> None:
+        self._keyboard, screen = pty.openpty()
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "app", *arguments],
+            cwd=ROOT,
+            env=process_environment(environment),
+            stdin=screen,
+            stdout=screen,
+            stderr=screen,
+            start_new_session=True,
+        )
+        os.close(screen)
+        self.shown = ""
+
+    def answer(self, question: str, text: str) -> None:
+        """Type a line once the question has appeared and typing is hidden."""
+        deadline = time.monotonic() + _SECONDS
+        seen = len(self.shown)
+        while question not in self.shown[seen:] or self._echoes():
+            assert time.monotonic() < deadline, self.shown
+            self._read(0.01)
+        os.write(self._keyboard, f"{text}\n".encode())
+
+    def finish(self) -> int:
+        """The exit status; what it showed until then is kept."""
+        while self._read(_SECONDS):
+            pass
+        return self.process.wait(_SECONDS)
+
+    def close(self) -> None:
+        self.process.kill()
+        self.process.wait()
+        os.close(self._keyboard)
+
+    def _echoes(self) -> bool:
+        return bool(termios.tcgetattr(self._keyboard)[3] & termios.ECHO)
+
+    def _read(self, seconds: float) -> bool:
+        if select.select([self._keyboard], [], [], seconds)[0]:
+            try:
+                self.shown += os.read(self._keyboard, 4096).decode()
+            except OSError:  # Linux says so once the other end is closed.
+                return False
+            return True
+        return False
+
+
+async def test_a_password_is_asked_twice_without_echo_and_a_mismatch_is_asked_again(
+    migrated: object, environment: dict[str, str], client: httpx.AsyncClient, sql: Sql
+) -> None:
+    email = f"{uuid4().hex}@example.com"
+    with closing(Terminal(environment, "users", "create", email)) as terminal:
+        terminal.answer("Password", PASSWORD)
+        terminal.answer("Repeat", f"{PASSWORD}x")
+        # Nothing was created from two that differ; it asks again.
+        terminal.answer("Password", PASSWORD)
+        assert "do not match" in terminal.shown
+        assert await sql.fetchval("SELECT count(*) FROM accounts WHERE email = $1", email) == 0
+        terminal.answer("Repeat", PASSWORD)
+        assert terminal.finish() == 0
+        assert f"{email} created" in terminal.shown
+        assert PASSWORD not in terminal.shown
+    account = await sql.fetchval("SELECT id FROM accounts WHERE email = $1", email)
+    assert (await login(client, Person(account, email))).status_code == 200
+
+
+async def test_a_question_that_gets_no_answer_changes_nothing(
+    migrated: object, environment: dict[str, str], sql: Sql, person: Person
+) -> None:
+    email = f"{uuid4().hex}@example.com"
+    for arguments, given in [
+        (["create", email], f"{PASSWORD}\n{PASSWORD}x\n"),
+        (["set-password", person.email], f"{PASSWORD}\n"),
+        (["delete", person.email], "n\n"),
+        (["delete", person.email], ""),
+    ]:
+        assert app("users", *arguments, environment=environment, given=given).returncode == 1, arguments
+    assert await sql.fetchval("SELECT count(*) FROM accounts WHERE email = $1", email) == 0
+    assert await sql.fetchval("SELECT password_version FROM accounts WHERE id = $1", person.id) == 1
+
+    assert app("users", "delete", person.email, environment=environment, given="y\n").returncode == 0
+    assert await sql.fetchval("SELECT count(*) FROM accounts WHERE id = $1", person.id) == 0
+
+
+async def test_questions_are_no_part_of_the_answer(
+    migrated: object, environment: dict[str, str], person: Person
+) -> None:
+    changed = app(
+        "users", "set-password", person.email, environment=environment, given=f"{PASSWORD}\n{PASSWORD}\n"
+    )
+    assert changed.stdout == f"{person.email} changed; 0 sessions ended\n"
+    deleted = app("users", "delete", person.email, environment=environment, given="y\n")
+    # The confirmation leaves a space.
+    assert deleted.stdout.strip() == f"{person.email} deleted; 0 sessions ended"
+    assert person.email in deleted.stderr
+
+
+async def test_logs_go_to_stderr_and_redis_may_be_down(
+    migrated: object, environment: dict[str, str], client: httpx.AsyncClient, person: Person, tmp_path: Path
+) -> None:
+    assert (await login(client, person)).status_code == 200
+    without_redis = environment | {"AUTH_REDIS_URL": f"unix://{tmp_path}/nothing.sock"}
+    done = app("users", "disable", person.email, environment=without_redis)
+    assert (done.returncode, done.stdout) == (0, f"{person.email} disabled; 1 session ended\n")
+    assert json.loads(done.stderr)["event"] == "blacklist.not_indexed"
+    shown = app("users", "show", person.email, "--json", environment=without_redis)
+    assert json.loads(shown.stdout)["enabled"] is False
+
+
+def test_postgres_that_is_away_is_told_in_one_line(environment: dict[str, str]) -> None:
+    away = environment | {"AUTH_DATABASE_URL": "postgresql://watchword:hunter2@127.0.0.1:1/watchword"}
+    done = app("users", "list", "--json", environment=away)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.count("\n") == 1
+    assert "AUTH_DATABASE_URL" in done.stderr
+    assert "hunter2" not in done.stderr

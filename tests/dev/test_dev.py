@@ -1,0 +1,174 @@
+"""`python -m app dev`, as a newcomer meets it."""
+
+import os
+import re
+import shlex
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import psutil  # type: ignore[import-untyped]
+import pytest
+
+from app.dev.processes import MARK
+from tests.support.servers import ROOT, free_port, process_environment
+
+SECONDS = 60
+
+
+class Dev:
+    """One `python -m app dev`, in the foreground of a terminal of its own."""
+
+    def __init__(self, folder: Path, port: int) -> None:
+        self.folder = folder
+        self._log = folder.parent / f"dev-{time.monotonic_ns()}.log"
+        with self._log.open("wb") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "app", "dev", "--port", str(port), "--folder", str(folder)],
+                cwd=ROOT,
+                env=process_environment({}),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def said(self) -> str:
+        return self._log.read_text()
+
+    def welcome(self) -> str:
+        self.until(lambda: "Ctrl-C stops it" in self.said())
+        return self.said()
+
+    def until(self, happened: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + SECONDS
+        while not happened():
+            assert self.process.poll() is None, self.said()
+            assert time.monotonic() < deadline, self.said()
+            time.sleep(0.02)
+
+    def press_ctrl_c(self) -> int:
+        """The terminal sends SIGINT to every process of the foreground group."""
+        os.killpg(self.process.pid, signal.SIGINT)
+        return self.process.wait(SECONDS)
+
+    def left(self) -> list[str]:
+        """The processes that still belong to the folder."""
+        return [" ".join(process.cmdline()) for process in psutil.process_iter() if self._owns(process)]
+
+    def _owns(self, process: psutil.Process) -> bool:
+        try:
+            named = any(str(self.folder) in part for part in process.cmdline())
+            return named or process.environ().get(MARK) == str(self.folder)
+        except psutil.Error:
+            return False
+
+    def close(self) -> None:
+        for process in psutil.process_iter():
+            if self._owns(process):
+                process.kill()
+        self.process.wait()
+
+
+def log_in(welcome: str) -> str:
+    """Do what the printed curl line does, and return the password in it."""
+    command = shlex.split(welcome.partition("  curl ")[2].partition("\n\n")[0])
+    url = next(word for word in command if word.startswith("http"))
+    name, _, value = command[command.index("-H") + 1].partition(": ")
+    body = command[command.index("-d") + 1]
+    answer = httpx.post(url, content=body, headers={name: value}, trust_env=False)
+    assert answer.status_code == httpx.codes.OK, answer.text
+    assert {"access_token", "refresh_token"} <= answer.json().keys()
+    password = re.search(r'"password":"([^"]+)"', body)
+    assert password is not None
+    return password[1]
+
+
+@contextmanager
+def running(folder: Path, port: int | None = None) -> Iterator[Dev]:
+    dev = Dev(folder, port or free_port())
+    try:
+        yield dev
+    finally:
+        dev.close()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "data"
+
+
+def test_the_demo_account_outlives_ctrl_c_and_sigterm(folder: Path) -> None:
+    with running(folder) as dev:
+        password = log_in(dev.welcome())
+        assert dev.press_ctrl_c() == 0
+        assert dev.left() == []
+        assert "Traceback" not in dev.said()
+    with running(folder) as dev:
+        assert log_in(dev.welcome()) == password
+        dev.process.terminate()
+        assert dev.process.wait(SECONDS) == 0
+        assert dev.left() == []
+        assert "Traceback" not in dev.said()
+
+
+def test_secrets_are_for_the_owner_only_and_a_second_start_leaves_the_first_alone(folder: Path) -> None:
+    with running(folder) as first:
+        welcome = first.welcome()
+        assert folder.stat().st_mode & 0o066 == 0
+        for name in ("secret_keys", "demo_password"):
+            assert (folder / name).stat().st_mode & 0o777 == 0o600
+        with running(folder) as second:
+            assert second.process.wait(SECONDS) == 1
+            assert second.said().count("\n") == 1
+            assert "already running" in second.said()
+            log_in(welcome)
+
+
+def test_a_start_recovers_from_a_kill(folder: Path) -> None:
+    port = free_port()
+    with running(folder, port) as dev:
+        password = log_in(dev.welcome())
+        dev.process.kill()
+        dev.process.wait()
+        assert dev.left()
+        with running(folder, port) as again:
+            assert log_in(again.welcome()) == password
+            assert again.press_ctrl_c() == 0
+            assert again.left() == []
+
+
+def test_a_taken_port_is_told_in_one_line(folder: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = int(taken.getsockname()[1])
+        with running(folder, port) as dev:
+            assert dev.process.wait(SECONDS) == 1
+            assert dev.said().count("\n") == 1
+            assert str(port) in dev.said()
+            assert dev.left() == []
+
+
+def test_the_end_of_the_service_is_the_end_of_all(folder: Path) -> None:
+    with running(folder) as dev:
+        dev.welcome()
+        for child in psutil.Process(dev.process.pid).children():
+            if "serve" in child.cmdline():
+                child.kill()
+        assert dev.process.wait(SECONDS) == 1
+        assert dev.left() == []
+
+
+@pytest.mark.parametrize("seconds", [0, 0.3, 1, 2])
+def test_ctrl_c_while_starting_leaves_nothing(folder: Path, seconds: float) -> None:
+    with running(folder) as dev:
+        dev.until((folder / "lock").exists)
+        time.sleep(seconds)
+        assert dev.press_ctrl_c() == 0
+        assert dev.left() == []
+        assert "Traceback" not in dev.said()

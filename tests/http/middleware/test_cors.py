@@ -1,0 +1,145 @@
+"""CORS: which other origins' pages may read an answer (C4)."""
+
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from app.dev import Servers
+from tests.support.people import Person, everything, problem_of
+from tests.support.servers import ISSUER, Service
+
+APP, LOCAL_APP = "https://app.example.com", "http://localhost:5173"
+FOREIGN = ["https://evil.example.net", "https://app.example.com.evil.example.net", "http://app.example.com"]
+WELL_KNOWN = [
+    "/.well-known/jwks.json",
+    "/.well-known/openid-configuration",
+    "/.well-known/oauth-authorization-server",
+]
+ALLOW_ORIGIN = "access-control-allow-origin"
+
+
+@pytest.fixture(scope="module")
+def service(
+    migrated: Servers, environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Service]:
+    """A service that two frontends may use."""
+    allowing = environment | {"AUTH_ALLOWED_ORIGINS": f"{APP} {LOCAL_APP}"}
+    with Service(allowing, tmp_path_factory.mktemp("allowing")) as service:
+        yield service
+
+
+def listed(answer: httpx.Response, name: str) -> set[str]:
+    return {entry.strip().lower() for entry in answer.headers.get(name, "").split(",")}
+
+
+async def preflight(
+    client: httpx.AsyncClient,
+    origin: str,
+    *,
+    path: str = "/refresh",
+    method: str = "POST",
+    headers: str = "content-type",
+) -> httpx.Response:
+    asked = {"Access-Control-Request-Method": method, "Access-Control-Request-Headers": headers}
+    return await client.options(path, headers={"Origin": origin} | asked)
+
+
+@pytest.mark.parametrize("origin", [APP, LOCAL_APP])
+@pytest.mark.parametrize(
+    ("path", "method", "headers"),
+    [
+        ("/login", "POST", "content-type"),
+        ("/refresh", "POST", "content-type,x-request-id"),
+        ("/logout", "POST", "authorization, content-type"),
+        ("/me", "GET", "authorization"),
+        ("/sessions/0", "DELETE", "authorization"),
+    ],
+)
+async def test_a_preflight_of_an_allowed_origin_is_granted_with_credentials(
+    client: httpx.AsyncClient, origin: str, path: str, method: str, headers: str
+) -> None:
+    answer = await preflight(client, origin, path=path, method=method, headers=headers)
+    assert answer.status_code == 200
+    assert answer.headers.get_list(ALLOW_ORIGIN) == [origin]
+    assert answer.headers["access-control-allow-credentials"] == "true"
+    assert method.lower() in listed(answer, "access-control-allow-methods")
+    assert {name.strip() for name in headers.split(",")} <= listed(answer, "access-control-allow-headers")
+    assert "origin" in listed(answer, "vary")
+
+
+@pytest.mark.parametrize("origin", [*FOREIGN, "null", ISSUER + "0", APP.upper()])
+async def test_a_preflight_of_a_foreign_origin_is_refused_with_a_problem_that_does_not_reflect_it(
+    client: httpx.AsyncClient, origin: str
+) -> None:
+    answer = await preflight(client, origin)
+    problem_of(answer, 403, "cross_site_request")
+    assert ALLOW_ORIGIN not in answer.headers
+    assert origin.lower() not in everything(answer)
+
+
+@pytest.mark.parametrize("asked", [{"method": "PUT"}, {"headers": "x-anything"}], ids=str)
+async def test_a_preflight_for_what_no_route_takes_is_refused_with_a_problem(
+    client: httpx.AsyncClient, asked: dict[str, str]
+) -> None:
+    answer = await preflight(client, APP, **asked)
+    problem_of(answer, 403, "cross_site_request")
+    assert ALLOW_ORIGIN not in answer.headers
+
+
+@pytest.mark.parametrize("path", ["/me", "/nowhere", "/livez"])
+async def test_an_allowed_origins_page_may_read_answers_and_errors(
+    client: httpx.AsyncClient, path: str
+) -> None:
+    answer = await client.get(path, headers={"Origin": APP})
+    assert answer.headers.get_list(ALLOW_ORIGIN) == [APP]
+    assert answer.headers["access-control-allow-credentials"] == "true"
+    assert {"retry-after", "www-authenticate"} <= listed(answer, "access-control-expose-headers")
+    assert "origin" in listed(answer, "vary")
+
+
+@pytest.mark.parametrize("origin", [*FOREIGN, "null"])
+@pytest.mark.parametrize("path", ["/me", "/nowhere", "/livez", "/.well-known"])
+async def test_a_foreign_origins_page_may_read_nothing(
+    client: httpx.AsyncClient, path: str, origin: str
+) -> None:
+    answer = await client.get(path, headers={"Origin": origin})
+    assert ALLOW_ORIGIN not in answer.headers
+    assert origin not in everything(answer)
+    assert "origin" in listed(answer, "vary")
+
+
+@pytest.mark.parametrize("origin", [APP, FOREIGN[0], "null"])
+@pytest.mark.parametrize("path", WELL_KNOWN)
+async def test_what_is_well_known_is_for_every_page_and_without_credentials(
+    client: httpx.AsyncClient, path: str, origin: str
+) -> None:
+    first = await client.get(path, headers={"Origin": origin})
+    again = await client.get(path, headers={"Origin": origin, "If-None-Match": first.headers["etag"]})
+    assert (first.status_code, again.status_code) == (200, 304)
+    for answer in (first, again, await client.head(path, headers={"Origin": origin})):
+        assert answer.headers.get_list(ALLOW_ORIGIN) == ["*"]
+        assert "access-control-allow-credentials" not in answer.headers
+        assert "etag" in listed(answer, "access-control-expose-headers")
+    asked = await preflight(client, origin, path=path, method="GET", headers="if-none-match, x-anything")
+    assert (asked.status_code, asked.headers.get_list(ALLOW_ORIGIN)) == (200, ["*"])
+    assert {"if-none-match", "x-anything"} <= listed(asked, "access-control-allow-headers")
+
+
+@pytest.mark.parametrize("path", WELL_KNOWN)
+async def test_a_public_cache_may_keep_one_answer_for_all(client: httpx.AsyncClient, path: str) -> None:
+    answers = [await client.get(path, headers=headers) for headers in ({}, {"Origin": FOREIGN[0]})]
+    for name in (ALLOW_ORIGIN, "access-control-expose-headers", "cache-control", "etag", "vary"):
+        assert len({answer.headers.get(name) for answer in answers}) == 1, name
+    assert answers[0].headers[ALLOW_ORIGIN] == "*"
+    assert "vary" not in answers[0].headers
+    assert answers[0].content == answers[1].content
+
+
+async def test_a_refusal_of_an_allowed_page_can_be_read_by_it(
+    client: httpx.AsyncClient, person: Person
+) -> None:
+    credentials = {"email": person.email, "password": "not the password at all", "client": "browser"}
+    answer = await client.post("/login", json=credentials, headers={"Origin": APP})
+    problem_of(answer, 401, "invalid_credentials")
+    assert answer.headers[ALLOW_ORIGIN] == APP

@@ -1,0 +1,77 @@
+"""The operator's hand on accounts."""
+
+from collections.abc import Awaitable
+from uuid import uuid4
+
+import pytest
+
+from app.domain.sessions import ClientKind
+from app.services.operator.accounts import AccountError, Accounts
+from app.storage.postgres.sessions import Visitor
+from app.wiring import Service
+from tests.support.people import PASSWORD
+
+NEW_PASSWORD = "another battery horse staple"
+
+
+@pytest.fixture
+def accounts(parts: Service) -> Accounts:
+    return parts.accounts
+
+
+@pytest.fixture
+async def email(accounts: Accounts) -> str:
+    """Of an account with one role."""
+    address = f"{uuid4().hex}@example.com"
+    created = await accounts.create(f" {address.upper()} ", PASSWORD, ["editor", "editor"])
+    assert (created.email, created.roles, created.enabled) == (address, ("editor",), True)
+    return address
+
+
+async def refusal(command: Awaitable[object]) -> str:
+    with pytest.raises(AccountError) as refused:
+        await command
+    return str(refused.value)
+
+
+async def sign_in(parts: Service, email: str, password: str = PASSWORD) -> None:
+    await parts.use_cases.login(email, password, ClientKind.NATIVE, Visitor(None, None))
+
+
+async def test_an_account_is_found_by_any_spelling_of_its_address_and_listed(
+    accounts: Accounts, email: str
+) -> None:
+    found = await accounts.find(f"  {email.title()}")
+    assert found in await accounts.all()
+    assert found.email == email
+
+
+async def test_what_is_no_account_is_refused_in_one_line(accounts: Accounts, email: str) -> None:
+    free = f"{uuid4().hex}@example.com"
+    assert await refusal(accounts.create(email, PASSWORD, [])) == f"the account {email} already exists"
+    assert await refusal(accounts.create("nobody", PASSWORD, [])) == "not an e-mail address: 'nobody'"
+    assert (await refusal(accounts.create(free, PASSWORD, ["Two Words"]))).startswith("not a role")
+    assert "needs at least 15 characters" in await refusal(accounts.create(free, "too short", []))
+    for unknown in (free, "nobody"):
+        assert await refusal(accounts.find(unknown)) == f"no account has the address {unknown!r}"
+
+
+async def test_what_takes_something_away_ends_the_sessions_and_nothing_else_does(
+    parts: Service, accounts: Accounts, email: str
+) -> None:
+    await sign_in(parts, email)
+    assert await accounts.set_roles(email, ["editor", "reviewer"]) == 0
+    assert await accounts.set_roles(email, ["reviewer"]) == 1
+
+    await sign_in(parts, email)
+    assert await accounts.set_password(email, NEW_PASSWORD) == 1
+
+    await sign_in(parts, email, NEW_PASSWORD)
+    assert await accounts.disable(email) == 1
+    assert (await accounts.find(email)).enabled is False
+    await accounts.enable(email)
+    assert (await accounts.find(email)).enabled is True
+
+    await sign_in(parts, email, NEW_PASSWORD)
+    assert await accounts.delete(email) == 1
+    assert await refusal(accounts.delete(email)) == f"no account has the address {email!r}"

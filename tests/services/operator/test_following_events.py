@@ -1,0 +1,162 @@
+"""Whoever follows the events is told each of them once, also one that is committed after a later one."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
+from datetime import timedelta
+from uuid import UUID, uuid4
+
+import pytest
+
+from app.domain.events import EventFilter
+from app.domain.refusals import Refusal, Refused
+from app.services.operator.accounts import AccountError
+from app.wiring import Service
+from tests.support.database import Sql, connect
+from tests.support.people import Person
+
+NOW, LONG_AGO = timedelta(0), timedelta(hours=1)
+ADD = """
+INSERT INTO events (kind, account_id, at) VALUES ('login.failed', $1, clock_timestamp() - $2::interval)
+RETURNING id
+"""
+Step = Callable[[], Awaitable[None]]
+
+
+class Enough(Exception):
+    """Ends the following in a pause, as Ctrl-C does."""
+
+
+async def followed(service: Service, account_id: UUID, *pauses: Step) -> list[int]:
+    """The ids that are told of an account, while something happens in each of the pauses."""
+    steps, told = list(pauses), list[int]()
+
+    async def pause() -> None:
+        if not steps:
+            raise Enough
+        await steps.pop(0)()
+
+    with suppress(Enough):
+        async for event in service.events.follow(EventFilter(account_id), pause):
+            told.append(event.id)
+    return told
+
+
+@pytest.fixture
+def account_id() -> UUID:
+    """Of somebody who need not exist, as events outlive accounts."""
+    return uuid4()
+
+
+@pytest.fixture
+async def late(migrated: object, environment: dict[str, str]) -> AsyncIterator[Sql]:
+    """A second connection, whose transaction takes its time."""
+    connection = await connect(environment["AUTH_DATABASE_URL"])
+    yield connection
+    await connection.close()
+
+
+async def test_the_last_ten_come_first_and_then_each_new_one_once(
+    parts: Service, sql: Sql, account_id: UUID
+) -> None:
+    ids = [await sql.fetchval(ADD, account_id, LONG_AGO) for _ in range(3)]
+    ids += [await sql.fetchval(ADD, account_id, NOW) for _ in range(12)]
+
+    async def two_more() -> None:
+        await sql.execute(ADD, uuid4(), NOW)
+        ids.extend([await sql.fetchval(ADD, account_id, NOW) for _ in range(2)])
+
+    async def nothing() -> None:
+        pass
+
+    told = await followed(parts, account_id, nothing, two_more, nothing, two_more, nothing)
+    assert told == ids[5:]
+    assert len(told) == 14
+
+
+async def test_an_event_that_is_committed_after_a_later_one_is_told_too(
+    parts: Service, sql: Sql, late: Sql, account_id: UUID
+) -> None:
+    transaction = late.transaction()
+    await transaction.start()
+    early = await late.fetchval(ADD, account_id, NOW)
+    before = await sql.fetchval(ADD, account_id, NOW)
+    ids = [before]
+
+    async def later() -> None:
+        ids.append(await sql.fetchval(ADD, account_id, NOW))
+
+    async def commit() -> None:
+        await transaction.commit()
+        ids.append(early)
+
+    assert await followed(parts, account_id, later, commit, later) == ids
+    assert len(ids) == 4
+    assert early < before
+
+
+async def test_what_came_while_nobody_could_look_is_told_at_the_next_look(
+    parts: Service, sql: Sql, account_id: UUID
+) -> None:
+    store, ids = parts.events._store, list[int]()
+    since = store.since
+
+    async def an_hour_later() -> None:
+        """The look before was an hour ago."""
+
+        async def long_ago(moment: object, *arguments: object) -> object:
+            store.since = since  # type: ignore[method-assign]
+            shifted = await sql.fetchval("SELECT $1::timestamptz - interval '1 hour'", moment)
+            return await since(shifted, *arguments)  # type: ignore[arg-type]
+
+        store.since = long_ago  # type: ignore[method-assign, assignment]
+        ids.append(await sql.fetchval(ADD, account_id, LONG_AGO / 2))
+
+    assert await followed(parts, account_id, an_hour_later) == ids
+    assert len(ids) == 1
+
+
+async def test_an_outage_of_postgres_ends_nothing_and_loses_nothing(
+    parts: Service, sql: Sql, account_id: UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids: list[int] = []
+    look = parts.events._store.since
+
+    async def unanswered(*_: object) -> None:
+        raise Refused(Refusal.UNAVAILABLE)
+
+    async def goes_away() -> None:
+        monkeypatch.setattr(parts.events._store, "since", unanswered)
+        ids.append(await sql.fetchval(ADD, account_id, NOW))
+
+    async def comes_back() -> None:
+        monkeypatch.setattr(parts.events._store, "since", look)
+
+    assert await followed(parts, account_id, goes_away, comes_back) == ids
+    assert len(ids) == 1
+
+
+async def test_following_ends_once_no_wanted_event_can_come_any_more(
+    parts: Service, sql: Sql, account_id: UUID
+) -> None:
+    event_id = await sql.fetchval(ADD, account_id, LONG_AGO)
+    moment = await sql.fetchval("SELECT clock_timestamp()")
+
+    async def pause() -> None:
+        raise Enough
+
+    over = EventFilter(account_id, until=moment - LONG_AGO / 2)
+    assert [event.id async for event in parts.events.follow(over, pause)] == [event_id]
+    not_over = parts.events.follow(EventFilter(account_id, until=moment + LONG_AGO), pause)
+    assert (await anext(not_over)).id == event_id
+    with pytest.raises(Enough):
+        await anext(not_over)
+
+
+async def test_an_account_is_named_by_its_address_or_by_its_id_even_when_it_is_gone(
+    parts: Service, person: Person, account_id: UUID
+) -> None:
+    assert await parts.events.account(f" {person.email.upper()}") == person.id
+    assert await parts.events.account(str(account_id)) == account_id
+    with pytest.raises(AccountError, match="no account has the address"):
+        await parts.events.account("nobody@example.com")
+    assert await parts.events.newest(EventFilter(account_id), 1) == []

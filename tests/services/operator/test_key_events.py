@@ -1,0 +1,77 @@
+"""Each step in the life of the signing keys is an event of the transaction that takes it."""
+
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+import structlog
+from sqlalchemy.exc import IntegrityError
+
+from app.domain.keys import KeyState, in_state
+from app.services.operator.keys import Keys
+from tests.support.database import Sql, connect
+from tests.support.races import parts
+from tests.support.servers import migrate
+
+OPERATOR = {"by": "operator"}
+
+
+@pytest.fixture
+async def own(empty_database: str, environment: dict[str, str]) -> AsyncIterator[tuple[Keys, Sql]]:
+    """Keys that cost nothing to make, in a database of their own."""
+    migrate({"AUTH_DATABASE_URL": empty_database})
+    own = environment | {"AUTH_DATABASE_URL": empty_database, "AUTH_SIGNING_ALGORITHM": "EdDSA"}
+    sql = await connect(empty_database)
+    async with parts(own) as service:
+        yield service.operated_keys, sql
+    await sql.close()
+
+
+async def kid(keys: Keys, state: KeyState) -> str:
+    found = in_state([key for key, _ in await keys.all()], state)
+    assert found is not None
+    return found.kid
+
+
+async def test_each_step_is_kept_and_told_alike_and_an_operator_s_as_such(own: tuple[Keys, Sql]) -> None:
+    keys, sql = own
+    with structlog.testing.capture_logs() as logs:
+        await keys._changes.advance()
+        first, second = await kid(keys, KeyState.SIGNING), await kid(keys, KeyState.STANDBY)
+        await keys.rotate(at_once=True)
+        third = await kid(keys, KeyState.STANDBY)
+        await keys.retire(third)
+        fourth = await kid(keys, KeyState.STANDBY)
+        await sql.execute(
+            "UPDATE signing_keys SET superseded_at = now() - interval '1 day' WHERE kid = $1", first
+        )
+        await keys._changes.advance()
+
+    def created(kid: str, state: str) -> dict[str, Any]:
+        return {"kid": kid, "algorithm": "EdDSA", "state": state}
+
+    expected: list[tuple[str, dict[str, Any]]] = [
+        ("key.created", created(first, "signing")),
+        ("key.created", created(second, "standby")),
+        ("key.created", created(third, "standby") | OPERATOR),
+        ("key.rotated", {"kid": second} | OPERATOR),
+        ("key.created", created(fourth, "standby") | OPERATOR),
+        ("key.retired", {"kid": third} | OPERATOR),
+        ("key.deleted", {"kid": first}),
+    ]
+    rows = await sql.fetch("SELECT * FROM events ORDER BY id")
+    assert [(row["kind"], json.loads(row["details"])) for row in rows] == expected
+    told = [line for line in logs if line["event"].startswith("key.")]
+    assert told == [{"event": kind, "log_level": "info", **details} for kind, details in expected]
+
+
+async def test_without_its_event_no_key_changes(own: tuple[Keys, Sql]) -> None:
+    keys, sql = own
+    await keys._changes.advance()
+    before = await keys.all()
+    await sql.execute("ALTER TABLE events ADD CONSTRAINT odd CHECK (kind <> 'key.rotated') NOT VALID")
+    with structlog.testing.capture_logs() as logs, pytest.raises(IntegrityError):
+        await keys.rotate(at_once=True)
+    assert (await keys.all(), logs) == (before, [])
+    assert await sql.fetchval("SELECT count(*) FROM events") == 2

@@ -1,0 +1,249 @@
+"""Sessions in the hands of their owner and of an operator, use case by use case."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Iterator
+from datetime import timedelta
+from uuid import UUID, uuid4
+
+import pytest
+
+from app.dev import Servers
+from app.domain.passwords import Weakness
+from app.domain.refusals import Refusal, Refused
+from app.domain.sessions import ClientKind
+from app.services.open_session import TokenPair
+from app.services.operator.accounts import AccountError
+from app.services.owner.password import WeakPassword
+from app.storage.postgres.sessions import Visitor
+from app.wiring import Service
+from tests.support.database import Sql, connect
+from tests.support.people import PASSWORD, Person, new_person
+from tests.support.races import CHEAP_HASH, inside, sign_in, waiting
+from tests.support.servers import database, migrate
+
+MANY, BATCH = 2500, 1000
+HALF = UUID(int=1 << 127)
+NEW_PASSWORD = "another battery horse staple"
+VISITOR = Visitor(None, None)
+INSERT = """
+INSERT INTO sessions (id, account_id, client, refresh_token_hash, created_at, refreshed_at, expires_at)
+SELECT gen_random_uuid(), (ARRAY(SELECT id FROM accounts))[1 + number % (SELECT count(*) FROM accounts)],
+    'native', '', now(), now(), now() + $2::interval FROM generate_series(1, $1::int) AS number
+"""
+LIVING = "SELECT count(*) FROM sessions WHERE revoked_at IS NULL AND expires_at > now()"
+BLACKLISTED = """
+SELECT count(*) FROM sessions AS s JOIN revocations AS r ON r.id = s.id::text
+WHERE s.revoked_at IS NOT NULL AND r.expires_at > now() + interval '15 minutes'
+"""
+
+
+@pytest.fixture(scope="module")
+def apart(servers: Servers, environment: dict[str, str]) -> Iterator[dict[str, str]]:
+    """With a database where every session may be ended."""
+    with database(servers.database_url, f"watchword_{uuid4().hex}") as url:
+        apart = environment | {"AUTH_DATABASE_URL": url}
+        migrate(apart)
+        yield apart
+
+
+@pytest.fixture
+async def alone(apart: dict[str, str]) -> AsyncIterator[Service]:
+    async with inside(apart) as service:
+        yield service
+
+
+@pytest.fixture
+async def own_sql(apart: dict[str, str]) -> AsyncIterator[Sql]:
+    """A connection to that database, which is emptied of sessions and of accounts."""
+    connection = await connect(apart["AUTH_DATABASE_URL"])
+    await connection.execute("TRUNCATE accounts, sessions, revocations")
+    yield connection
+    await connection.close()
+
+
+@pytest.fixture
+async def someone(parts: Service, sql: Sql) -> Person:
+    """With an account, where Redis is believed."""
+    assert await parts.revocations.reindex()
+    return await new_person(sql, password_hash=CHEAP_HASH)
+
+
+async def refused(attempt: Awaitable[object]) -> Refusal:
+    with pytest.raises(Refused) as caught:
+        await attempt
+    return caught.value.refusal
+
+
+async def assert_over(service: Service, pair: TokenPair) -> None:
+    cases, access_token = service.use_cases, pair.access_token.text
+    # By the blacklist as well as by the session's row.
+    for look in (cases.who_am_i, cases.who_am_i._authenticate):
+        assert await refused(look(access_token)) is Refusal.INVALID_TOKEN
+    refreshed = cases.refresh(pair.refresh_token, pair.client, VISITOR)
+    assert await refused(refreshed) is Refusal.SESSION_REVOKED
+
+
+async def fill(sql: Sql) -> list[Person]:
+    """Many living sessions of several accounts, and as many that are over, half of them by a logout."""
+    people = [await new_person(sql, password_hash=CHEAP_HASH) for _ in range(7)]
+    await sql.execute(INSERT, MANY, timedelta(days=1))
+    await sql.execute(INSERT, MANY, timedelta(minutes=-1))
+    await sql.execute("UPDATE sessions SET revoked_at = now() WHERE expires_at < now() AND id > $1", HALF)
+    return people
+
+
+async def test_an_operator_ends_every_living_session_of_everybody_in_batches(
+    alone: Service, own_sql: Sql
+) -> None:
+    people = await fill(own_sql)
+    pairs = [await sign_in(alone, person) for person in people]
+    over = await own_sql.fetch("SELECT * FROM sessions WHERE expires_at < now() ORDER BY id")
+
+    assert await alone.operated_sessions.end_all() == MANY + len(people)
+
+    assert await own_sql.fetchval(LIVING) == 0
+    assert await own_sql.fetchval(BLACKLISTED) == MANY + len(people)
+    assert await own_sql.fetchval("SELECT count(*) FROM revocations") == MANY + len(people)
+    assert await own_sql.fetch("SELECT * FROM sessions WHERE expires_at < now() ORDER BY id") == over
+    for pair in pairs:
+        await assert_over(alone, pair)
+    assert await alone.operated_sessions.end_all() == 0
+
+
+async def test_ending_everything_goes_on_after_an_interruption(
+    alone: Service, apart: dict[str, str], own_sql: Sql
+) -> None:
+    await fill(own_sql)
+    holder = await connect(apart["AUTH_DATABASE_URL"])
+    async with holder.transaction():
+        await holder.execute(
+            "SELECT FROM sessions WHERE expires_at > now() ORDER BY id DESC LIMIT 1 FOR UPDATE"
+        )
+        interrupted = asyncio.ensure_future(alone.operated_sessions.end_all())
+        await waiting(own_sql, 1)
+        interrupted.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await interrupted
+        # Of the third batch nothing is committed.
+        assert await own_sql.fetchval(LIVING) == MANY - 2 * BATCH
+        assert await own_sql.fetchval(BLACKLISTED) == 2 * BATCH
+    await holder.close()
+    assert await alone.operated_sessions.end_all() == MANY - 2 * BATCH
+    assert (await own_sql.fetchval(LIVING), await own_sql.fetchval(BLACKLISTED)) == (0, MANY)
+
+
+async def test_two_operators_who_end_everything_at_once_end_each_session_once(
+    alone: Service, apart: dict[str, str], own_sql: Sql
+) -> None:
+    await fill(own_sql)
+    async with inside(apart) as other:
+        ended = await asyncio.gather(alone.operated_sessions.end_all(), other.operated_sessions.end_all())
+    assert sum(ended) == MANY
+    assert (await own_sql.fetchval(LIVING), await own_sql.fetchval(BLACKLISTED)) == (0, MANY)
+
+
+async def test_an_operator_sees_and_ends_the_sessions_of_one_account(
+    parts: Service, sql: Sql, someone: Person
+) -> None:
+    operated, bystander = parts.operated_sessions, await new_person(sql, password_hash=CHEAP_HASH)
+    first, second, third = [await sign_in(parts, someone) for _ in range(3)]
+    other = await sign_in(parts, bystander)
+    assert [session.address for session in await operated.of(f" {someone.email.upper()}")] == [
+        "192.0.2.1"
+    ] * 3
+    newest = (await operated.of(someone.email))[0].id
+    assert await operated.end(newest) == 1
+    assert await operated.end(newest) == 0
+    assert await operated.end(uuid4()) == 0
+    await assert_over(parts, third)
+    assert await operated.end_of(someone.email) == 2
+    assert await operated.of(someone.email) == []
+    for pair in (first, second):
+        await assert_over(parts, pair)
+    assert (await parts.use_cases.who_am_i(other.access_token.text)).account.id == bystander.id
+
+
+async def test_an_address_without_an_account_has_no_sessions_to_see_or_to_end(parts: Service) -> None:
+    for attempt in (parts.operated_sessions.of, parts.operated_sessions.end_of):
+        with pytest.raises(AccountError, match="no account has the address"):
+            await attempt("nobody@example.com")
+
+
+async def test_an_owner_sees_and_ends_the_own_sessions_and_no_others(
+    parts: Service, sql: Sql, someone: Person
+) -> None:
+    own = parts.use_cases.own_sessions
+    mine, lost = await sign_in(parts, someone), await sign_in(parts, someone)
+    other = await sign_in(parts, await new_person(sql, password_hash=CHEAP_HASH))
+    _, other_id = await own.all(other.access_token.text)
+    sessions, current = await own.all(mine.access_token.text)
+    (lost_id,) = [session.id for session in sessions if session.id != current]
+    for nobodys in (other_id, uuid4()):
+        assert await own.end(mine.access_token.text, nobodys, VISITOR) is False
+    assert await own.end(mine.access_token.text, lost_id, VISITOR) is True
+    assert await own.end(mine.access_token.text, lost_id, VISITOR) is False
+    await assert_over(parts, lost)
+    assert [session.id for session in (await own.all(mine.access_token.text))[0]] == [current]
+    assert (await own.all(other.access_token.text))[1] == other_id
+
+
+@pytest.mark.parametrize("means", ["refresh token", "access token", "either", "a bad one beside a good one"])
+async def test_any_token_of_a_living_session_ends_them_all(
+    parts: Service, someone: Person, means: str
+) -> None:
+    everywhere = parts.use_cases.logout_everywhere
+    pairs = [await sign_in(parts, someone) for _ in range(3)]
+    refresh_token, access_token = pairs[1].refresh_token, pairs[1].access_token.text
+    arguments: dict[str, tuple[str | None, str | None]] = {
+        "refresh token": (refresh_token, None),
+        "access token": (None, access_token),
+        "either": (refresh_token, access_token),
+        "a bad one beside a good one": ("x", access_token),
+    }
+    await everywhere(*arguments[means], VISITOR)
+    for pair in pairs:
+        await assert_over(parts, pair)
+    for presented in (refresh_token, None), (None, access_token), ("x", None), (None, None):
+        assert await refused(everywhere(presented[0], presented[1], VISITOR)) is Refusal.INVALID_TOKEN
+
+
+async def test_a_logout_ends_what_its_tokens_name_and_is_content_with_less(
+    parts: Service, someone: Person
+) -> None:
+    logout = parts.use_cases.logout
+    first, second, third = [await sign_in(parts, someone) for _ in range(3)]
+    stranger = str(UUID(int=0))
+    await logout(None, None, VISITOR)
+    await logout(stranger, stranger, VISITOR)
+    # Well-formed, genuine in every way, and of no session.
+    gone = parts.use_cases.refresh._tokens.first(uuid4(), b"\x00" * 16)
+    await logout(parts.use_cases.refresh._tokens.write(gone), None, VISITOR)
+    assert len(await parts.operated_sessions.of(someone.email)) == 3
+    for _ in range(2):
+        await logout(first.refresh_token, second.access_token.text, VISITOR)
+        await logout(second.refresh_token, None, VISITOR)
+    for pair in (first, second):
+        await assert_over(parts, pair)
+    assert (await parts.use_cases.who_am_i(third.access_token.text)).account.id == someone.id
+
+
+async def test_a_password_is_changed_by_whoever_knows_it_and_to_a_good_one_only(
+    parts: Service, someone: Person
+) -> None:
+    change, pair = parts.use_cases.change_password, await sign_in(parts, someone)
+    access_token = pair.access_token.text
+    with pytest.raises(WeakPassword) as weak:
+        await change(access_token, PASSWORD, "too short", VISITOR)
+    assert weak.value.objection.weakness is Weakness.TOO_SHORT
+    assert weak.value.refusal is Refusal.INVALID_REQUEST
+    guessed = change(access_token, NEW_PASSWORD, NEW_PASSWORD, VISITOR)
+    assert await refused(guessed) is Refusal.INVALID_CREDENTIALS
+    changed = await change(access_token, PASSWORD, NEW_PASSWORD, VISITOR)
+    await assert_over(parts, pair)
+    assert (await parts.use_cases.who_am_i(changed.access_token.text)).account.password_version == 2
+    login = parts.use_cases.login
+    assert (
+        await refused(login(someone.email, PASSWORD, ClientKind.NATIVE, VISITOR))
+        is Refusal.INVALID_CREDENTIALS
+    )
+    await login(someone.email, NEW_PASSWORD, ClientKind.NATIVE, VISITOR)

@@ -1,0 +1,76 @@
+"""Whoever lacks the password costs the same work, whether there is such an account or not (P2)."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import argon2
+import asyncpg
+import pytest
+from sqlalchemy import event
+
+from app.domain.refusals import Refusal, Refused
+from app.domain.sessions import ClientKind
+from app.storage.postgres.sessions import Visitor
+from app.wiring import Service
+from tests.support.database import Sql
+from tests.support.people import PASSWORD, Person, marker, new_person
+
+WRONG = "not the password at all"
+VISITOR = Visitor("192.0.2.1", "tests")
+
+
+class Work:
+    """Every Argon2 that is computed, with its parameters, and every statement that Postgres gets."""
+
+    def __init__(self, parts: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.done: list[str] = []
+        verify_secret = argon2.low_level.verify_secret
+
+        def counted(stored: bytes, *arguments: Any) -> bool:
+            self.done.append(stored.decode().rpartition("p=1$")[0])
+            return verify_secret(stored, *arguments)
+
+        monkeypatch.setattr(argon2.low_level, "verify_secret", counted)
+
+        def watch(dbapi_connection: Any, *_: object) -> None:
+            connection: asyncpg.Connection[Any] = dbapi_connection.driver_connection
+            connection.add_query_logger(self._statement)
+
+        event.listen(parts.database._engine.sync_engine, "checkout", watch)
+
+    def _statement(self, record: Any) -> None:
+        self.done.append(record.query)
+
+    async def of(self, attempt: Callable[[], Any]) -> tuple[Refusal, list[str]]:
+        self.done.clear()
+        with pytest.raises(Refused) as refused:
+            await attempt()
+        # asyncpg tells of a statement in the next turn.
+        await asyncio.sleep(0.01)
+        return refused.value.refusal, sorted(self.done)
+
+
+async def test_every_refused_login_verifies_one_hash_and_asks_postgres_the_same(
+    parts: Service, sql: Sql, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known, disabled, broken = (
+        await new_person(sql),
+        await new_person(sql),
+        await new_person(sql, password_hash="!"),
+    )
+    await sql.execute("UPDATE accounts SET enabled = false WHERE id = $1", disabled.id)
+    unknown = Person(known.id, f"{marker()}@example.com")
+    work = Work(parts, monkeypatch)
+
+    def attempt(person: Person, password: str = WRONG) -> Callable[[], Any]:
+        return lambda: parts.use_cases.login(person.email, password, ClientKind.NATIVE, VISITOR)
+
+    refusal, expected = await work.of(attempt(known))
+    assert refusal is Refusal.INVALID_CREDENTIALS
+    assert [done for done in expected if done.startswith("$argon2")] == ["$argon2id$v=19$m=19456,t=2,"]
+    assert any("FROM accounts WHERE email" in done for done in expected)
+    for person, password in ((unknown, WRONG), (unknown, PASSWORD), (disabled, WRONG), (broken, WRONG)):
+        assert await work.of(attempt(person, password)) == (refusal, expected), person
+    # Who knows the password of a disabled account learns that it is disabled, at the same cost.
+    assert await work.of(attempt(disabled, PASSWORD)) == (Refusal.ACCOUNT_DISABLED, expected)

@@ -1,0 +1,112 @@
+"""What a use case answers when somebody else was faster between two of its steps."""
+
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import httpx
+import pytest
+
+from app.domain.events import Event, EventKind
+from app.domain.refusals import Refusal, Refused
+from app.domain.sessions import ClientKind, Session
+from app.services.health import Readiness
+from app.storage.postgres.sessions import SessionStore, Visitor
+from app.storage.redis.revocations import RevocationIndex
+from app.wiring import Service
+from tests.support.database import Sql
+from tests.support.people import PASSWORD, Person, login, me, refresh
+
+VISITOR = Visitor(None, None)
+LASTS = timedelta(minutes=16)
+
+
+class Contended(SessionStore):
+    """The row is never as it was read a moment ago."""
+
+    async def rotate(self, *_: Any, **__: Any) -> None:
+        return None
+
+
+class EndedMeanwhile(SessionStore):
+    """Another request ends the session as soon as this one has read it."""
+
+    async def read(self, session_id: UUID) -> tuple[Session, datetime] | None:
+        found = await super().read(session_id)
+        assert await super().end(session_id, LASTS, Event(EventKind.SESSION_ENDED))
+        return found
+
+
+async def living(sql: Sql, person: Person) -> int:
+    found = await sql.fetchval(
+        "SELECT count(*) FROM sessions WHERE account_id = $1 AND revoked_at IS NULL", person.id
+    )
+    assert isinstance(found, int)
+    return found
+
+
+async def test_a_current_token_that_cannot_be_rotated_is_no_reuse(
+    parts: Service, sql: Sql, person: Person
+) -> None:
+    cases = parts.use_cases
+    token = (await cases.login(person.email, PASSWORD, ClientKind.NATIVE, VISITOR)).refresh_token
+    genuine, cases.refresh._sessions = cases.refresh._sessions, Contended(parts.database)
+    with pytest.raises(Refused) as refused:
+        await cases.refresh(token, ClientKind.NATIVE, VISITOR)
+    assert refused.value.refusal is Refusal.UNAVAILABLE
+    assert await living(sql, person) == 1
+    cases.refresh._sessions = genuine
+    assert (await cases.refresh(token, ClientKind.NATIVE, VISITOR)).refresh_token != token
+
+
+async def test_of_two_reuses_at_once_the_later_one_finds_the_session_revoked(
+    parts: Service, sql: Sql, person: Person
+) -> None:
+    cases = parts.use_cases
+    token = (await cases.login(person.email, PASSWORD, ClientKind.NATIVE, VISITOR)).refresh_token
+    await cases.refresh(token, ClientKind.NATIVE, VISITOR)
+    long_ago = "UPDATE sessions SET superseded_at = ARRAY[now() - interval '1 hour'] WHERE account_id = $1"
+    await sql.execute(long_ago, person.id)
+    cases.refresh._sessions = EndedMeanwhile(parts.database)
+    with pytest.raises(Refused) as refused:
+        await cases.refresh(token, ClientKind.NATIVE, VISITOR)
+    assert refused.value.refusal is Refusal.SESSION_REVOKED
+    assert await living(sql, person) == 0
+
+
+async def test_nobody_is_signed_in_or_out_by_a_service_without_keys(
+    parts: Service, sql: Sql, person: Person
+) -> None:
+    cases = parts.use_cases
+    pair = await cases.login(person.email, PASSWORD, ClientKind.NATIVE, VISITOR)
+    parts.keys._view = None
+    for attempt in (
+        cases.logout(None, pair.access_token.text, VISITOR),
+        cases.refresh(pair.refresh_token, ClientKind.NATIVE, VISITOR),
+        cases.login(person.email, PASSWORD, ClientKind.NATIVE, VISITOR),
+    ):
+        with pytest.raises(Refused) as refused:
+            await attempt
+        assert refused.value.refusal is Refusal.UNAVAILABLE
+    assert await living(sql, person) == 1
+    index = RevocationIndex("redis://127.0.0.1:1")
+    health = await Readiness(parts.database, parts.keys, index)()
+    assert (health.postgres, health.keys, health.redis, health.is_ready) == (True, False, False, False)
+    # A refresh token needs no key to end its session.
+    await cases.logout(pair.refresh_token, None, VISITOR)
+    assert await living(sql, person) == 0
+
+
+@pytest.mark.parametrize(
+    "change", ["UPDATE accounts SET enabled = false WHERE id = $1", "DELETE FROM accounts WHERE id = $1"]
+)
+async def test_an_account_changed_by_hand_is_seen_by_the_next_request(
+    client: httpx.AsyncClient, sql: Sql, person: Person, change: str
+) -> None:
+    """No session was ended with it, as a person with SQL may forget."""
+    opened = (await login(client, person)).json()
+    await sql.execute(change, person.id)
+    answer = await me(client, opened["access_token"])
+    assert (answer.status_code, answer.json()["code"]) == (401, "invalid_token")
+    if change.startswith("DELETE"):
+        assert (await refresh(client, opened["refresh_token"])).json()["code"] == "refresh_token_invalid"

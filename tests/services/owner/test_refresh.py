@@ -1,0 +1,125 @@
+"""How a refresh token is answered, standing by standing; the paths between them are the state machine's."""
+
+from dataclasses import replace
+from uuid import uuid4
+
+import pytest
+
+from app.crypto.refresh_tokens import RefreshTokens
+from app.crypto.secrets import ServiceSecrets
+from app.domain.refusals import Refusal, Refused
+from app.domain.sessions import ClientKind, ReuseRevokes
+from app.storage.postgres.sessions import Visitor
+from app.wiring import Service
+from tests.support.database import Sql
+from tests.support.families import TOKENS
+from tests.support.people import PASSWORD, Person
+
+HERE = Visitor("192.0.2.1", "tests")
+
+
+@pytest.fixture
+async def token(parts: Service, person: Person) -> str:
+    return await signed_in(parts, person)
+
+
+async def signed_in(parts: Service, person: Person) -> str:
+    return (await parts.use_cases.login(person.email, PASSWORD, ClientKind.NATIVE, HERE)).refresh_token
+
+
+async def refreshed(parts: Service, token: str, client: ClientKind = ClientKind.NATIVE) -> str:
+    return (await parts.use_cases.refresh(token, client, HERE)).refresh_token
+
+
+async def refusal(parts: Service, token: str, client: ClientKind = ClientKind.NATIVE) -> Refusal:
+    with pytest.raises(Refused) as refused:
+        await refreshed(parts, token, client)
+    return refused.value.refusal
+
+
+async def later(sql: Sql, person: Person) -> None:
+    """What was superseded was so an hour ago."""
+    await sql.execute(
+        "UPDATE sessions SET superseded_at = ARRAY[now() - interval '1 hour'] WHERE account_id = $1",
+        person.id,
+    )
+
+
+async def test_a_token_rotates_and_within_the_grace_meets_its_successor_again(
+    parts: Service, token: str
+) -> None:
+    successor = await refreshed(parts, token)
+    assert successor != token
+    assert await refreshed(parts, token) == successor
+    assert await refreshed(parts, successor) not in {token, successor}
+
+
+async def test_a_reuse_ends_the_session_and_is_told_once(
+    parts: Service, token: str, sql: Sql, person: Person
+) -> None:
+    other = await signed_in(parts, person)
+    successor = await refreshed(parts, token)
+    await later(sql, person)
+    assert await refusal(parts, token) is Refusal.REFRESH_TOKEN_REUSED
+    assert [await refusal(parts, dead) for dead in (token, successor)] == [Refusal.SESSION_REVOKED] * 2
+    assert await refreshed(parts, other) != other
+
+
+async def test_a_reuse_ends_every_session_of_the_account_where_that_is_the_policy(
+    parts: Service, token: str, sql: Sql, person: Person
+) -> None:
+    case = parts.use_cases.refresh
+    case._policy = replace(case._policy, reuse_revokes=ReuseRevokes.ACCOUNT)
+    other = await signed_in(parts, person)
+    await refreshed(parts, token)
+    await later(sql, person)
+    assert await refusal(parts, token) is Refusal.REFRESH_TOKEN_REUSED
+    assert await refusal(parts, other) is Refusal.SESSION_REVOKED
+
+
+async def test_a_token_ahead_of_its_row_proves_a_failover_and_rotates(
+    parts: Service, token: str, sql: Sql, person: Person
+) -> None:
+    before = await sql.fetchrow("SELECT * FROM sessions WHERE account_id = $1", person.id)
+    assert before is not None
+    successor = await refreshed(parts, token)
+    await sql.execute(
+        "UPDATE sessions SET generation = 0, refresh_token_hash = $2, superseded_at = '{}' WHERE id = $1",
+        before["id"],
+        before["refresh_token_hash"],
+    )
+    read = TOKENS.read(await refreshed(parts, successor))
+    assert read is not None
+    assert read.generation == 2
+
+
+@pytest.mark.parametrize("column", ["expires_at", "refreshed_at"])
+async def test_a_session_that_is_over_is_told_so(
+    parts: Service, token: str, sql: Sql, person: Person, column: str
+) -> None:
+    await sql.execute(
+        f"UPDATE sessions SET {column} = now() - interval '8 days' WHERE account_id = $1", person.id
+    )
+    assert await refusal(parts, token) is Refusal.REFRESH_TOKEN_EXPIRED
+
+
+async def test_a_token_serves_only_the_kind_of_client_that_it_was_issued_to(
+    parts: Service, token: str
+) -> None:
+    assert await refusal(parts, token, ClientKind.BROWSER) is Refusal.REFRESH_TOKEN_INVALID
+    assert await refreshed(parts, token) != token
+
+
+async def test_what_is_not_genuine_is_nobodys_and_ends_nothing(parts: Service, token: str) -> None:
+    genuine = TOKENS.read(token)
+    assert genuine is not None
+    stranger = RefreshTokens(ServiceSecrets([bytes(range(32))]))
+    forged = {
+        "no token at all": "junk",
+        "an unknown session": TOKENS.write(replace(genuine, session_id=uuid4())),
+        "another seed": TOKENS.write(replace(genuine, seed=bytes(16))),
+        "another secret": stranger.write(stranger.first(genuine.session_id, genuine.seed)),
+    }
+    for name, text in forged.items():
+        assert await refusal(parts, text) is Refusal.REFRESH_TOKEN_INVALID, name
+    assert await refreshed(parts, token) != token

@@ -1,0 +1,75 @@
+"""Refreshes that fail too often are turned away before any query; one that succeeds is held up by nobody."""
+
+import pytest
+
+from app.dev import Servers
+from app.domain.refusals import Refusal, Refused
+from app.domain.sessions import ClientKind
+from app.services.open_session import TokenPair
+from app.storage.postgres.sessions import Visitor
+from app.wiring import Service
+from tests.support.database import MINUTE, Sql, code, counted, let_pass, used_up
+from tests.support.people import new_person
+from tests.support.races import CHEAP_HASH, sign_in
+
+HERE, THERE = "192.0.2.1", "203.0.113.1"
+
+
+@pytest.fixture
+async def pair(strict: Service, sql: Sql) -> TokenPair:
+    return await sign_in(strict, await new_person(sql, password_hash=CHEAP_HASH))
+
+
+async def refresh(service: Service, token: str, address: str | None = HERE) -> Refused | TokenPair:
+    try:
+        return await service.use_cases.refresh(token, ClientKind.NATIVE, Visitor(address, None))
+    except Refused as refused:
+        return refused
+
+
+async def test_tokens_that_are_nobody_s_are_turned_away_by_network_and_harm_no_neighbour(
+    strict: Service, pair: TokenPair
+) -> None:
+    for _ in range(3):
+        assert code(await refresh(strict, "forged")) is Refusal.REFRESH_TOKEN_INVALID
+    assert used_up(await refresh(strict, "forged")) == ("refresh", MINUTE)
+    assert code(await refresh(strict, "forged", THERE)) is Refusal.REFRESH_TOKEN_INVALID
+    assert code(await refresh(strict, "forged", None)) is Refusal.REFRESH_TOKEN_INVALID
+    for _ in range(5):
+        renewed = await refresh(strict, pair.refresh_token)
+        assert isinstance(renewed, TokenPair)
+        pair = renewed
+
+
+async def test_a_session_that_is_over_is_not_asked_for_again_and_again(
+    strict: Service, pair: TokenPair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await strict.use_cases.logout(pair.refresh_token, None, Visitor(HERE, None))
+    for address in (HERE, THERE, None):
+        assert code(await refresh(strict, pair.refresh_token, address)) is Refusal.SESSION_REVOKED
+    monkeypatch.setattr(strict.use_cases.refresh, "_sessions", None)  # Nothing asks it.
+    assert used_up(await refresh(strict, pair.refresh_token)) == ("refresh", MINUTE)
+
+
+async def test_it_opens_again_when_the_window_has_passed(strict: Service, migrated: Servers) -> None:
+    for _ in range(3):
+        await refresh(strict, "forged")
+    assert used_up(await refresh(strict, "forged"))
+    let_pass(strict, migrated.redis_url, MINUTE)
+    for _ in range(3):
+        assert code(await refresh(strict, "forged")) is Refusal.REFRESH_TOKEN_INVALID
+    assert used_up(await refresh(strict, "forged")) == ("refresh", MINUTE)
+
+
+async def test_an_outage_is_no_failure_of_a_token(
+    strict: Service, pair: TokenPair, migrated: Servers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def unavailable(*_: object) -> None:
+        raise Refused(Refusal.UNAVAILABLE)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(strict.use_cases.refresh._sessions, "rotate", unavailable)
+        for _ in range(5):
+            assert code(await refresh(strict, pair.refresh_token)) is Refusal.UNAVAILABLE
+    assert counted(migrated.redis_url) == {}
+    assert isinstance(await refresh(strict, pair.refresh_token), TokenPair)

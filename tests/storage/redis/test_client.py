@@ -1,0 +1,245 @@
+"""What a URL of Redis makes of a client, and which URLs are refused with which words."""
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+from redis.asyncio import Redis, RedisCluster, SSLConnection
+from redis.asyncio.sentinel import SentinelConnectionPool
+
+from app.storage.redis.client import TIMEOUT, open_client
+from app.storage.redis.revocations import IndexState, RevocationIndex
+from tests.support.valkeys import Node, alone
+from tests.support.waiting import until
+
+LOGIN = "us%3Aer:p%40ss%2Fwo%3Ard"
+DECODED = {"username": "us:er", "password": "p@ss/wo:rd"}
+FILES = {"ssl_ca_certs": "/ca.pem", "ssl_certfile": "/own.pem", "ssl_keyfile": "/own.key"}
+TLS = "ssl_ca_certs=/ca.pem&ssl_certfile=/own.pem&ssl_keyfile=%2Fown.key"
+QUICK = {"socket_timeout": TIMEOUT, "socket_connect_timeout": TIMEOUT}
+Options = dict[str, Any]
+
+
+def single(url: str) -> tuple[Options, bool]:
+    """How it connects, and whether by TLS."""
+    client = open_client(url)
+    assert isinstance(client, Redis)
+    return spoken(client.connection_pool)
+
+
+def spoken(pool: Any) -> tuple[Options, bool]:
+    assert pool.connection_kwargs["retry"].get_retries() == 0
+    return pool.connection_kwargs, issubclass(pool.connection_class, SSLConnection)
+
+
+def watched(url: str) -> tuple[str, Options, list[tuple[Options, bool]], bool]:
+    """The service, how to connect to its primary and to the Sentinels, and whether by TLS."""
+    client = open_client(url)
+    assert isinstance(client, Redis)
+    pool = client.connection_pool
+    assert isinstance(pool, SentinelConnectionPool)
+    options, secured = spoken(pool)
+    return (
+        pool.service_name,
+        options,
+        [spoken(one.connection_pool) for one in pool.sentinel_manager.sentinels],
+        secured,
+    )
+
+
+def clustered(url: str) -> tuple[list[tuple[str, int]], Options, bool]:
+    client = open_client(url)
+    assert isinstance(client, RedisCluster)
+    assert client.retry.get_retries() == 0
+    options = client.connection_kwargs
+    nodes = [(node.host, int(node.port)) for node in client.startup_nodes]
+    return nodes, options, issubclass(options["connection_class"], SSLConnection)
+
+
+def test_a_server_is_named_by_host_port_and_database() -> None:
+    options, secured = single(f"redis://{LOGIN}@some.host:7000/5")
+    assert options.items() >= ({"host": "some.host", "port": 7000, "db": 5} | DECODED | QUICK).items()
+    assert not secured
+    options, _ = single("redis://some.host")
+    assert (options["host"], options.get("port", 6379), options.get("db") or 0) == ("some.host", 6379, 0)
+    assert (options.get("username"), options.get("password")) == (None, None)
+    assert single("redis://some.host?db=3")[0]["db"] == 3
+    assert single("redis://:secret@some.host")[0]["password"] == "secret"
+    options, _ = single("unix:///a/path%20to.sock?db=2")
+    assert (options["path"], options["db"]) == ("/a/path to.sock", 2)
+
+
+def test_tls_and_its_files_are_asked_for_of_a_server() -> None:
+    options, secured = single(f"rediss://{LOGIN}@some.host/1?{TLS}")
+    assert options.items() >= (FILES | DECODED | QUICK | {"db": 1}).items()
+    assert secured
+
+
+def test_sentinels_are_named_by_their_hosts_and_their_service() -> None:
+    service, primary, sentinels, secured = watched(f"redis+sentinel://{LOGIN}@one:7001,two,[::1]:7003/svc/4")
+    assert (service, primary["db"], secured) == ("svc", 4, False)
+    assert primary.items() >= (DECODED | QUICK).items()
+    named = [(options["host"], options["port"]) for options, _ in sentinels]
+    assert named == [("one", 7001), ("two", 26379), ("::1", 7003)]
+    for options, secured in sentinels:
+        # The Sentinels are not told what the servers ask for.
+        assert (options.get("username"), options.get("password"), options.get("db") or 0) == (None, None, 0)
+        assert options.items() >= QUICK.items()
+        assert not secured
+    assert watched("redis+sentinel://one/svc")[1]["db"] == 0
+
+
+def test_sentinels_may_have_a_login_and_speak_tls() -> None:
+    own = "sentinel_username=w%40tch&sentinel_password=m%2Bn"
+    _, primary, sentinels, secured = watched(f"rediss+sentinel://{LOGIN}@one,two/svc/0?{own}&{TLS}")
+    assert primary.items() >= (FILES | DECODED | QUICK).items()
+    assert secured
+    assert len(sentinels) == 2
+    for options, secured in sentinels:
+        assert options.items() >= (FILES | {"username": "w@tch", "password": "m+n"}).items()
+        assert secured
+
+
+def test_a_cluster_is_named_by_some_of_its_nodes() -> None:
+    nodes, options, secured = clustered(f"redis+cluster://{LOGIN}@one:7001,two,[::1]:7003")
+    assert nodes == [("one", 7001), ("two", 6379), ("::1", 7003)]
+    assert options.items() >= (DECODED | QUICK).items()
+    assert not secured
+    nodes, options, secured = clustered(f"rediss+cluster://one/?{TLS}")
+    assert nodes == [("one", 6379)]
+    assert options.items() >= FILES.items()
+    assert secured
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("", "form redis://"),
+        ("localhost:6379", "form redis://"),
+        ("http://host", "form redis://"),
+        ("redis+http://host", ""),
+        ("unix+sentinel://host/svc", ""),
+        ("redis://host:port", "form redis://"),
+        ("redis://host:99999", "form redis://"),
+        ("redis://one:6379,two:6379/0", "form redis://"),
+        ("redis://host?db=x", "form redis://"),
+        ("redis://host?password=xyzzy", "understands db after the question mark, not password"),
+        ("redis://host?ssl_ca_certs=/ca", "understands db after the question mark, not ssl_ca_certs"),
+        ("rediss://host?ssl_cert_reqs=none", "not ssl_cert_reqs"),
+        ("redis://host?socket_timeout=9", "not socket_timeout"),
+        ("unix:///socket?username=x", "not username"),
+        ("redis+sentinel://host/svc?db=1", "understands sentinel_password, sentinel_username"),
+        ("redis+sentinel://host/svc?ssl_ca_certs=/ca", "not ssl_ca_certs"),
+        ("redis+cluster://host?db=1", "understands nothing after the question mark, not db"),
+        ("redis+sentinel://", "names no host"),
+        ("redis+sentinel://one,,two/svc", "names no host"),
+        ("redis+cluster://", "names no host"),
+        ("redis+sentinel://host", "redis+sentinel://host:26379,host:26379/service/0"),
+        ("redis+sentinel://host/", "redis+sentinel://host:26379,host:26379/service/0"),
+        ("redis+sentinel://host/svc/x", "redis+sentinel://host:26379,host:26379/service/0"),
+        ("redis+sentinel://host/svc/-1", "redis+sentinel://host:26379,host:26379/service/0"),
+        ("redis+sentinel://host/svc/0/1", "redis+sentinel://host:26379,host:26379/service/0"),
+        ("redis+sentinel://host:port/svc", ""),
+        ("redis+cluster://host:99999", ""),
+        ("redis+cluster://host/1", "a cluster has no databases"),
+    ],
+)
+def test_a_url_that_means_nothing_is_refused(url: str, words: str) -> None:
+    with pytest.raises(ValueError, match=r"\w") as refusal:
+        open_client(url)
+    assert words in str(refusal.value)
+    assert "xyzzy" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("scheme", ["redis", "rediss", "redis+sentinel", "redis+cluster", "rediss+cluster"])
+@pytest.mark.parametrize("between", ["/", "?", "#", "["])
+def test_a_password_that_is_not_encoded_is_not_told(scheme: str, between: str) -> None:
+    with pytest.raises(ValueError, match=r"\w") as refusal:
+        open_client(f"{scheme}://user:xyzzy{between}plugh@host:6379/svc")
+    assert "xyzzy" not in str(refusal.value)
+    assert "plugh" not in str(refusal.value)
+
+
+@pytest.fixture
+def server() -> Iterator[Node]:
+    with alone() as server:
+        yield server
+
+
+@pytest.mark.parametrize("known", [True, False])
+async def test_tls_is_spoken_and_an_unknown_server_is_not_believed(
+    server: Node, tmp_path: Path, known: bool
+) -> None:
+    own, other = certified(tmp_path / "own"), certified(tmp_path / "other")
+    async with behind_tls(server, *own) as port:
+        trusted = f"ssl_ca_certs={own[0]}&ssl_certfile={own[0]}&ssl_keyfile={own[1]}"
+        query = trusted if known else f"ssl_ca_certs={other[0]}"
+        index = RevocationIndex(f"rediss://127.0.0.1:{port}/0?{query}")
+
+        async def live() -> dict[str, timedelta]:
+            return {"revoked": timedelta(minutes=1)}
+
+        async def is_believed() -> bool:
+            return await index.rebuild(live) is IndexState.BELIEVED and await index.find(["revoked"]) is True
+
+        if known:
+            await until(is_believed)
+        else:
+            assert await index.rebuild(live) is IndexState.UNREACHABLE
+            assert await index.find(["revoked"]) is None
+        await index.close()
+
+
+def certified(folder: Path) -> tuple[Path, Path]:
+    """A certificate of 127.0.0.1 that vouches for itself, and its key."""
+    folder.mkdir()
+    key, now = ec.generate_private_key(ec.SECP256R1()), datetime.now(UTC)
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "a server")])
+    address = x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))])
+    signed = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(address, critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    pem, plain = serialization.Encoding.PEM, serialization.NoEncryption()
+    (folder / "cert").write_bytes(signed.public_bytes(pem))
+    (folder / "key").write_bytes(key.private_bytes(pem, serialization.PrivateFormat.PKCS8, plain))
+    return folder / "cert", folder / "key"
+
+
+@asynccontextmanager
+async def behind_tls(server: Node, certificate: Path, key: Path) -> AsyncIterator[int]:
+    """A port that speaks TLS, with clients that have the same certificate, and passes on what it hears."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    context.load_verify_locations(certificate)
+    context.verify_mode = ssl.CERT_REQUIRED
+
+    async def copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(ConnectionError):
+            while piece := await reader.read(65536):
+                writer.write(piece)
+        writer.close()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        inner_reader, inner_writer = await asyncio.open_connection("127.0.0.1", server.port)
+        await asyncio.gather(copy(reader, inner_writer), copy(inner_reader, writer))
+        await asyncio.gather(writer.wait_closed(), inner_writer.wait_closed(), return_exceptions=True)
+
+    listening = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context)
+    async with listening:
+        yield listening.sockets[0].getsockname()[1]

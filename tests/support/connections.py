@@ -1,0 +1,288 @@
+"""Connections to a service with several workers, so dealt out that each worker has its share."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Self
+
+import httpx
+import orjson
+import psutil  # type: ignore[import-untyped]
+import pytest
+from fastapi import FastAPI
+from starlette.types import ASGIApp, Receive, Scope, Send
+from uvicorn import Config
+from uvicorn.server import ServerState
+
+from app.http.application import build
+from app.http.origins import Origins
+from app.http.use_cases import UseCases
+from app.server.protocol import BoundedProtocol
+from tests.support.people import problem_of
+from tests.support.servers import ISSUER, Service
+
+
+class Answer(NamedTuple):
+    """A status, and the JSON that came with it."""
+
+    status: int
+    body: dict[str, Any]
+
+
+class Connection:
+    """One connection that is kept open: the same worker answers all that is sent over it."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+
+    @property
+    def port(self) -> int:
+        """Our end's."""
+        return int(self._writer.get_extra_info("sockname")[1])
+
+    async def refresh(self, token: str) -> Answer:
+        return await self._send("POST", "/refresh", {"refresh_token": token})
+
+    async def log_out(self, token: str) -> Answer:
+        return await self._send("POST", "/logout", {"refresh_token": token})
+
+    async def log_out_by(self, access_token: str) -> Answer:
+        return await self._send("POST", "/logout", None, f"Authorization: Bearer {access_token}\r\n")
+
+    async def me(self, access_token: str) -> Answer:
+        return await self._send("GET", "/me", None, f"Authorization: Bearer {access_token}\r\n")
+
+    async def post(self, path: str, body: dict[str, str]) -> Answer:
+        return await self._send("POST", path, body)
+
+    async def close(self) -> None:
+        self._writer.close()
+        with suppress(ConnectionError):
+            await self._writer.wait_closed()
+
+    async def _send(self, method: str, path: str, body: dict[str, str] | None, headers: str = "") -> Answer:
+        content = b"" if body is None else orjson.dumps(body)
+        if content:
+            headers += "Content-Type: application/json\r\n"
+        head = (
+            f"{method} {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(content)}\r\n{headers}\r\n"
+        )
+        self._writer.write(head.encode() + content)
+        async with asyncio.timeout(30):
+            answered = await self._reader.readuntil(b"\r\n\r\n")
+            status, _, fields = answered.decode().partition("\r\n")
+            lengths = [line for line in fields.lower().splitlines() if line.startswith("content-length:")]
+            length = int(lengths[0].partition(":")[2]) if lengths else 0
+            content = await self._reader.readexactly(length)
+        return Answer(int(status.split()[1]), orjson.loads(content) if content else {})
+
+
+@asynccontextmanager
+async def connections(service: Service, each: int) -> AsyncIterator[list[Connection]]:
+    """So many connections to each worker, the workers in turn."""
+    async with AsyncExitStack() as stack:
+        by_worker: dict[int, list[Connection]] = defaultdict(list)
+        for _ in range(100):  # The kernel deals them out as it likes.
+            opened = [await _connect(service, stack) for _ in range(4 * service.workers)]
+            served = _served(service)
+            for connection in opened:
+                by_worker[served[connection.port]].append(connection)
+            if len(by_worker) == service.workers and min(map(len, by_worker.values())) >= each:
+                break
+        assert len(by_worker) == service.workers, "a worker got no connection"
+        yield [connection for turn in zip(*by_worker.values(), strict=False) for connection in turn][
+            : each * service.workers
+        ]
+
+
+async def _connect(service: Service, stack: AsyncExitStack) -> Connection:
+    connection = Connection(*await asyncio.open_connection("127.0.0.1", service.port))
+    stack.push_async_callback(connection.close)
+    assert (await connection._send("GET", "/livez", None)).status == 200
+    return connection
+
+
+def _served(service: Service) -> dict[int, int]:
+    """Which process has which connection of ours, by the port of our end."""
+    main = psutil.Process(service.process.pid)
+    processes = [main, *main.children(recursive=True)]
+    return {
+        connection.raddr.port: process.pid
+        for process in processes
+        for connection in process.net_connections("tcp4")
+        if connection.laddr.port == service.port and connection.raddr
+    }
+
+
+SECONDS = 10.0
+KEY_SET = b"GET /.well-known/jwks.json HTTP/1.1\r\nHost: localhost\r\n\r\n"
+
+
+class Peer:
+    """A client's end of one connection."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+
+    @classmethod
+    async def to(cls, port: int, **kwargs: Any) -> Self:
+        return cls(*await asyncio.open_connection("127.0.0.1", port, **kwargs))
+
+    async def send(self, data: bytes) -> None:
+        self._writer.write(data)
+        with suppress(ConnectionError):
+            await self._writer.drain()
+
+    async def answer(self, *, to_head: bool = False) -> httpx.Response:
+        """The next answer whole, after interim ones; one to HEAD has no body."""
+        async with asyncio.timeout(SECONDS):
+            head = await self._reader.readuntil(b"\r\n\r\n")
+            status, *lines = head.decode().split("\r\n")[:-2]
+            headers = httpx.Headers(
+                [(name, value) for name, _, value in (line.partition(": ") for line in lines)]
+            )
+            if status.split()[1] == "100":
+                return await self.answer()
+            length = 0 if to_head else int(headers.get("content-length", "0"))
+            body = await self._reader.readexactly(length)
+        return httpx.Response(int(status.split()[1]), headers=headers, content=body)
+
+    async def outline(self) -> tuple[int, int]:
+        """Of the next answer, with as little work as may be: its status, and how long it asks to wait."""
+        head = await self._reader.readuntil(b"\r\n\r\n")
+        fields = dict(line.split(b": ", 1) for line in head.split(b"\r\n")[1:-2])
+        await self._reader.readexactly(int(fields.get(b"content-length", 0)))
+        return int(head[9:12]), int(fields.get(b"retry-after", 0))
+
+    async def refused(self, status: int, code: str) -> None:
+        """The next answer is this problem and the last thing that comes."""
+        answer = await self.answer()
+        problem_of(answer, status, code)
+        assert answer.headers["connection"] == "close"
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert answer.headers["x-request-id"]
+        assert await self.rest() == b""
+
+    async def rest(self) -> bytes:
+        """All that comes before the end; a reset is an end too."""
+        received = bytearray()
+        async with asyncio.timeout(SECONDS):
+            with suppress(ConnectionError):
+                while piece := await self._reader.read(1 << 20):
+                    received += piece
+        return bytes(received)
+
+    async def close(self) -> None:
+        self._writer.close()
+        with suppress(ConnectionError):
+            await self._writer.wait_closed()
+
+
+def post(path: str, **members: str) -> bytes:
+    """A whole request with a JSON body."""
+    body = orjson.dumps(members)
+    head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+    return head.encode() + b"Content-Length: %d\r\n\r\n" % len(body) + body
+
+
+@asynccontextmanager
+async def peer(port: int, **kwargs: Any) -> AsyncIterator[Peer]:
+    peer = await Peer.to(port, **kwargs)
+    try:
+        yield peer
+    finally:
+        await peer.close()
+
+
+async def turns(number: int = 20) -> None:
+    """Let the loop run what is due, on both ends."""
+    for _ in range(number):
+        await asyncio.sleep(0.001)
+
+
+class Clock:
+    """The loop's own time, which goes on and can be moved ahead."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        loop = asyncio.get_running_loop()
+        real, self._ahead = loop.time, 0.0
+        monkeypatch.setattr(loop, "time", lambda: real() + self._ahead)
+
+    async def move(self, seconds: float) -> None:
+        """Let what is under way come through, then the time pass, and then come through what it brought."""
+        await turns()
+        self._ahead += seconds
+        await turns()
+
+
+@dataclass
+class Served:
+    """The application behind the protocol, on a port of this process, without the use cases."""
+
+    port: int = 0
+    going_on: asyncio.Event = field(default_factory=asyncio.Event)
+    state: ServerState = field(default_factory=ServerState)
+    headers: list[tuple[bytes, bytes]] = field(default_factory=list)
+    peers: AsyncExitStack = field(default_factory=AsyncExitStack)
+
+    async def connect(self, data: bytes = b"", **kwargs: Any) -> Peer:
+        connected = await self.peers.enter_async_context(peer(self.port, **kwargs))
+        await connected.send(data)
+        return connected
+
+    async def emptied(self) -> None:
+        """Come back when no connection is left."""
+        async with asyncio.timeout(SECONDS):
+            while self.state.connections:  # noqa: ASYNC110 - uvicorn tells nobody
+                await asyncio.sleep(0.002)
+
+    def behind(self, app: ASGIApp) -> ASGIApp:
+        """The application, with three paths of the tests' own."""
+
+        async def routed(scope: Scope, receive: Receive, send: Send) -> None:
+            path = scope["path"]
+            if path == "/begun":
+                length = [(b"content-length", b"2")]
+                await send({"type": "http.response.start", "status": 200, "headers": length})
+                await send({"type": "http.response.body", "body": b"o", "more_body": True})
+            if path in {"/begun", "/slow"}:
+                await self.going_on.wait()
+            if path == "/begun":
+                await send({"type": "http.response.body", "body": b"k", "more_body": False})
+            elif path == "/large":
+                body = b"x" * 16_000_000
+                length = [(b"content-length", b"%d" % len(body))]
+                await send({"type": "http.response.start", "status": 200, "headers": length})
+                await send({"type": "http.response.body", "body": body, "more_body": False})
+            else:
+                self.headers = scope["headers"]
+                await app({**scope, "path": "/livez"} if path == "/slow" else scope, receive, send)
+
+        return routed
+
+
+@asynccontextmanager
+async def served() -> AsyncIterator[Served]:
+    @asynccontextmanager
+    async def nothing(_: FastAPI) -> AsyncIterator[Mapping[str, Any]]:
+        yield {}
+
+    found = Served()
+    app = build(nothing, Origins(ISSUER, ()), issuer=ISSUER, version="0")
+    config = Config(
+        found.behind(app), lifespan="off", log_config=None, access_log=False, timeout_keep_alive=75
+    )
+    config.load()
+    # Bodies are read before anything is done with them.
+    state = {"use_cases": object.__new__(UseCases)}
+    server = await asyncio.get_running_loop().create_server(
+        lambda: BoundedProtocol(config, found.state, state), "127.0.0.1", 0
+    )
+    found.port = server.sockets[0].getsockname()[1]
+    async with server, found.peers:
+        yield found
+        found.going_on.set()

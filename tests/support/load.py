@@ -1,0 +1,171 @@
+"""A steady load on a service whose servers fail: what it notes is what must never happen.
+
+From the moment when a revocation was answered, no route takes a token of that session; a living token is
+refused only where the fault at hand excuses it, and never with 401; a refresh token has one successor.
+"""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from functools import partial
+
+import httpx
+
+from tests.support.people import Person, login, me, refresh
+from tests.support.servers import Service
+from tests.support.waiting import client_of, until
+
+PAUSE = 0.06  # Seconds between a person's requests: the point is variety, not speed.
+
+
+@dataclass
+class Session:
+    """A native client's."""
+
+    refresh_token: str
+    access_tokens: list[str]
+
+
+@dataclass
+class Book:
+    """What the load knows and saw."""
+
+    revoked: list[str] = field(default_factory=list)
+    successors: dict[str, str] = field(default_factory=dict)
+    wrongs: list[str] = field(default_factory=list)
+    excused: bool = False
+    """Whether the fault of this moment excuses an outage."""
+    counts: dict[str, int] = field(default_factory=dict)
+    outages: int = 0
+
+    def done(self, what: str) -> None:
+        self.counts[what] = self.counts.get(what, 0) + 1
+
+    def outage(self, what: str, was_excused: bool) -> None:
+        self.outages += 1
+        if not (was_excused or self.excused):
+            self.wrongs.append(f"{what} met an outage that nothing excuses")
+
+
+class Load:
+    """Some people who use several replicas at once."""
+
+    def __init__(self, services: Sequence[Service], people: Sequence[Person]) -> None:
+        self._services = services
+        self._people = people
+        self._stopping = False
+        self.book = Book()
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[Book]:
+        """From when everybody is signed in; what went wrong is raised at the end."""
+        clients = [client_of(service) for service in self._services]
+        sessions = [await self._sign_in(clients[0], person) for person in self._people]
+        tasks = [
+            asyncio.create_task(self._live(clients, person, session))
+            for person, session in zip(self._people, sessions, strict=True)
+        ]
+        tasks.append(asyncio.create_task(self._watch_key_set(clients)))
+        try:
+            yield self.book
+            # Once the fault is over, everything is tried once more by everybody.
+            await until(self._more_of_everything(5))
+        finally:
+            self._stopping = True
+            await asyncio.gather(*tasks)
+            for client in clients:
+                await client.aclose()
+        assert not self.book.wrongs, "\n".join(self.book.wrongs)
+
+    def _more_of_everything(self, number: int) -> Callable[[], Awaitable[bool]]:
+        before = dict(self.book.counts)
+
+        async def is_done() -> bool:
+            return all(self.book.counts[what] >= count + number for what, count in before.items())
+
+        return is_done
+
+    async def _sign_in(self, client: httpx.AsyncClient, person: Person) -> Session:
+        while True:
+            answer = await self._ask("login", partial(login, client, person))
+            if answer is not None:
+                return Session(answer["refresh_token"], [answer["access_token"]])
+
+    async def _live(self, clients: list[httpx.AsyncClient], person: Person, session: Session) -> None:
+        choices = random.Random(person.email)
+        while not self._stopping:
+            client = choices.choice(clients)
+            match choices.choices(("me", "refused", "refresh", "logout"), (50, 25, 20, 5))[0]:
+                case "me":
+                    token = choices.choice(session.access_tokens)
+                    await self._ask("me", partial(me, client, token))
+                case "refused":
+                    for token in self.book.revoked and [choices.choice(self.book.revoked)]:
+                        await self._refused(client, token)
+                case "refresh":
+                    await self._refresh(client, session)
+                case _:
+                    await self._log_out(client, session)
+                    # At once, and at the other replicas too.
+                    for other in clients:
+                        await self._refused(other, session.access_tokens[-1])
+                    session = await self._sign_in(client, person)
+            await asyncio.sleep(PAUSE)
+
+    async def _refused(self, client: httpx.AsyncClient, token: str) -> None:
+        was_excused = self.book.excused
+        try:
+            answer = await me(client, token)
+        except httpx.TransportError:
+            self.book.outage("a revoked token", was_excused)
+            return
+        if answer.status_code == 200:
+            self.book.wrongs.append("a revoked token was accepted")
+        elif answer.status_code == 503:
+            self.book.outage("a revoked token", was_excused)
+        elif answer.status_code != 401:
+            self.book.wrongs.append(f"a revoked token met {answer.status_code}")
+        self.book.done("refused")
+
+    async def _refresh(self, client: httpx.AsyncClient, session: Session) -> None:
+        presented = session.refresh_token
+        answer = await self._ask("refresh", partial(refresh, client, presented))
+        if answer is None:
+            return
+        if self.book.successors.setdefault(presented, answer["refresh_token"]) != answer["refresh_token"]:
+            self.book.wrongs.append("a refresh token has two successors")
+        session.refresh_token = answer["refresh_token"]
+        session.access_tokens.append(answer["access_token"])
+
+    async def _log_out(self, client: httpx.AsyncClient, session: Session) -> None:
+        body = {"refresh_token": session.refresh_token}
+        done = None
+        while done is None:
+            done = await self._ask("logout", partial(client.post, "/logout", json=body))
+            await asyncio.sleep(0)
+        self.book.revoked += session.access_tokens
+
+    async def _watch_key_set(self, clients: list[httpx.AsyncClient]) -> None:
+        while not self._stopping:
+            for client in clients:
+                await self._ask("key set", partial(client.get, "/.well-known/jwks.json"))
+            await asyncio.sleep(PAUSE)
+
+    async def _ask(self, what: str, send: Callable[[], Awaitable[httpx.Response]]) -> dict[str, str] | None:
+        """The answer to what must succeed, or None where an outage came between."""
+        was_excused = self.book.excused
+        try:
+            answer = await send()
+        except httpx.TransportError:
+            self.book.outage(what, was_excused)
+            return None
+        if answer.status_code == 503 and what != "key set":
+            self.book.outage(what, was_excused)
+            return None
+        if answer.status_code not in {200, 204}:
+            self.book.wrongs.append(f"{what} met {answer.status_code}: {answer.text}")
+            return None
+        self.book.done(what)
+        return answer.json() if answer.content else {}

@@ -1,0 +1,163 @@
+"""Processes of `python -m app` that are forked from one which has loaded the program already.
+
+Loading takes most of a second of a core, and the suite starts the program hundreds of times. What is forked
+is a process like any other: its own environment, streams, session, signals and exit status.
+"""
+
+import atexit
+import gc
+import importlib
+import json
+import os
+import runpy
+import select
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+from typing import IO, Any, NoReturn
+
+ROOT = Path(__file__).parents[2]
+_LOADED = ("app.cli", "app.main", "app.storage.postgres.migrations", "uvicorn.lifespan.on", "uvloop")
+_DESCRIPTORS = 5
+_NUMBER = 4
+
+
+class Process:
+    """A command of ours that runs; it is asked as a `subprocess.Popen` is."""
+
+    def __init__(
+        self,
+        *arguments: str,
+        environment: Mapping[str, str],
+        stdin: IO[Any],
+        stdout: IO[Any],
+        stderr: IO[Any],
+    ) -> None:
+        self.args = ["python", "-m", "app", *arguments]
+        self.returncode: int | None = None
+        self._report, report = os.pipe()
+        streams = [stream.fileno() for stream in (stdin, stdout, stderr)]
+        try:
+            with tempfile.TemporaryFile("w+") as request:
+                json.dump([arguments, dict(environment)], request)
+                request.flush()
+                socket.send_fds(_server(), [b"+"], [request.fileno(), report, *streams])
+        finally:
+            os.close(report)
+        self.pid = self._told()
+
+    def poll(self) -> int | None:
+        """The exit status, or None while it runs."""
+        if self.returncode is None and self._has_told(0):
+            self.returncode = self._told()
+            os.close(self._report)
+        return self.returncode
+
+    def wait(self, seconds: float | None = None) -> int:
+        """The exit status once it has ended; subprocess.TimeoutExpired when it has not by then."""
+        if self.returncode is None and not self._has_told(seconds):
+            raise subprocess.TimeoutExpired(self.args, seconds or 0)
+        status = self.poll()
+        assert status is not None
+        return status
+
+    def terminate(self) -> None:
+        self._send(signal.SIGTERM)
+
+    def kill(self) -> None:
+        self._send(signal.SIGKILL)
+
+    def _send(self, number: signal.Signals) -> None:
+        with suppress(ProcessLookupError):
+            if self.poll() is None:
+                os.kill(self.pid, number)
+
+    def _has_told(self, seconds: float | None) -> bool:
+        return bool(select.select([self._report], [], [], seconds)[0])
+
+    def _told(self) -> int:
+        told = os.read(self._report, _NUMBER)
+        assert told, "the process that forks the others is gone"
+        return int.from_bytes(told, sys.byteorder, signed=True)
+
+
+@cache
+def _server() -> socket.socket:
+    """Where to ask for a process; whoever answers ends with this process."""
+    ours, theirs = socket.socketpair()
+    with theirs:
+        server = subprocess.Popen(
+            [sys.executable, "-m", "tests.support.processes", str(theirs.fileno())],
+            cwd=ROOT,
+            pass_fds=[theirs.fileno()],
+            stdin=subprocess.DEVNULL,
+            # Without the terminal at which a forgotten question would wait.
+            start_new_session=True,
+        )
+
+    def end() -> None:
+        ours.close()
+        server.wait()
+
+    atexit.register(end)
+    return ours
+
+
+def _serve(requests: socket.socket) -> None:
+    for module in _LOADED:
+        importlib.import_module(module)
+    gc.freeze()
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # Nobody waits for those who watch.
+    while True:
+        _, descriptors, _, _ = socket.recv_fds(requests, 1, _DESCRIPTORS)
+        if not descriptors:
+            return
+        if os.fork() == 0:
+            requests.close()
+            _watch(*descriptors)
+        for descriptor in descriptors:
+            os.close(descriptor)
+
+
+def _watch(request: int, report: int, *streams: int) -> NoReturn:
+    """Fork the command, and tell its exit status when it has one."""
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    pid = os.fork()
+    if pid == 0:
+        os.setsid()
+        _tell(report, os.getpid())
+        os.close(report)
+        _become(request, streams)
+    for descriptor in (request, *streams):
+        os.close(descriptor)
+    _tell(report, os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+    os._exit(0)
+
+
+def _tell(report: int, number: int) -> None:
+    os.write(report, number.to_bytes(_NUMBER, sys.byteorder, signed=True))
+
+
+def _become(request: int, streams: Sequence[int]) -> NoReturn:
+    """All that `python -m app` does after its imports."""
+    with open(request) as asked:
+        asked.seek(0)
+        arguments, environment = json.load(asked)
+    for number, stream in enumerate(streams):
+        os.dup2(stream, number)
+        os.close(stream)
+    os.environ.clear()
+    os.environ.update(environment)
+    sys.argv = ["app", *arguments]
+    runpy.run_module("app", run_name="__main__", alter_sys=True)
+    sys.exit()
+
+
+if __name__ == "__main__":
+    _serve(socket.socket(fileno=int(sys.argv[1])))

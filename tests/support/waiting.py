@@ -1,0 +1,50 @@
+"""Waiting for other processes by looking at them, and never by the clock."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+
+from tests.support.servers import NO_TLS, Service, free_port
+
+SECONDS = 20.0
+WELL = {"status": "ready", "postgres": "ok", "keys": "ok", "redis": "ok"}
+
+
+async def until(condition: Callable[[], Awaitable[bool]]) -> None:
+    """Come back as soon as it holds."""
+    async with asyncio.timeout(SECONDS):
+        while not await condition():  # noqa: ASYNC110 - what is awaited is in other processes
+            await asyncio.sleep(0.02)
+
+
+def client_of(service: Service) -> httpx.AsyncClient:
+    return httpx.AsyncClient(base_url=service.url, verify=NO_TLS, trust_env=False, timeout=30)
+
+
+async def answers(service: Service) -> bool:
+    """Whether it answers at all, ready or not."""
+    async with httpx.AsyncClient(base_url=service.url, verify=NO_TLS, trust_env=False, timeout=0.5) as client:
+        try:
+            return (await client.get("/livez")).status_code == 200
+        except httpx.TransportError:
+            return False
+
+
+async def health(client: httpx.AsyncClient) -> tuple[int, dict[str, str]]:
+    answer = await client.get("/readyz")
+    return answer.status_code, answer.json()
+
+
+@contextmanager
+def spawned(environment: Mapping[str, str], folder: Path) -> Iterator[Service]:
+    """A service that was started and may never become ready."""
+    service = Service(environment, folder)
+    service.port = free_port()
+    service._spawn()
+    try:
+        yield service
+    finally:
+        service.kill()
