@@ -9,7 +9,7 @@ import typer
 
 from app.logs import configure_logs
 from app.settings import Settings, load
-from app.wiring import Service, opened
+from app.wiring import Service, open_service
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
@@ -24,7 +24,7 @@ def run(command: Callable[[Service], Awaitable[_T]]) -> _T:
         settings = load(Settings)
         # Standard output is for the answer.
         configure_logs(settings.log_format, sys.stderr)
-        async with opened(settings) as service:
+        async with open_service(settings) as service:
             return await command(service)
 
     return asyncio.run(carry_out())

@@ -27,7 +27,7 @@ from app.domain.refusals import Refused
 from app.logs import configure_logs
 from app.settings import PREFIX, DatabaseSettings, Settings, SettingsError, load
 from app.storage.postgres.outages import Misconfigured
-from app.wiring import blaming, opened
+from app.wiring import blaming, open_service
 
 _log = structlog.get_logger()
 
@@ -104,7 +104,7 @@ def migrate() -> None:
 
 async def _wait(settings: Settings) -> None:
     """Come back once Postgres answers and holds keys."""
-    async with opened(settings) as service:
+    async with open_service(settings) as service:
         await AsyncRetrying(**_patience(settings))(service.keys.load)
 
 

@@ -2,17 +2,21 @@
 
 import os
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
-from app.domain.keys import Algorithm
-from app.domain.sessions import ReuseRevokes
-from app.domain.throttling import Limit
+from app.domain.access_tokens import TokenPolicy
+from app.domain.keys import MAX_AGE, Algorithm, KeyKind, KeyPolicy
+from app.domain.passwords import PasswordPolicy
+from app.domain.sessions import ReuseRevokes, SessionPolicy
+from app.domain.throttling import Limit, ThrottlingPolicy
 from app.settings.values import (
     DAY,
     HOUR,
@@ -140,6 +144,53 @@ class Settings(DatabaseSettings):
     event_retention: Annotated[Duration, between(DAY, 3660 * DAY)] = 365 * DAY
     database_pool_size: Annotated[int, Field(ge=1, le=200)] = 10
     log_format: Literal["json", "console"] = "json"
+
+    def session_policy(self) -> SessionPolicy:
+        """How long sessions live, and what ends when one of their tokens is reused."""
+        return SessionPolicy(
+            absolute=self.session_ttl,
+            idle=self.session_idle_ttl,
+            grace=self.refresh_grace,
+            reuse_revokes=self.reuse_revokes,
+        )
+
+    def token_policy(self) -> TokenPolicy:
+        """What access tokens say, and how long they live."""
+        return TokenPolicy(
+            self.issuer,
+            self.audience,
+            # An access token must not outlive the idle end of its session.
+            lifetime=min(self.access_token_ttl, self.session_idle_ttl),
+            leeway=self.leeway,
+        )
+
+    def key_policy(self, *, longest_view: timedelta) -> KeyPolicy:
+        """What keys are made, when they rotate, and how long an old one is published.
+
+        A replica may sign with a view of the keys that is ``longest_view`` old, and its token then lives on.
+        Verifiers keep a key set for ``MAX_AGE``.
+        """
+        return KeyPolicy(
+            kind=KeyKind(
+                self.signing_algorithm,
+                self.signing_rsa_bits if self.signing_algorithm is Algorithm.RS256 else None,
+            ),
+            interval=self.key_rotation_interval,
+            verifying=longest_view + self.access_token_ttl + self.leeway + timedelta(seconds=MAX_AGE),
+        )
+
+    def throttling_policy(self) -> ThrottlingPolicy:
+        """How many failures are let through."""
+        return ThrottlingPolicy(
+            account=self.login_limit_account,
+            address=self.login_limit_address,
+            everyone=self.login_limit_global,
+            refresh=self.refresh_limit,
+        )
+
+    def password_policy(self) -> PasswordPolicy:
+        """What a new password must be."""
+        return PasswordPolicy(self.password_min_length, host=urlsplit(self.issuer).hostname or "")
 
 
 _AnySettings = TypeVar("_AnySettings", bound=BaseSettings)

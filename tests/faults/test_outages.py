@@ -8,7 +8,7 @@ from secrets import token_urlsafe
 import pytest
 
 from app.settings import Settings, load
-from app.wiring import opened
+from app.wiring import open_service
 from tests.support.database import Sql, connect
 from tests.support.people import PASSWORD, login, me, new_person, refresh
 from tests.support.servers import PrivateServers, Service, migrate
@@ -61,7 +61,7 @@ async def test_a_signing_key_that_no_secret_opens_is_never_replaced(
     migrate(environment)
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    async with opened(load(Settings)) as parts:
+    async with open_service(load(Settings)) as parts:
         await parts.keys.load()
         published = parts.keys.key_set().document
     sql = await connect(empty_database)

@@ -1,15 +1,14 @@
 """What the service does by itself, again and again, outlives whatever befalls it."""
 
 import asyncio
-from dataclasses import replace
 
 import pytest
 import structlog
 
-import app.wiring
+import app.wiring.jobs
 from app.domain.refusals import Refusal, Refused
 from app.services.purge import Purge
-from app.wiring import maintained
+from app.wiring.jobs import PURGE_EVERY, Job, maintained
 from tests.support.races import inside
 
 
@@ -30,12 +29,13 @@ class Troubled(Purge):
 async def test_a_job_that_fails_is_tried_again_and_takes_nothing_with_it(
     migrated: object, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(app.wiring, "RETRY_EVERY", 0.01)
+    monkeypatch.setattr(app.wiring.jobs, "RETRY_EVERY", 0.01)
     troubled = Troubled()
     with structlog.testing.capture_logs() as logs:
-        async with inside(environment) as service, maintained(replace(service, purge=troubled)):
-            async with asyncio.timeout(5):
+        async with inside(environment) as service:
+            jobs = (*service.jobs, Job(troubled.__call__, PURGE_EVERY))
+            async with maintained(jobs), asyncio.timeout(5):
                 await troubled.works.wait()
-            assert (await service.use_cases.readiness()).is_ready
+                assert (await service.use_cases.readiness()).is_ready
     told = [(line["event"], line["job"]) for line in logs if line["event"].startswith("job.")]
     assert told == [("job.postponed", "Troubled.__call__"), ("job.failed", "Troubled.__call__")]

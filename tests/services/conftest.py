@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from app.settings import Settings, load
-from app.wiring import Service, opened
+from app.wiring import Service, open_service
 from tests.support.database import limited
 
 
@@ -16,7 +16,7 @@ async def parts(
     """On this worker's servers, with the keys loaded."""
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    async with opened(load(Settings)) as service:
+    async with open_service(load(Settings)) as service:
         await service.keys.load()
         yield service
 

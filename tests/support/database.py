@@ -15,7 +15,7 @@ from app.domain.throttling import TooManyRequests
 from app.services.open_session import TokenPair
 from app.settings import Settings
 from app.storage.postgres.sessions import Visitor
-from app.wiring import Service, opened
+from app.wiring import Service, open_service
 
 Sql: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
@@ -78,7 +78,7 @@ async def limited(environment: Mapping[str, str]) -> AsyncIterator[Service]:
     forget(environment["AUTH_REDIS_URL"])
     named = {name.removeprefix("AUTH_").lower(): value for name, value in environment.items()}
     settings = Settings.model_validate(named | _LIMITS).model_copy(update=_CHEAP)
-    async with opened(settings) as service:
+    async with open_service(settings) as service:
         await service.keys.load()
         yield service
 

@@ -20,7 +20,7 @@ import httpx
 from app.crypto.refresh_tokens import RefreshTokens
 from app.crypto.secrets import ServiceSecrets
 from app.settings import Settings
-from app.wiring import opened
+from app.wiring import open_service
 from tests.support.database import connect
 from tests.support.people import Person, me
 from tests.support.servers import TEST_SECRET, Service
@@ -159,7 +159,7 @@ class World:
     async def _open(self, service: Service) -> None:
         enter = self._stack.enter_async_context
         names = {name.removeprefix("AUTH_").lower(): value for name, value in service.environment.items()}
-        self.operator = (await enter(opened(Settings.model_validate(names)))).accounts
+        self.operator = (await enter(open_service(Settings.model_validate(names)))).accounts
         self.sql = await connect(service.environment["AUTH_DATABASE_URL"])
         self._stack.push_async_callback(self.sql.close)
         self.client = await enter(client_of(service))

@@ -11,7 +11,7 @@ from app.domain.sessions import ClientKind
 from app.services.open_session import TokenPair
 from app.settings import Settings
 from app.storage.postgres.sessions import Visitor
-from app.wiring import Service, opened
+from app.wiring import Service, open_service
 from tests.support.database import Sql
 from tests.support.people import PASSWORD, Person
 
@@ -24,7 +24,7 @@ _CHEAP = {"password_hash_memory_kib": 8, "password_hash_time_cost": 1}
 async def parts(environment: Mapping[str, str]) -> AsyncIterator[Service]:
     """The parts of a service with this environment, and with the cheapest of hashing."""
     names = {name.removeprefix("AUTH_").lower(): value for name, value in environment.items()}
-    async with opened(Settings.model_validate(names).model_copy(update=_CHEAP)) as service:
+    async with open_service(Settings.model_validate(names).model_copy(update=_CHEAP)) as service:
         yield service
 
 
