@@ -1,20 +1,25 @@
 """What a check costs once Redis is gone: one look-up in Postgres, and no waiting for Redis."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import timedelta
 
 import asyncpg
 import pytest
 
 from app.domain.sessions import ClientKind
 from app.services.owner.caller import WhoAmI
+from app.services.revocations import Revocations
 from app.storage.postgres.accounts import AccountStore
 from app.storage.postgres.database import Database
+from app.storage.postgres.revocations import RevocationStore
 from app.storage.postgres.sessions import Visitor
 from app.wiring import Service
 from tests.support.database import connect
 from tests.support.people import PASSWORD, new_person
 from tests.support.races import CHEAP_HASH, inside
 from tests.support.servers import PrivateServers, migrate
+from tests.support.valkeys import unasked
 
 
 class Counting(Database):
@@ -43,24 +48,21 @@ async def test_a_check_is_one_look_up_and_asks_redis_no_more(
     await sql.close()
     pair = await service.use_cases.login(person.email, PASSWORD, ClientKind.NATIVE, Visitor(None, None))
     # One database for everything that the check may ask.
-    counting = Counting(service.database._engine)
+    counting = Counting(service.database.engine)
     counting.statements = []
-    authenticate = service.use_cases.who_am_i._authenticate
-    monkeypatch.setattr(authenticate._revocations._store, "_database", counting)
-    who_am_i = WhoAmI(AccountStore(counting), authenticate)
-    index = authenticate._revocations._index
+    authenticate = service.use_cases.who_am_i.authenticate
+    index, last = authenticate.revocations.index, timedelta(minutes=16)
+    revocations = Revocations(RevocationStore(counting), index, last)
+    who_am_i = WhoAmI(AccountStore(counting, last), replace(authenticate, revocations=revocations))
 
     private_servers.valkey.pause()
     # The first one finds out.
     await who_am_i(pair.access_token.text)
     assert not index.is_believed
 
-    def asked(*_: object) -> None:
-        raise AssertionError("Redis was asked")
-
-    monkeypatch.setattr(index._redis, "eval", asked)
-    for _ in range(20):
-        counting.statements.clear()
-        assert (await who_am_i(pair.access_token.text)).account.id == person.id
-        assert len(counting.statements) == 1
+    with unasked(index):
+        for _ in range(20):
+            counting.statements.clear()
+            assert (await who_am_i(pair.access_token.text)).account.id == person.id
+            assert len(counting.statements) == 1
     private_servers.valkey.resume()

@@ -12,14 +12,14 @@ from uuid import uuid4
 import pytest
 
 from app.dev import Servers
-from app.services.operator.keys import KeyOperationError
+from app.domain.refusals import Refused
 from app.wiring import Service
 from tests.support.database import Sql, connect
+from tests.support.processes import PATIENCE
 from tests.support.races import parts
 from tests.support.servers import database, migrate
 
 AT_ONCE, ROUNDS, OPERATED_ROUNDS = 8, 10, 4
-STARTED = 120.0  # Seconds that eight processes may take to start on two cores.
 STANDBY = "activated_at IS NULL"
 SIGNING = "activated_at IS NOT NULL AND superseded_at IS NULL"
 VERIFYING = "superseded_at IS NOT NULL"
@@ -44,9 +44,10 @@ def load(environment: Mapping[str, str]) -> Seen:
 
     async def load_together() -> Seen:
         async with parts(environment) as service:
-            await asyncio.to_thread(_together[0].wait, STARTED)
+            await asyncio.to_thread(_together[0].wait, PATIENCE)
             await service.keys.load()
-            signer = service.keys._fresh().signer
+            view = service.keys.view
+            signer = None if view is None else view.signer
             return Seen(service.keys.key_set().document, None if signer is None else signer.kid)
 
     return asyncio.run(load_together())
@@ -63,10 +64,10 @@ def operate(environment: Mapping[str, str], command: str, *arguments: str | bool
 
     async def operate_together() -> str | None:
         async with parts(environment) as service:
-            await asyncio.to_thread(_together[0].wait, STARTED)
+            await asyncio.to_thread(_together[0].wait, PATIENCE)
             try:
                 return await carry_out(service)
-            except KeyOperationError:
+            except Refused:
                 return None
 
     return asyncio.run(operate_together())

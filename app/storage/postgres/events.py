@@ -10,37 +10,45 @@ import structlog
 from sqlalchemy import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.domain.events import Event, EventFilter, EventKind, RecordedEvent
+from app.domain.events import Actor, Event, EventFilter, EventKind, RecordedEvent
 from app.storage.postgres.database import BATCH, PURGING, Database
 from app.storage.postgres.tables import events
 
-INSERT = "INSERT INTO events (kind, account_id, session_id, address, request_id, details)"
-"""How a statement of another store begins to write an event beside its change."""
+COLUMNS = "kind, actor, actor_id, reason, account_id, session_id, address, request_id, details"
+"""The columns that a statement writes; Postgres adds the id and the time."""
+INSERT = f"INSERT INTO events ({COLUMNS})"
+"""The start of a part of another store's statement, which writes an event beside its change."""
 
 _log = structlog.get_logger()
 
 
 def given(argument: str) -> str:
     """A row source ``event`` for ``INSERT``: the argument of a statement that ``as_json`` made."""
-    columns = "kind text, account_id uuid, session_id uuid, address text, request_id text, details jsonb"
+    columns = (
+        "kind text, actor text, actor_id text, reason text, "
+        "account_id uuid, session_id uuid, address text, request_id text, details jsonb"
+    )
     return f"jsonb_to_record({argument}::jsonb) AS event({columns})"
 
 
-_ADD = f"{INSERT} SELECT event.* FROM {given('$1')}"  # noqa: S608 - constants of ours
+_ADD = f"{INSERT} SELECT {COLUMNS} FROM {given('$1')}"  # noqa: S608 - constants of ours
+_RECORDED = f"id, at, {COLUMNS}"
 
 _WANTED = """
 ($1::uuid IS NULL OR account_id = $1) AND ($2::text[] = '{}' OR kind = ANY($2))
     AND ($3::timestamptz IS NULL OR at >= $3) AND ($4::timestamptz IS NULL OR at < $4)
 """
 _NEWEST = f"""
-SELECT * FROM (SELECT * FROM events WHERE {_WANTED} ORDER BY at DESC, id DESC LIMIT $5) AS newest
+SELECT {_RECORDED} FROM (
+    SELECT {_RECORDED} FROM events WHERE {_WANTED} ORDER BY at DESC, id DESC LIMIT $5
+) AS newest
 ORDER BY at, id
-"""  # noqa: S608 - the only thing put in is a constant of ours
+"""  # noqa: S608 - the only things put in are constants of ours
 _SINCE = f"""
-SELECT moment AS now, events.* FROM clock_timestamp() AS moment
-LEFT JOIN events ON at >= coalesce($5, moment) - $6::interval AND {_WANTED}
+SELECT clock.now, {_RECORDED} FROM clock_timestamp() AS clock (now)
+LEFT JOIN events ON at >= coalesce($5, clock.now) - $6::interval AND {_WANTED}
 ORDER BY at, id
-"""  # noqa: S608 - the only thing put in is a constant of ours
+"""  # noqa: S608 - the only things put in are constants of ours
 _PURGE = f"""
 DELETE FROM events WHERE id IN (
     SELECT id FROM events
@@ -55,28 +63,28 @@ class EventStore:
     """Security events in Postgres, which nobody changes; times are the database's own."""
 
     def __init__(self, database: Database) -> None:
-        self._database = database
+        self.database = database
 
     async def add(self, event: Event) -> None:
         """Write an event that comes with no other change, and log it."""
-        await self._database.rows(_ADD, as_json(event))
+        await self.database.rows(_ADD, as_json(event))
         tell(event)
 
     async def newest(self, wanted: EventFilter, limit: int) -> list[RecordedEvent]:
         """The last events that are wanted, the newest one last."""
-        rows = await self._database.rows(_NEWEST, *_arguments(wanted), limit)
+        rows = await self.database.rows(_NEWEST, *_arguments(wanted), limit)
         return list(map(_recorded, rows))
 
     async def since(
         self, moment: datetime | None, back: timedelta, wanted: EventFilter
     ) -> tuple[list[RecordedEvent], datetime]:
         """The wanted events from ``back`` before a moment on, or before now; and the database's time."""
-        rows = await self._database.rows(_SINCE, *_arguments(wanted), moment, back)
+        rows = await self.database.rows(_SINCE, *_arguments(wanted), moment, back)
         return [_recorded(row) for row in rows if row["id"] is not None], rows[0]["now"]
 
     async def purge(self, older_than: timedelta) -> int:
         """Delete a batch of old events, the oldest first; answers how many there were."""
-        return len(await self._database.rows(_PURGE, older_than))
+        return len(await self.database.rows(_PURGE, older_than))
 
 
 async def record(connection: AsyncConnection, *happened: Event) -> None:
@@ -96,6 +104,9 @@ def tell(*happened: Event) -> None:
     for event in happened:
         say = _log.warning if event.kind is EventKind.SESSION_REUSE_DETECTED else _log.info
         named = {
+            "actor": event.actor,
+            "actor_id": None if event.actor is Actor.OWNER else event.actor_id,
+            "reason": event.reason,
             "account": event.account_id,
             "session": event.session_id,
             "address": event.address,
@@ -110,4 +121,16 @@ def _arguments(wanted: EventFilter) -> Iterable[object]:
 
 
 def _recorded(row: asyncpg.Record) -> RecordedEvent:
-    return RecordedEvent(**{name: value for name, value in row.items() if name != "now"})
+    return RecordedEvent(
+        id=row["id"],
+        at=row["at"],
+        kind=row["kind"],
+        actor=row["actor"],
+        actor_id=row["actor_id"],
+        reason=row["reason"],
+        account_id=row["account_id"],
+        session_id=row["session_id"],
+        address=row["address"],
+        request_id=row["request_id"],
+        details=row["details"],
+    )
