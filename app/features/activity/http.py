@@ -40,6 +40,8 @@ class ActivityEventResponse(BaseModel):
     id: str
     at: str
     kind: Annotated[str, WithJsonSchema({"type": "string", "enum": list(SHOWN)})]
+    actor: str | None
+    reason: str | None
     address: str | None
     session_id: str | None
     current: bool

@@ -19,6 +19,8 @@ class ActivityEvent:
     id: str
     at: datetime
     kind: EventKind
+    actor: str | None
+    reason: str | None
     address: str | None
     session_id: UUID | None
     current: bool
@@ -32,26 +34,26 @@ class ActivityPage:
     next: str | None
 
 
+@dataclass(frozen=True, slots=True)
 class Activity:
-    """Reads the events of the account that an access token speaks for, and of no other."""
+    """Reads the events of the account that an access token belongs to, and of no other."""
 
-    def __init__(self, who_am_i: WhoAmI, store: OwnEventStore, ids: EventIds) -> None:
-        self._who_am_i = who_am_i
-        self._store = store
-        self._ids = ids
+    who_am_i: WhoAmI
+    store: OwnEventStore
+    ids: EventIds
 
     async def __call__(self, access_token: str, before: str | None) -> ActivityPage:
         """The page before the event with this public id, or the newest; refuses an id of no own event."""
-        caller = await self._who_am_i(access_token)
+        caller = await self.who_am_i(access_token)
         account_id, session_id = caller.account.id, caller.token.session_id
         position = NEWEST if before is None else self._position(before, account_id)
-        found = page(await self._store.before(position, account_id, SHOWN, PAGE + 1))
-        ids = self._ids.seal([event.position for event in found.events], account_id)
+        found = page(await self.store.before(position, account_id, SHOWN, PAGE + 1))
+        ids = self.ids.seal([event.position for event in found.events], account_id)
         shown = [_shown(id, event, session_id) for id, event in zip(ids, found.events, strict=True)]
         return ActivityPage(shown, None if found.is_last else ids[-1])
 
     def _position(self, before: str, account_id: UUID) -> Position:
-        position = self._ids.open(before, account_id)
+        position = self.ids.open(before, account_id)
         if position is None:
             raise Refused(Refusal.INVALID_REQUEST)
         return position
@@ -62,6 +64,8 @@ def _shown(id: str, event: OwnEvent, current: UUID) -> ActivityEvent:
         id,
         event.position.at,
         event.kind,
+        event.actor,
+        event.reason,
         event.address,
         event.session_id,
         current=event.session_id == current,
