@@ -14,9 +14,7 @@ from app.cli import check_config as configuration
 from app.cli import events, keys, sessions
 from app.cli import serve as service
 from app.dev import DevError
-from app.domain.refusals import Refused
-from app.services.operator.accounts import AccountError
-from app.services.operator.keys import KeyOperationError
+from app.domain.refusals import Refusal, Refused
 from app.settings import SettingsError
 from app.storage.postgres.outages import Misconfigured
 
@@ -46,11 +44,13 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     try:
         cli()
-    except (AccountError, DevError, KeyOperationError, SettingsError) as error:
+    except (DevError, SettingsError) as error:
         _refuse(str(error))
     except Misconfigured as error:
         _refuse(error.mend)
     except Refused as error:
+        if error.refusal is not Refusal.UNAVAILABLE:
+            _refuse(error.sentence)
         _refuse(
             f"Postgres does not answer ({_reason(error)}); is it running, and is AUTH_DATABASE_URL right?"
         )

@@ -104,6 +104,9 @@ def _fields(event: RecordedEvent) -> dict[str, Any]:
         "id": event.id,
         "at": event.at.isoformat(),
         "kind": event.kind,
+        "actor": event.actor,
+        "actor_id": event.actor_id,
+        "reason": event.reason,
         "account_id": event.account_id and str(event.account_id),
         "session_id": event.session_id and str(event.session_id),
         "address": event.address,
@@ -114,6 +117,8 @@ def _fields(event: RecordedEvent) -> dict[str, Any]:
 
 def _line(event: RecordedEvent) -> str:
     named = {
+        "actor": event.actor,
+        "reason": event.reason,
         "account": event.account_id,
         "session": event.session_id,
         "address": event.address,

@@ -1,4 +1,4 @@
-"""Refresh tokens on the wire: 57 bytes behind ``wwr_``, of which 16 are a mac over the rest.
+"""Refresh tokens on the wire: 57 bytes behind ``wwr_``, the last 16 of which are a mac over the rest.
 
 ``version(1) | secret id(4) | session id(16) | generation(4) | seed(16) | mac(16)``
 """
@@ -6,12 +6,10 @@
 import hmac
 import struct
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from dataclasses import replace
-from hashlib import sha256
 from uuid import UUID
 
 from app.crypto.secrets import ServiceSecret, ServiceSecrets
-from app.domain.sessions import RefreshToken
+from app.domain.sessions import RefreshToken, Session
 
 PREFIX = "wwr_"
 SEED_LENGTH = 16
@@ -30,22 +28,17 @@ class RefreshTokens:
 
     def first(self, session_id: UUID, seed: bytes) -> RefreshToken:
         """The first token of a session, under the newest secret; ``seed`` is 16 random bytes."""
-        return RefreshToken(self._secrets.newest.id, session_id, 0, seed)
+        return _write(self._secrets.newest, session_id, 0, seed)
 
     def at(self, token: RefreshToken, generation: int) -> RefreshToken:
-        """The same family's token of another generation."""
-        return replace(token, generation=generation)
-
-    def write(self, token: RefreshToken) -> str:
-        """The token as it travels, 80 characters; its secret must be listed (KeyError)."""
+        """The token of another generation of the same family; its secret must be listed (KeyError)."""
         secret = self._secrets.find(token.secret_id)
         if secret is None:
             raise KeyError(token.secret_id)
-        body = _BODY.pack(_VERSION, token.secret_id, token.session_id.bytes, token.generation, token.seed)
-        return PREFIX + urlsafe_b64encode(body + _mac(secret, body)).decode()
+        return _write(secret, token.session_id, generation, token.seed)
 
     def read(self, text: str) -> RefreshToken | None:
-        """What the token says, or None for anything that was not written here; needs no look-up."""
+        """The token with this text, or None for anything that was not written here; needs no look-up."""
         # 57 bytes are 76 characters with no bits to spare, so that a token has one spelling only.
         if len(text) != _TEXT_LENGTH or not text.startswith(PREFIX) or not text.isascii():
             return None
@@ -57,21 +50,23 @@ class RefreshTokens:
         secret = self._secrets.find(secret_id)
         if version != _VERSION or secret is None or not hmac.compare_digest(mac, _mac(secret, body)):
             return None
-        if generation == _LAST_GENERATION:  # It has no successor, so that it is nobody's.
+        if generation == _LAST_GENERATION:  # It could have no successor, and is never written.
             return None
-        return RefreshToken(secret_id, UUID(bytes=session_id), generation, seed)
+        return RefreshToken(secret_id, UUID(bytes=session_id), generation, seed, text)
 
-    def digest(self, token: RefreshToken) -> bytes:
-        """SHA-256 of the token as it travels: what the session's row keeps of its current one."""
-        return sha256(self.write(token).encode()).digest()
+    def is_genuine(self, token: RefreshToken, session: Session) -> bool:
+        """Whether the token belongs to the family of this session.
 
-    def is_genuine(self, token: RefreshToken, generation: int, digest: bytes) -> bool:
-        """Whether the token is of the family whose row stands at ``generation`` with ``digest``.
-
-        The mac alone proves only knowledge of the service secret; the seed must rebuild the very token
-        that the row keeps a hash of.
+        The mac proves only knowledge of the service secret. The seed must also rebuild the very token whose
+        hash the row keeps.
         """
-        return hmac.compare_digest(self.digest(self.at(token, generation)), digest)
+        return hmac.compare_digest(self.at(token, session.generation).digest, session.refresh_token_hash)
+
+
+def _write(secret: ServiceSecret, session_id: UUID, generation: int, seed: bytes) -> RefreshToken:
+    body = _BODY.pack(_VERSION, secret.id, session_id.bytes, generation, seed)
+    text = PREFIX + urlsafe_b64encode(body + _mac(secret, body)).decode()
+    return RefreshToken(secret.id, session_id, generation, seed, text)
 
 
 def _mac(secret: ServiceSecret, body: bytes) -> bytes:
@@ -79,7 +74,7 @@ def _mac(secret: ServiceSecret, body: bytes) -> bytes:
 
 
 def _decode(text: str) -> bytes | None:
-    # The decoder skips foreign characters, which the comparison of lengths and spelling shows.
+    # The decoder skips foreign characters; comparing the spelling finds them.
     try:
         raw = urlsafe_b64decode(text)
     except ValueError:

@@ -1,34 +1,40 @@
-"""Access tokens: what they claim, and what must be true of the claims before one is believed (RFC 9068)."""
+"""Access tokens: their claims, and the rules by which presented claims are accepted (RFC 9068)."""
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import TypeAlias
 from uuid import UUID
 
 from app.domain.sessions import ClientKind, SessionGrant
 
 TOKEN_TYPE = "at+jwt"
-PASSWORD_METHODS = ("pwd",)
-"""The ``amr`` of a session opened with a password (RFC 8176 section 2)."""
-_TOKEN_ID = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
+_ID = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
+_SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+(?: [\x21\x23-\x5b\x5d-\x7e]+)*", re.ASCII)
+"""RFC 6749 section 3.3."""
 _YEAR_10000 = 253_402_300_800
 """In seconds since 1970: where ``datetime`` ends."""
 
 
 @dataclass(frozen=True, slots=True)
 class TokenPolicy:
-    """Who issues access tokens, for whom, for how long, and how far clocks may differ."""
+    """The issuer and audience of access tokens, their lifetime, and how far clocks may differ."""
 
     issuer: str
     audience: str
     lifetime: timedelta
     leeway: timedelta
 
+    @property
+    def revocations_last(self) -> timedelta:
+        """How long a revocation is kept: no verifier with our leeway accepts an older token after it."""
+        return self.lifetime + 2 * self.leeway
+
 
 @dataclass(frozen=True, slots=True)
-class AccessToken:
-    """The facts that a believed access token establishes."""
+class SessionToken:
+    """A verified access token of a session."""
 
     token_id: str
     session_id: UUID
@@ -36,9 +42,35 @@ class AccessToken:
     client: ClientKind
     expires_at: datetime
 
+    @property
+    def revocable_ids(self) -> tuple[str, ...]:
+        """The ids of which any one may have been revoked: ``jti`` and ``sid``."""
+        return self.token_id, str(self.session_id)
+
+
+@dataclass(frozen=True, slots=True)
+class ClientToken:
+    """A verified access token of a service client, which acts for itself and has no session.
+
+    Its ``sub`` is its ``client_id`` (RFC 9068 section 2.2).
+    """
+
+    token_id: str
+    client_id: str
+    scopes: tuple[str, ...]
+    expires_at: datetime
+
+    @property
+    def revocable_ids(self) -> tuple[str, ...]:
+        """The ids of which any one may have been revoked: ``jti``."""
+        return (self.token_id,)
+
+
+AccessToken: TypeAlias = SessionToken | ClientToken
+
 
 def expiry(grant: SessionGrant, policy: TokenPolicy, *, now: datetime) -> datetime:
-    """When a token issued now ends: after its lifetime, and never past the end of its session."""
+    """When a token issued now expires: after its lifetime, and never past the end of its session."""
     return min(now + policy.lifetime, grant.expires_at)
 
 
@@ -60,43 +92,49 @@ def claims(grant: SessionGrant, policy: TokenPolicy, token_id: str, *, now: date
         "client_id": grant.client.value,
         **roles,
         "auth_time": int(grant.authenticated_at.timestamp()),
-        "amr": list(PASSWORD_METHODS),
+        "amr": list(grant.amr),
     }
 
 
-def believe(payload: Mapping[str, object], policy: TokenPolicy, *, now: datetime) -> AccessToken | None:
-    """The facts in the payload of a token whose signature is good, or None when a claim does not hold.
+def parse_claims(payload: Mapping[str, object], policy: TokenPolicy, *, now: datetime) -> AccessToken | None:
+    """The token whose verified signature covers this payload, or None when a claim does not hold.
 
     Every claim that we always issue is required with its JSON type; ``exp`` and ``nbf`` are exact at the
-    boundary, with one leeway (RFC 7519 sections 4.1.4 and 4.1.5).
+    boundary, with one leeway (RFC 7519 sections 4.1.4 and 4.1.5). A token with ``sid`` is of a session.
     """
     if payload.get("iss") != policy.issuer or payload.get("aud") != policy.audience:
         return None
-    issued_at, not_before, expires_at, authenticated_at = (
-        _time(payload.get(name)) for name in ("iat", "nbf", "exp", "auth_time")
-    )
-    if issued_at is None or not_before is None or expires_at is None or authenticated_at is None:
+    issued_at, not_before, expires_at = (_time(payload.get(name)) for name in ("iat", "nbf", "exp"))
+    token_id = payload.get("jti")
+    if issued_at is None or not_before is None or expires_at is None or not _is_id(token_id):
         return None
     seconds, leeway = now.timestamp(), policy.leeway.total_seconds()
     if seconds >= expires_at + leeway or seconds < not_before - leeway or seconds < issued_at - leeway:
         return None
     if expires_at - issued_at > policy.lifetime.total_seconds():
         return None
-    return _facts(payload, datetime.fromtimestamp(expires_at, UTC))
+    parse = _session_token if "sid" in payload else _client_token
+    return parse(payload, str(token_id), datetime.fromtimestamp(expires_at, UTC))
 
 
-def _facts(payload: Mapping[str, object], expires_at: datetime) -> AccessToken | None:
-    token_id, client = payload.get("jti"), payload.get("client_id")
-    account_id, session_id = _uuid(payload.get("sub")), _uuid(payload.get("sid"))
-    if not isinstance(token_id, str) or not _TOKEN_ID.fullmatch(token_id):
-        return None
-    if account_id is None or session_id is None:
+def _session_token(payload: Mapping[str, object], token_id: str, expires_at: datetime) -> SessionToken | None:
+    client, account_id, session_id = payload.get("client_id"), _uuid(payload, "sub"), _uuid(payload, "sid")
+    if account_id is None or session_id is None or _time(payload.get("auth_time")) is None:
         return None
     if not isinstance(client, str) or client not in tuple(ClientKind):
         return None
     if not _texts(payload.get("roles", [])) or not _texts(payload.get("amr")):
         return None
-    return AccessToken(token_id, session_id, account_id, ClientKind(client), expires_at)
+    return SessionToken(token_id, session_id, account_id, ClientKind(client), expires_at)
+
+
+def _client_token(payload: Mapping[str, object], token_id: str, expires_at: datetime) -> ClientToken | None:
+    client, scope = payload.get("client_id"), payload.get("scope")
+    if not _is_id(client) or client != payload.get("sub") or client in tuple(ClientKind):
+        return None
+    if not isinstance(scope, str) or not _SCOPE.fullmatch(scope):
+        return None
+    return ClientToken(token_id, str(client), tuple(scope.split(" ")), expires_at)
 
 
 def _time(value: object) -> int | None:
@@ -104,13 +142,18 @@ def _time(value: object) -> int | None:
     return value if type(value) is int and 0 <= value < _YEAR_10000 else None
 
 
-def _uuid(value: object) -> UUID | None:
+def _uuid(payload: Mapping[str, object], name: str) -> UUID | None:
     """A UUID in its one canonical spelling; ``UUID()`` would take braces and missing hyphens as well."""
+    value = payload.get(name)
     try:
         parsed = UUID(value) if isinstance(value, str) else None
     except ValueError:
         return None
     return parsed if parsed is not None and str(parsed) == value else None
+
+
+def _is_id(value: object) -> bool:
+    return isinstance(value, str) and _ID.fullmatch(value) is not None
 
 
 def _texts(value: object) -> bool:

@@ -1,4 +1,4 @@
-"""Events: what happened that matters to security, in words that name no secret, token or e-mail address."""
+"""Security events: what happened, who did it and how, without any secret, token or e-mail address."""
 
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -12,7 +12,7 @@ Detail: TypeAlias = str | int | None
 
 
 class EventKind(StrEnum):
-    """Everything that is kept as an event; the log calls it by the same name."""
+    """Every kind of event that is kept; the log uses the same names."""
 
     LOGIN_SUCCEEDED = "login.succeeded"
     LOGIN_FAILED = "login.failed"
@@ -32,11 +32,43 @@ class EventKind(StrEnum):
     KEY_RETIRED = "key.retired"
 
 
+class Actor(StrEnum):
+    """Who caused an event.
+
+    ``VISITOR``: a request that proved nothing. ``OWNER``: a request that proved to be the account's owner.
+    ``OPERATOR``: a command on the command line. ``SERVICE``: the service itself.
+    """
+
+    VISITOR = "visitor"
+    OWNER = "owner"
+    OPERATOR = "operator"
+    SERVICE = "service"
+
+
+class Reason(StrEnum):
+    """How an event came about, where its kind alone does not tell."""
+
+    WRONG_PASSWORD = "wrong_password"
+    UNKNOWN_ACCOUNT = "unknown_account"
+    ACCOUNT_DISABLED = "account_disabled"
+    OVERTAKEN = "overtaken"
+    THROTTLED = "throttled"
+    LOGOUT = "logout"
+    LOGOUT_EVERYWHERE = "logout_everywhere"
+    REVOKED = "revoked"
+
+
 @dataclass(frozen=True, slots=True)
 class Event:
-    """An event, of which account and session, and from where; the details are few and small."""
+    """An event: what and who, of which account and session, from which address; details are few and small.
+
+    ``actor_id`` tells several actors of one kind apart: an owner has the id of the account.
+    """
 
     kind: EventKind
+    actor: Actor
+    actor_id: str | None = None
+    reason: Reason | None = None
     account_id: UUID | None = None
     session_id: UUID | None = None
     address: str | None = None
@@ -44,17 +76,28 @@ class Event:
     details: dict[str, Detail] = field(default_factory=dict)
 
     def with_details(self, **details: Detail) -> Self:
-        """The same event, with details that became known when it happened."""
+        """The same event with further details."""
         return replace(self, details=self.details | details)
+
+    def because(self, reason: Reason) -> Self:
+        """The same event with its reason."""
+        return replace(self, reason=reason)
 
 
 @dataclass(frozen=True, slots=True)
 class RecordedEvent:
-    """An event as it was kept; its kind may be one that a later release of the service wrote."""
+    """An event as it was kept.
+
+    Kind, actor and reason are text, since a later release may have written them. Events written before the
+    schema 0003 have neither actor nor reason; their details may hold ``by``.
+    """
 
     id: int
     at: datetime
     kind: str
+    actor: str | None
+    actor_id: str | None
+    reason: str | None
     account_id: UUID | None
     session_id: UUID | None
     address: str | None
@@ -64,7 +107,7 @@ class RecordedEvent:
 
 @dataclass(frozen=True, slots=True)
 class EventFilter:
-    """Which events are wanted: of an account, of some kinds, from a moment on and before another one."""
+    """Which events to read: of one account, of some kinds, from ``since`` on, before ``until``."""
 
     account_id: UUID | None = None
     kinds: tuple[EventKind, ...] = ()
@@ -77,14 +120,40 @@ def by_visitor(
     kind: EventKind,
     account_id: UUID | None,
     session_id: UUID | None = None,
-    **details: Detail,
+    reason: Reason | None = None,
 ) -> Event:
-    """What a request did, or tried to do."""
-    return Event(kind, account_id, session_id, visitor.address, visitor.request_id, details)
+    """What a request did, or tried to do, that did not prove who sends it."""
+    return Event(
+        kind, Actor.VISITOR, None, reason, account_id, session_id, visitor.address, visitor.request_id
+    )
+
+
+def by_owner(
+    visitor: Visitor,
+    kind: EventKind,
+    account_id: UUID,
+    session_id: UUID | None = None,
+    reason: Reason | None = None,
+) -> Event:
+    """What the owner of an account did: the request held its password, or a token of a session of it."""
+    return Event(
+        kind,
+        Actor.OWNER,
+        str(account_id),
+        reason,
+        account_id,
+        session_id,
+        visitor.address,
+        visitor.request_id,
+    )
 
 
 def by_operator(
-    kind: EventKind, account_id: UUID | None = None, session_id: UUID | None = None, **details: Detail
+    kind: EventKind,
+    account_id: UUID | None = None,
+    session_id: UUID | None = None,
+    reason: Reason | None = None,
+    **details: Detail,
 ) -> Event:
-    """What an operator did by a command."""
-    return Event(kind, account_id, session_id, details={"by": "operator", **details})
+    """What an operator did on the command line."""
+    return Event(kind, Actor.OPERATOR, None, reason, account_id, session_id, details=details)

@@ -1,5 +1,6 @@
-"""The catalogue of refusals: what the service says when it says no."""
+"""The catalogue of refusals: every reason to say no, its public code and its sentence."""
 
+from collections.abc import Mapping
 from enum import StrEnum
 
 
@@ -19,12 +20,69 @@ class Refusal(StrEnum):
     INVALID_REQUEST = "invalid_request"
     OVERLOADED = "overloaded"
     UNAVAILABLE = "unavailable"
+    # These are for operators.
+    ACCOUNT_UNKNOWN = "account_unknown"
+    EMAIL_INVALID = "email_invalid"
+    EMAIL_TAKEN = "email_taken"
+    ROLE_INVALID = "role_invalid"
+    LIMITS_NOT_SHARED = "limits_not_shared"
+    KEY_UNKNOWN = "key_unknown"
+    KEY_SEALED = "key_sealed"
+    KEYS_INCOMPLETE = "keys_incomplete"
+    KEYS_CHANGED = "keys_changed"
+    STANDBY_TOO_YOUNG = "standby_too_young"
+
+
+SENTENCES: Mapping[Refusal, str] = {
+    Refusal.INVALID_CREDENTIALS: "The e-mail address or the password is wrong.",
+    Refusal.ACCOUNT_DISABLED: "This account is disabled.",
+    Refusal.REFRESH_TOKEN_MISSING: "No refresh token was sent, neither in the cookie nor in the body.",
+    Refusal.REFRESH_TOKEN_INVALID: "The refresh token is not valid.",
+    Refusal.REFRESH_TOKEN_EXPIRED: "The session has expired; sign in again.",
+    Refusal.REFRESH_TOKEN_REUSED: (
+        "The refresh token was used before, so its session was ended; sign in again."
+    ),
+    Refusal.SESSION_REVOKED: "The session was ended; sign in again.",
+    Refusal.INVALID_TOKEN: "The access token is missing, expired, revoked or not valid.",
+    Refusal.CROSS_SITE_REQUEST: "Requests from other sites are refused.",
+    Refusal.TOO_MANY_REQUESTS: "Too many requests; try again later.",
+    Refusal.INVALID_REQUEST: "The request does not have the form that this route takes.",
+    Refusal.OVERLOADED: "The service is overloaded; try again in a moment.",
+    Refusal.UNAVAILABLE: "The service cannot answer now; try again in a moment.",
+    Refusal.ACCOUNT_UNKNOWN: "no account has the address {email!r}",
+    Refusal.EMAIL_INVALID: "not an e-mail address: {email!r}",
+    Refusal.EMAIL_TAKEN: "the account {email} already exists",
+    Refusal.ROLE_INVALID: "not a role: {role!r} (1 to 64 of a-z, 0-9, _ . : -, a letter or digit first)",
+    Refusal.LIMITS_NOT_SHARED: "Redis does not answer, so each process counts failures by itself",
+    Refusal.KEY_UNKNOWN: "no key is called {kid!r}; look at: keys list",
+    Refusal.KEY_SEALED: "no secret in AUTH_SECRET_KEYS opens the key {kid}; list the one that sealed it",
+    Refusal.KEYS_INCOMPLETE: (
+        "the keys are incomplete and cannot be completed: "
+        "list the secret that sealed them in AUTH_SECRET_KEYS"
+    ),
+    Refusal.KEYS_CHANGED: "another change came first; look at: keys list",
+    Refusal.STANDBY_TOO_YOUNG: (
+        "the standby {kid} may sign from {may_sign_from:%Y-%m-%dT%H:%M:%SZ}, "
+        "when every verifier has seen it; --now rotates anyway"
+    ),
+}
+"""The one table from refusals to sentences; braces name the facts that a ``Refused`` carries."""
+assert SENTENCES.keys() == set(Refusal)  # noqa: S101 - a forgotten sentence is an import error
 
 
 class Refused(Exception):
-    """Carries a refusal to the edge; whatever had to be written is committed before it is raised."""
+    """A refusal on its way to the caller; its effects are committed before it is raised.
 
-    def __init__(self, refusal: Refusal, *, retry_after: int | None = None) -> None:
+    ``retry_after`` is in whole seconds; ``facts`` fill in the sentence.
+    """
+
+    def __init__(self, refusal: Refusal, *, retry_after: int | None = None, **facts: object) -> None:
         super().__init__(refusal.value)
         self.refusal = refusal
         self.retry_after = retry_after
+        self.facts = facts
+
+    @property
+    def sentence(self) -> str:
+        """Why, in one sentence for a person."""
+        return SENTENCES[self.refusal].format(**self.facts)

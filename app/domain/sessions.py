@@ -1,25 +1,30 @@
-"""Sessions: one row each, whose refresh tokens are told apart by a generation number.
+"""Sessions: one row each, whose refresh tokens differ by a generation number.
 
-The rules for a genuine refresh token, in this order (RFC 9700 section 4.14.2):
-a revoked session stays revoked, an expired one expired, a token serves only the kind of client it was
-issued to; the current token rotates; one ahead of the row proves that the row was set back by a failover
-and rotates from its own generation; one superseded within the grace is a retry and meets the current
-token; any other one is reuse, and ends the session.
+A genuine refresh token is judged in this order (RFC 9700 section 4.14.2):
+
+1. The session was revoked: it stays revoked.
+2. The session has expired: it stays expired.
+3. The session belongs to another kind of client: the token is invalid.
+4. The token is the current one: it rotates.
+5. The token is ahead of the row, which a failover has set back: it rotates from its own generation.
+6. The token was superseded within the grace: this is a retry, answered with the current token.
+7. Anything else is reuse, and ends the session.
 """
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import Enum, StrEnum
+from hashlib import sha256
 from uuid import UUID
 
 from app.domain.refusals import Refusal
 
 REMEMBERED_GENERATIONS = 4
-"""How many superseded generations a row dates; what is older is reuse whatever the grace."""
+"""How many superseded generations a row dates; an older one is reuse whatever the grace."""
 
 
 class ClientKind(StrEnum):
-    """How a session carries its refresh token: a browser in the cookie, a native client in the body."""
+    """How a client carries its refresh token: a browser in the cookie, a native client in the body."""
 
     BROWSER = "browser"
     NATIVE = "native"
@@ -34,7 +39,7 @@ class ReuseRevokes(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SessionPolicy:
-    """How long sessions live and how long a superseded refresh token is a retry."""
+    """How long sessions live, how long a superseded refresh token is a retry, and what a reuse ends."""
 
     absolute: timedelta
     idle: timedelta
@@ -44,22 +49,41 @@ class SessionPolicy:
 
 @dataclass(frozen=True, slots=True)
 class RefreshToken:
-    """What a refresh token says, once its mac was found right."""
+    """A refresh token whose mac is right: its parts, and its one spelling as ``text``."""
 
     secret_id: bytes
     session_id: UUID
     generation: int
     seed: bytes = field(repr=False)
+    text: str = field(repr=False)
+
+    @property
+    def digest(self) -> bytes:
+        """SHA-256 of the text, which a session's row keeps of its current token."""
+        return sha256(self.text.encode()).digest()
+
+
+@dataclass(frozen=True, slots=True)
+class Rotation:
+    """One step of a family: the row must keep the hash ``expected``, and keeps the successor's after it."""
+
+    token: RefreshToken
+    expected: bytes = field(repr=False)
+    successor: RefreshToken
 
 
 @dataclass(frozen=True, slots=True)
 class SessionGrant:
-    """What an access token and its answer need to know of a living session, and the key that signs now."""
+    """The facts of a living session that an access token needs, and the ``kid`` of the key that signs now.
+
+    ``amr`` names the authentication methods (RFC 8176), ``authenticated_at`` is when they were used.
+    """
 
     session_id: UUID
     account_id: UUID
     client: ClientKind
     roles: tuple[str, ...]
+    amr: tuple[str, ...]
     authenticated_at: datetime
     expires_at: datetime
     signing_kid: str | None
@@ -79,7 +103,7 @@ class Session:
 
 @dataclass(frozen=True, slots=True)
 class SessionSummary:
-    """What its owner may want to know of a living session."""
+    """A living session as its owner sees it."""
 
     id: UUID
     client: ClientKind
@@ -99,14 +123,14 @@ class Standing(Enum):
 
 
 def has_expired(session: Session, policy: SessionPolicy, *, now: datetime) -> bool:
-    """Whether the session is over by itself: at its absolute end, or unused for too long."""
+    """Whether the session has reached its absolute end or was unused for too long."""
     return now >= min(session.grant.expires_at, session.refreshed_at + policy.idle)
 
 
 def judge(
     token: RefreshToken, session: Session, client: ClientKind, policy: SessionPolicy, *, now: datetime
 ) -> Standing | Refusal:
-    """The standing of a genuine refresh token, or why its session serves it no more.
+    """The standing of a genuine refresh token, or why its session can no longer serve it.
 
     ``now`` is the database's clock at the moment when ``session`` was read.
     """

@@ -8,7 +8,7 @@ from fastapi import FastAPI
 from pydantic import BaseModel
 
 from app.domain.refusals import Refusal
-from app.http.problems import FAILURES, MEDIA_TYPE, PROBLEMS
+from app.http.problems import FAILURES, MEDIA_TYPE, STATUS
 from app.http.schemas import ProblemResponse
 
 BEARER: dict[str, list[str]] = {"bearer": []}
@@ -42,7 +42,7 @@ def answers(
     """OpenAPI responses: the good answer, each refusal by its status, and what HTTP itself may refuse."""
     codes = defaultdict(list)
     for refusal in refusals:
-        codes[PROBLEMS[refusal].status].append(f"`{refusal}`")
+        codes[STATUS[refusal]].append(f"`{refusal}`")
     failures = _ANY_FAILURES + (_BODY_FAILURES if Refusal.INVALID_REQUEST in refusals else ())
     described = {status: ", ".join(names) for status, names in codes.items()}
     described |= {status: f"`{FAILURES[status].code}`" for status in failures}

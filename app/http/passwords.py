@@ -14,7 +14,7 @@ from app.http.schemas import InvalidBody, PasswordBody, TokenResponse, documente
 from app.http.sessions import require_bearer, tokens
 from app.http.use_cases import use_cases
 from app.http.visitors import visitor
-from app.services.owner.password import WeakPassword
+from app.services.password_rules import WeakPassword
 
 router = APIRouter(tags=["passwords"])
 

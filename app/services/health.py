@@ -1,5 +1,6 @@
 """Whether this process can do its work."""
 
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from app.domain.refusals import Refused
@@ -9,7 +10,7 @@ from app.storage.redis.revocations import RevocationIndex
 
 
 class Health(NamedTuple):
-    """What works; without Redis everything goes on, only slower."""
+    """Which parts work; without Redis everything goes on, only slower."""
 
     postgres: bool
     keys: bool
@@ -21,28 +22,28 @@ class Health(NamedTuple):
         return self.postgres and self.keys
 
 
+@dataclass(frozen=True, slots=True)
 class Readiness:
-    """Looks at everything that an answer needs."""
+    """Looks at every part that an answer needs."""
 
-    def __init__(self, database: Database, keys: KeyRing, index: RevocationIndex) -> None:
-        self._database = database
-        self._keys = keys
-        self._index = index
+    database: Database
+    keys: KeyRing
+    index: RevocationIndex
 
     async def __call__(self) -> Health:
         """The state at this moment."""
-        return Health(await self._postgres(), self._can_sign(), self._index.is_believed)
+        return Health(await self._postgres(), self._can_sign(), self.index.is_believed)
 
     async def _postgres(self) -> bool:
         try:
-            await self._database.ping()
+            await self.database.ping()
         except Refused:
             return False
         return True
 
     def _can_sign(self) -> bool:
         try:
-            self._keys.require_signer()
+            self.keys.require_signer()
         except Refused:
             return False
         return True

@@ -34,7 +34,9 @@ class KeySet:
 
 
 @dataclass(frozen=True, slots=True)
-class _View:
+class View:
+    """The keys as they were read at one moment."""
+
     signer: Signer | None
     verifier: Verifier
     key_set: KeySet
@@ -45,10 +47,10 @@ class KeyRing:
     """This process's view of the signing keys."""
 
     def __init__(self, changes: KeyChanges, maker: KeyMaker, clock: Clock) -> None:
-        self._changes = changes
-        self._maker = maker
-        self._clock = clock
-        self._view: _View | None = None
+        self.changes = changes
+        self.maker = maker
+        self.clock = clock
+        self.view: View | None = None
         self._loading = asyncio.Lock()
         self._looked_at: datetime | None = None
 
@@ -89,42 +91,42 @@ class KeyRing:
 
     def key_set(self) -> KeySet:
         """The key set as it was last read, however long ago: verifiers fare better with it than without."""
-        if self._view is None:
+        if self.view is None:
             raise Refused(Refusal.UNAVAILABLE)
-        return self._view.key_set
+        return self.view.key_set
 
-    def _fresh(self) -> _View:
-        if self._view is None or self._clock() - self._view.loaded_at > LONGEST_VIEW:
+    def _fresh(self) -> View:
+        if self.view is None or self.clock() - self.view.loaded_at > LONGEST_VIEW:
             raise Refused(Refusal.UNAVAILABLE)
-        return self._view
+        return self.view
 
     def _may_look(self) -> bool:
-        now = self._clock()
+        now = self.clock()
         if self._looked_at is not None and now - self._looked_at < LOOK_AGAIN_AFTER:
             return False
         self._looked_at = now
         return True
 
     async def _load(self) -> None:
-        asked_at = self._clock()
-        keys, _ = await self._changes.advance()
+        asked_at = self.clock()
+        keys, _ = await self.changes.advance()
         jwks = {key.kid: key.public_jwk for key in keys}
-        self._view = _View(self._signer(keys), Verifier(jwks), _key_set(keys), asked_at)
+        self.view = View(self._signer(keys), Verifier(jwks), _key_set(keys), asked_at)
 
     def _signer(self, keys: Iterable[SigningKey]) -> Signer | None:
         signing = in_state(keys, KeyState.SIGNING)
         if signing is None:
             return None
-        if self._view is not None and _signs_with(self._view, signing.kid):
-            return self._view.signer
+        if self.view is not None and _signs_with(self.view, signing.kid):
+            return self.view.signer
         try:
-            return Signer(signing.kid, signing.algorithm, self._maker.open(signing))
+            return Signer(signing.kid, signing.algorithm, self.maker.open(signing))
         except UnopenableKeyError:
             _log.error("key.unopenable", kid=signing.kid, mend=MEND)
             return None
 
 
-def _signs_with(view: _View, kid: str | None) -> bool:
+def _signs_with(view: View, kid: str | None) -> bool:
     return view.signer is not None and view.signer.kid == kid
 
 

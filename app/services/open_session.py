@@ -1,4 +1,4 @@
-"""Sessions: opened for whoever proved who they are, carried on by refreshes."""
+"""Opens sessions: the last step of every way to sign in."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -6,13 +6,10 @@ from uuid import uuid4
 
 from app.crypto.device_tokens import DeviceTokens
 from app.crypto.refresh_tokens import RefreshTokens
-from app.domain.accounts import Account
-from app.domain.events import EventKind, by_visitor
+from app.domain.events import EventKind, Reason, by_visitor
+from app.domain.proofs import Proof
 from app.domain.refusals import Refusal, Refused
-from app.domain.sessions import (
-    ClientKind,
-    SessionPolicy,
-)
+from app.domain.sessions import ClientKind
 from app.domain.visitors import Visitor
 from app.services.access_tokens import MintedToken, TokenMinter
 from app.storage.postgres.events import EventStore
@@ -21,7 +18,10 @@ from app.storage.postgres.sessions import SessionStore
 
 @dataclass(frozen=True, slots=True)
 class TokenPair:
-    """What a client takes away: an access token, and the refresh token to carry on with."""
+    """The answer to a sign-in or a refresh: an access token, and the refresh token that continues it.
+
+    ``device`` is what the client presents at its next sign-in to be known.
+    """
 
     access_token: MintedToken
     refresh_token: str = field(repr=False)
@@ -29,58 +29,37 @@ class TokenPair:
     device: str | None = field(default=None, repr=False)
 
 
+@dataclass(frozen=True, slots=True)
 class OpenSession:
-    """Opens a session of an account whose password was verified; ``seeds`` answers 16 random bytes."""
+    """Opens a session from a proof; ``seeds`` answers 16 random bytes."""
 
-    def __init__(
-        self,
-        sessions: SessionStore,
-        tokens: RefreshTokens,
-        devices: DeviceTokens,
-        minter: TokenMinter,
-        policy: SessionPolicy,
-        seeds: Callable[[], bytes],
-        events: EventStore,
-    ) -> None:
-        self._sessions = sessions
-        self._tokens = tokens
-        self._devices = devices
-        self._minter = minter
-        self._policy = policy
-        self._seeds = seeds
-        self._events = events
+    sessions: SessionStore
+    tokens: RefreshTokens
+    devices: DeviceTokens
+    minter: TokenMinter
+    seeds: Callable[[], bytes]
+    events: EventStore
 
     def require_ready(self) -> None:
-        """Refuse with ``unavailable`` now rather than after a password was verified."""
-        self._minter.require_ready()
+        """Refuse with ``unavailable`` now rather than after a secret was verified."""
+        self.minter.require_ready()
 
     async def __call__(
-        self,
-        account: Account,
-        password_version: int,
-        client: ClientKind,
-        visitor: Visitor,
-        device: str | None,
+        self, proof: Proof, client: ClientKind, visitor: Visitor, device: str | None
     ) -> TokenPair:
-        """The tokens of a new session; nothing that the caller holds already is taken over (fixation).
+        """The tokens of a new session; no token that the client holds already is adopted (fixation).
 
-        A ``device`` that presents what it is known by, or nothing yet (the empty text), is known from now on.
+        A ``device`` that presents its tokens, or the empty text, is known from now on; None stays unknown.
 
         Refuses with ``invalid_credentials`` when the password was changed, or the account disabled or
-        deleted, while the password was being verified.
+        deleted, after the proof.
         """
-        token = self._tokens.first(uuid4(), self._seeds())
-        grant = await self._sessions.open(
-            token.session_id,
-            account.id,
-            password_version,
-            client,
-            self._tokens.digest(token),
-            self._policy.absolute,
-            visitor,
-        )
-        if grant is None:
-            await self._events.add(by_visitor(visitor, EventKind.LOGIN_FAILED, account.id, overtaken=True))
+        token = self.tokens.first(uuid4(), self.seeds())
+        opened = await self.sessions.open(token, client, proof, visitor)
+        if opened is None:
+            failed = by_visitor(visitor, EventKind.LOGIN_FAILED, proof.account_id, reason=Reason.OVERTAKEN)
+            await self.events.add(failed)
             raise Refused(Refusal.INVALID_CREDENTIALS)
-        known = None if device is None else self._devices.remember(device, account.email, password_version)
-        return TokenPair(await self._minter.mint(grant), self._tokens.write(token), client, known)
+        grant, email = opened
+        known = None if device is None else self.devices.remember(device, email, proof.password_version)
+        return TokenPair(await self.minter.mint(grant), token.text, client, known)

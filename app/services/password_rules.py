@@ -1,35 +1,45 @@
-"""New passwords: what is asked of them, whoever sets them."""
+"""Rules for new passwords, whether their owner or an operator sets them."""
 
 from collections.abc import Awaitable, Callable, Container
+from dataclasses import dataclass
 from typing import TypeAlias
 
 from app.crypto.blocklist import range_digest
 from app.domain.passwords import Objection, PasswordPolicy, Weakness, normalise, objection, weakness
+from app.domain.refusals import Refusal, Refused
 
 IsBreached: TypeAlias = Callable[[str], Awaitable[bool]]
 """Whether the password of a ``range_digest`` was in a breach."""
 
 
-class NewPasswords:
-    """Judges what is to become a password, before anything is hashed.
+class WeakPassword(Refused):
+    """The new password is refused, with the advice what to do about it."""
 
-    ``is_breached`` is None where no other service is asked.
-    """
+    def __init__(self, objection: Objection) -> None:
+        super().__init__(Refusal.INVALID_REQUEST)
+        self.objection = objection
 
-    def __init__(
-        self, policy: PasswordPolicy, common: Container[str], is_breached: IsBreached | None
-    ) -> None:
-        self._policy = policy
-        self._common = common
-        self._is_breached = is_breached
+    @property
+    def sentence(self) -> str:
+        """The advice."""
+        return self.objection.advice
 
-    def objection(self, password: str, email: str) -> Objection | None:
-        """What is wrong with it for the account of this address, or None."""
-        found = weakness(password, email, self._policy, self._common)
-        return None if found is None else objection(found, password, self._policy)
 
-    async def breach(self, password: str) -> Objection | None:
-        """That it was in a breach, if another service says so; asked last, of one without an objection."""
-        if self._is_breached is None or not await self._is_breached(range_digest(normalise(password))):
-            return None
-        return objection(Weakness.BREACHED, password, self._policy)
+@dataclass(frozen=True, slots=True)
+class PasswordRules:
+    """Judges a new password before anything is hashed; ``is_breached`` is None where no server is asked."""
+
+    policy: PasswordPolicy
+    common: Container[str]
+    is_breached: IsBreached | None
+
+    def require_strong(self, password: str, email: str) -> None:
+        """Refuse with WeakPassword a password that the account with this address may not have."""
+        found = weakness(password, email, self.policy, self.common)
+        if found is not None:
+            raise WeakPassword(objection(found, password, self.policy))
+
+    async def require_unbreached(self, password: str) -> None:
+        """Refuse with WeakPassword a password that another server knows from a breach; ask this last."""
+        if self.is_breached is not None and await self.is_breached(range_digest(normalise(password))):
+            raise WeakPassword(objection(Weakness.BREACHED, password, self.policy))

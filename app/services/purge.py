@@ -1,6 +1,7 @@
 """Deletes expired rows in small batches that block no request."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 
@@ -10,28 +11,18 @@ from app.storage.postgres.revocations import RevocationStore
 from app.storage.postgres.sessions import SessionStore
 
 
+@dataclass(frozen=True, slots=True)
 class Purge:
-    """Deletes what can matter no more, in batches that nobody has to wait for."""
+    """Deletes expired sessions and revocations, and events older than the retention."""
 
-    def __init__(
-        self,
-        sessions: SessionStore,
-        revocations: RevocationStore,
-        events: EventStore,
-        retention: timedelta,
-    ) -> None:
-        self._sessions = sessions
-        self._revocations = revocations
-        self._events = events
-        self._retention = retention
+    sessions: SessionStore
+    revocations: RevocationStore
+    events: EventStore
+    retention: timedelta
 
     async def __call__(self) -> int:
-        """Delete everything that may go, unless another replica is at it; answers how many rows went."""
-        purges = (
-            self._sessions.purge,
-            self._revocations.purge,
-            partial(self._events.purge, self._retention),
-        )
+        """Delete everything that has expired, unless another replica does; answers how many rows."""
+        purges = (self.sessions.purge, self.revocations.purge, partial(self.events.purge, self.retention))
         return sum([await _to_the_end(purge) for purge in purges])
 
 

@@ -1,7 +1,8 @@
-"""Throttling: what may be tried, before it is."""
+"""Throttling: the budgets that a guess or a refresh is charged to."""
 
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import NamedTuple
 from uuid import UUID
 
@@ -11,100 +12,84 @@ from app.storage.redis.throttling import FailureCounters
 
 
 class Way(NamedTuple):
-    """Which budgets a guess is charged to, and which are forgotten if it was right."""
+    """The budgets that a guess is charged to, and those that are cleared if it was right."""
 
     charged: tuple[Budget, ...]
-    forgotten: tuple[Budget, ...]
+    cleared: tuple[Budget, ...]
 
 
-class Attempt:
-    """A guess at a password, charged in advance as if it had failed already."""
-
-    def __init__(self, counters: FailureCounters, way: Way) -> None:
-        self._counters = counters
-        self._way = way
-
-    async def give_back(self) -> None:
-        """Nothing was found out about the password."""
-        await self._counters.settle(self._way.charged)
-
-    async def succeeded(self) -> None:
-        """It was right: failures before it are forgotten, and no address pays for it."""
-        charged, forgotten = self._way
-        await self._counters.settle([budget for budget in charged if budget not in forgotten], forgotten)
-
-
+@dataclass(frozen=True, slots=True)
 class Throttle:
-    """Lets guesses at passwords through, so many of an account, from a network and from everywhere.
+    """Charges guesses at passwords to the budgets of an account, a network and everyone.
 
-    Accounts are counted by their address, whether or not they exist, under a keyed ``label`` of it. A device
-    that knows the account by one of its passwords shares a budget with the others that know the same one.
+    Accounts are counted by their address, whether or not they exist, under a keyed ``label`` of it. Devices
+    that know the account by the same one of its passwords share a budget of their own.
     """
 
-    def __init__(
-        self,
-        counters: FailureCounters,
-        devices: DeviceTokens,
-        label: Callable[[str], str],
-        policy: ThrottlingPolicy,
-    ) -> None:
-        self._counters = counters
-        self._devices = devices
-        self._label = label
-        self._policy = policy
+    counters: FailureCounters
+    devices: DeviceTokens
+    label: Callable[[str], str]
+    policy: ThrottlingPolicy
 
     def ways(self, email: str, address: str | None, device: str | None) -> Iterator[Way]:
         """The ways to guess at the account with this address: as a known device, and then as a stranger.
 
-        That a known device signs in does not give the strangers another budget.
+        A sign-in from a known device does not clear the strangers' budget.
         """
         account, known = self._strangers(email), tuple[Budget, ...]()
-        version = self._devices.password_version(device, email)
+        version = self.devices.password_version(device, email)
         if version is not None:
-            known = (Budget("device", f"{account.key}/{version}", self._policy.account),)
-            yield Way(known, forgotten=known)
-        network = Budget("address", network_of(address), self._policy.address)
-        everyone = Budget("everyone", "", self._policy.everyone)
-        yield Way((account, network, everyone), forgotten=(account, *known))
+            known = (Budget("device", f"{account.key}/{version}", self.policy.account),)
+            yield Way(known, cleared=known)
+        network = Budget("address", network_of(address), self.policy.address)
+        everyone = Budget("everyone", "", self.policy.everyone)
+        yield Way((account, network, everyone), cleared=(account, *known))
 
     def password_change(self, session_id: UUID) -> Way:
-        """The way in which a session's holder guesses at the current password; others have their own."""
-        own = (Budget("password", str(session_id), self._policy.account),)
-        return Way(own, forgotten=own)
+        """The way in which a session guesses at the current password; every session has its own budget."""
+        own = (Budget("password", str(session_id), self.policy.account),)
+        return Way(own, cleared=own)
 
-    async def admit(self, way: Way) -> Attempt:
-        """Let a guess through that way, or TooManyRequests."""
-        await self._counters.charge(way.charged)
-        return Attempt(self._counters, way)
+    async def charge(self, way: Way) -> None:
+        """Charge a guess as if it had failed, or refuse with TooManyRequests and charge nothing."""
+        await self.counters.charge(way.charged)
 
-    async def forget(self, email: str) -> bool:
-        """Forget the failures of strangers at the account with this address; False without Redis."""
-        await self._counters.settle((), [self._strangers(email)])
-        return self._counters.is_shared
+    async def refund(self, way: Way) -> None:
+        """Take the charge back: the guess told nothing about the password."""
+        await self.counters.settle(way.charged)
+
+    async def clear(self, way: Way) -> None:
+        """The guess was right: clear earlier failures, and refund what is charged to others' budgets too."""
+        await self.counters.settle([one for one in way.charged if one not in way.cleared], way.cleared)
+
+    async def unlock(self, email: str) -> bool:
+        """Clear the strangers' failures at the account with this address; False without Redis."""
+        await self.counters.settle((), [self._strangers(email)])
+        return self.counters.is_shared
 
     def _strangers(self, email: str) -> Budget:
-        return Budget("account", self._label(email), self._policy.account)
+        return Budget("account", self.label(email), self.policy.account)
 
 
+@dataclass(frozen=True, slots=True)
 class RefreshThrottle:
-    """Turns refreshes away whose kind has failed too often; one that succeeds is never counted nor held up.
+    """Refuses refreshes after too many failed ones; a refresh that succeeds is never counted or delayed.
 
-    Failures are counted with those of the same session, or of the same network where the token is nobody's:
-    no stranger closes a session. Redis is asked only when one has failed.
+    Failures count per session, or per network where the token is not genuine: a stranger cannot close a
+    session. Redis is asked only after a failure.
     """
 
-    def __init__(self, counters: FailureCounters, limits: tuple[Limit, ...]) -> None:
-        self._counters = counters
-        self._limits = limits
+    counters: FailureCounters
+    limits: tuple[Limit, ...]
 
-    def require_open(self, whose: str) -> None:
-        """Refuse with TooManyRequests while too many of these have failed."""
-        self._counters.require_open([self._budget(whose)])
+    def require_open(self, key: str) -> None:
+        """Refuse with TooManyRequests while too many refreshes under this key have failed."""
+        self.counters.require_open([self._budget(key)])
 
-    async def failed(self, whose: str) -> None:
-        """Count a failure; that it was one too many only the next one is told."""
+    async def failed(self, key: str) -> None:
+        """Count a failure. If it uses up the budget, the next attempt is refused."""
         with suppress(TooManyRequests):
-            await self._counters.charge([self._budget(whose)])
+            await self.counters.charge([self._budget(key)])
 
-    def _budget(self, whose: str) -> Budget:
-        return Budget("refresh", whose, self._limits)
+    def _budget(self, key: str) -> Budget:
+        return Budget("refresh", key, self.limits)

@@ -12,11 +12,13 @@ from app.crypto.refresh_tokens import SEED_LENGTH, RefreshTokens
 from app.crypto.secrets import ServiceSecrets
 from app.domain.clock import Clock
 from app.services.access_tokens import Authenticate, TokenMinter
+from app.services.end_sessions import EndSessions
+from app.services.guesses import Guesses
 from app.services.key_changes import KeyChanges
 from app.services.keys import LONGEST_VIEW, KeyRing
 from app.services.open_session import OpenSession
 from app.services.owner.caller import WhoAmI
-from app.services.password_rules import NewPasswords
+from app.services.password_rules import PasswordRules
 from app.services.revocations import Revocations
 from app.services.throttling import RefreshThrottle, Throttle
 from app.settings import Settings
@@ -69,27 +71,28 @@ class Core:
     authenticate: Authenticate
     who_am_i: WhoAmI
     open_session: OpenSession
-    throttle: Throttle
+    end_sessions: EndSessions
+    guesses: Guesses
     refresh_throttle: RefreshThrottle
-    new_passwords: NewPasswords
+    password_rules: PasswordRules
 
 
 def build_core(settings: Settings, resources: Resources, clock: Clock) -> Core:
     """Put the parts together; nothing is sent and nothing is read."""
-    database = resources.database
+    database, token_policy = resources.database, settings.token_policy()
+    revocations_last = token_policy.revocations_last
     stores = Stores(
-        AccountStore(database),
-        SessionStore(database),
+        AccountStore(database, revocations_last),
+        SessionStore(database, settings.session_policy(), revocations_last),
         KeyStore(database),
         RevocationStore(database),
         EventStore(database),
     )
     crypto = _crypto(settings)
-    token_policy = settings.token_policy()
     key_changes = KeyChanges(stores.keys, crypto.keys, settings.key_policy(longest_view=LONGEST_VIEW))
     keys = KeyRing(key_changes, crypto.keys, clock)
     minter = TokenMinter(keys, token_policy, clock, lambda: token_urlsafe(TOKEN_ID_LENGTH))
-    revocations = Revocations(stores.revocations, resources.index, token_policy)
+    revocations = Revocations(stores.revocations, resources.index, revocations_last)
     authenticate = Authenticate(keys, revocations, token_policy, clock)
     throttling = settings.throttling_policy()
     return Core(
@@ -108,13 +111,18 @@ def build_core(settings: Settings, resources: Resources, clock: Clock) -> Core:
             crypto.refresh_tokens,
             crypto.devices,
             minter,
-            settings.session_policy(),
             lambda: token_bytes(SEED_LENGTH),
             stores.events,
         ),
-        throttle=Throttle(resources.counters, crypto.devices, crypto.secrets.label, throttling),
+        end_sessions=EndSessions(stores.sessions, stores.accounts, revocations),
+        guesses=Guesses(
+            resources.hasher,
+            Throttle(resources.counters, crypto.devices, crypto.secrets.label, throttling),
+            stores.events,
+            clock,
+        ),
         refresh_throttle=RefreshThrottle(resources.counters, throttling.refresh),
-        new_passwords=NewPasswords(settings.password_policy(), CommonPasswords(), resources.is_breached),
+        password_rules=PasswordRules(settings.password_policy(), CommonPasswords(), resources.is_breached),
     )
 
 

@@ -26,11 +26,15 @@ def operator(core: Core, settings: Settings) -> Operator:
     stores, crypto = core.stores, core.crypto
     key_policy = settings.key_policy(longest_view=LONGEST_VIEW)
     accounts = Accounts(
-        stores.accounts, core.resources.hasher, core.throttle, core.revocations, core.new_passwords
+        stores.accounts,
+        core.resources.hasher,
+        core.guesses.throttle,
+        core.password_rules,
+        core.end_sessions,
     )
     return Operator(
         accounts,
-        Sessions(stores.sessions, accounts, stores.accounts, core.revocations, settings.session_policy()),
+        Sessions(stores.sessions, accounts, core.end_sessions),
         Keys(stores.keys, crypto.keys, core.key_changes, core.revocations, key_policy),
         Events(stores.events, accounts),
     )

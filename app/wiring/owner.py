@@ -14,33 +14,23 @@ from app.wiring.core import Core
 
 def use_cases(core: Core, settings: Settings) -> UseCases:
     """One use case an attribute, as the routes want them."""
-    accounts, sessions, events = core.stores.accounts, core.stores.sessions, core.stores.events
-    hasher, policy = core.resources.hasher, settings.session_policy()
-    find_session = FindSession(sessions, core.crypto.refresh_tokens)
+    accounts, sessions = core.stores.accounts, core.stores.sessions
+    tokens, policy = core.crypto.refresh_tokens, settings.session_policy()
+    find_session = FindSession(sessions, tokens)
     return UseCases(
-        login=Login(accounts, hasher, core.throttle, core.open_session, events),
-        refresh=Refresh(
-            accounts,
-            sessions,
-            core.crypto.refresh_tokens,
-            core.minter,
-            core.revocations,
-            core.refresh_throttle,
-            policy,
-        ),
-        logout=Logout(sessions, find_session, core.authenticate, core.revocations),
-        logout_everywhere=LogoutEverywhere(accounts, find_session, core.who_am_i, core.revocations, policy),
+        login=Login(accounts, core.guesses, core.open_session),
+        refresh=Refresh(sessions, tokens, core.minter, core.end_sessions, core.refresh_throttle, policy),
+        logout=Logout(find_session, core.authenticate, core.end_sessions),
+        logout_everywhere=LogoutEverywhere(find_session, core.who_am_i, core.end_sessions, policy),
         change_password=ChangePassword(
             accounts,
-            hasher,
             core.who_am_i,
-            core.throttle,
+            core.password_rules,
+            core.guesses,
+            core.end_sessions,
             core.open_session,
-            core.revocations,
-            core.new_passwords,
-            events,
         ),
-        own_sessions=OwnSessions(sessions, core.who_am_i, core.revocations, policy),
+        own_sessions=OwnSessions(sessions, core.who_am_i, core.end_sessions),
         who_am_i=core.who_am_i,
         keys=core.keys,
         readiness=Readiness(core.resources.database, core.keys, core.resources.index),

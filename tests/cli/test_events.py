@@ -19,16 +19,28 @@ import app.cli.events
 import app.cli.running
 from app.cli import cli
 from app.cli.events import moment
-from app.services.operator.accounts import AccountError
+from app.domain.refusals import Refused
 from tests.support.database import Sql, connect
 from tests.support.people import Person, new_person
 from tests.support.servers import ROOT, process_environment
 
 _T = TypeVar("_T")
-FIELDS = ["id", "at", "kind", "account_id", "session_id", "address", "request_id", "details"]
+FIELDS = [
+    "id",
+    "at",
+    "kind",
+    "actor",
+    "actor_id",
+    "reason",
+    "account_id",
+    "session_id",
+    "address",
+    "request_id",
+    "details",
+]
 ADD = """
-INSERT INTO events (at, kind, account_id, session_id, address, request_id, details)
-VALUES (now() - $3::interval, $1, $2, $2, '192.0.2.1', 'r-1', $4)
+INSERT INTO events (at, kind, actor, reason, account_id, session_id, address, request_id, details)
+VALUES (now() - $3::interval, $1, 'operator', 'revoked', $2, $2, '192.0.2.1', 'r-1', $4)
 """
 HOSTILE = "\x1b[2J\r\n\u202e\x9b"
 
@@ -49,7 +61,7 @@ def account_id(environment: dict[str, str]) -> UUID:
 
     async def fill(sql: Sql) -> None:
         for kind, ago in (("login.failed", 3), ("login.succeeded", 2), ("session.ended", 1)):
-            details = json.dumps({"by": "operator", "ended": 3} if kind == "session.ended" else {})
+            details = json.dumps({"ended": 3} if kind == "session.ended" else {})
             await sql.execute(ADD, kind, account_id, timedelta(hours=ago), details)
 
     ask(environment, fill)
@@ -81,14 +93,16 @@ def test_events_are_listed_for_people_and_for_programs(commands: Commands, accou
     assert [list(event) for event in events] == [FIELDS] * 3
     assert (events[2]["account_id"], events[2]["session_id"]) == (str(account_id),) * 2
     assert (events[2]["address"], events[2]["request_id"]) == ("192.0.2.1", "r-1")
-    assert events[2]["details"] == {"by": "operator", "ended": 3}
+    assert events[2]["details"] == {"ended": 3}
+    assert (events[2]["actor"], events[2]["actor_id"], events[2]["reason"]) == ("operator", None, "revoked")
 
     said = commands("list", "--account", str(account_id), "--limit", "2")
     at = [f"{datetime.fromisoformat(event['at']):%Y-%m-%dT%H:%M:%SZ}" for event in events]
-    named = f"account={account_id}\tsession={account_id}\taddress=192.0.2.1\trequest=r-1"
+    actor = "actor=operator\treason=revoked"
+    named = f"{actor}\taccount={account_id}\tsession={account_id}\taddress=192.0.2.1\trequest=r-1"
     assert said.stdout.splitlines() == [
         f"{at[1]}\tlogin.succeeded\t{named}",
-        f"{at[2]}\tsession.ended\t{named}\tby=operator\tended=3",
+        f"{at[2]}\tsession.ended\t{named}\tended=3",
     ]
 
 
@@ -113,7 +127,7 @@ def test_events_are_found_by_account_kind_and_time(
     person = ask(environment, somebody)
     assert kinds(commands("list", "--account", f" {person.email.upper()}", "--json")) == ["login.failed"]
     unknown = commands("list", "--account", "nobody@example.com").exception
-    assert isinstance(unknown, AccountError)
+    assert isinstance(unknown, Refused)
 
 
 @pytest.mark.parametrize(

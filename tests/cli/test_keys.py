@@ -171,7 +171,7 @@ async def test_a_rotation_waits_for_the_standby_s_hour_unless_it_is_told_not_to(
             created = await keys.sql.fetchval("SELECT created_at FROM signing_keys WHERE kid = $1", standby)
             assert await keys.refused("rotate") == (
                 f"the standby {standby} may sign from {created + timedelta(hours=1):%Y-%m-%dT%H:%M:%SZ}, "
-                "when every verifier has seen it; --now rotates all the same"
+                "when every verifier has seen it; --now rotates anyway"
             )
             assert kid_of(await login(client, person)) == kid_of(first)
 

@@ -128,7 +128,7 @@ async def test_logs_go_to_stderr_and_redis_may_be_down(
     without_redis = environment | {"AUTH_REDIS_URL": f"unix://{tmp_path}/nothing.sock"}
     done = app("users", "disable", person.email, environment=without_redis)
     assert (done.returncode, done.stdout) == (0, f"{person.email} disabled; 1 session ended\n")
-    assert json.loads(done.stderr)["event"] == "blacklist.not_indexed"
+    assert json.loads(done.stderr)["event"] == "revocations.not_indexed"
     shown = app("users", "show", person.email, "--json", environment=without_redis)
     assert json.loads(shown.stdout)["enabled"] is False
 

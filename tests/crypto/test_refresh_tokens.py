@@ -4,6 +4,7 @@ import hmac
 import struct
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from dataclasses import replace
+from datetime import UTC, datetime
 from hashlib import sha256
 from string import ascii_letters, digits
 from uuid import UUID
@@ -14,23 +15,31 @@ from hypothesis import strategies as st
 
 from app.crypto.refresh_tokens import RefreshTokens
 from app.crypto.secrets import ServiceSecret, ServiceSecrets
-from app.domain.sessions import RefreshToken
+from app.domain.sessions import ClientKind, RefreshToken, Session, SessionGrant
 
 OLD, NEW, FOREIGN = (sha256(name).digest() for name in (b"old", b"new", b"foreign"))
 SESSION, SEED = UUID("5f1d7a52-9c2b-4a0e-8a53-1f0c2f8a3d11"), bytes(range(16))
 TOKENS = RefreshTokens(ServiceSecrets([NEW, OLD]))
 TOKEN = TOKENS.first(SESSION, SEED)
-TEXT = TOKENS.write(TOKEN)
+TEXT = TOKEN.text
 
 generations = st.integers(0, 2**32 - 2)
 seeds = st.binary(min_size=16, max_size=16)
-tokens = st.builds(
-    RefreshToken,
-    st.sampled_from([ServiceSecret.of(NEW).id, ServiceSecret.of(OLD).id]),
-    st.uuids(),
-    generations,
-    seeds,
-)
+secret_ids = st.sampled_from([ServiceSecret.of(NEW).id, ServiceSecret.of(OLD).id])
+
+
+def in_family(secret_id: bytes, session_id: UUID, seed: bytes, generation: int) -> RefreshToken:
+    return TOKENS.at(RefreshToken(secret_id, session_id, 0, seed, ""), generation)
+
+
+def row(token: RefreshToken) -> Session:
+    """The session whose current token this is."""
+    now = datetime(2026, 7, 1, tzinfo=UTC)
+    grant = SessionGrant(token.session_id, SESSION, ClientKind.NATIVE, (), ("pwd",), now, now, None)
+    return Session(grant, token.generation, token.digest, (), now, None)
+
+
+tokens = st.builds(in_family, secret_ids, st.uuids(), seeds, generations)
 
 
 def raw(text: str) -> bytes:
@@ -53,12 +62,12 @@ def test_a_token_is_laid_out_as_the_design_says() -> None:
 
 
 def test_the_first_token_of_a_session_has_generation_zero_and_the_newest_secret() -> None:
-    assert RefreshToken(ServiceSecret.of(NEW).id, SESSION, 0, SEED) == TOKEN
+    assert RefreshToken(ServiceSecret.of(NEW).id, SESSION, 0, SEED, written(NEW)) == TOKEN
 
 
 @given(tokens)
 def test_what_is_written_is_read_again_and_is_80_letters_long(token: RefreshToken) -> None:
-    text = TOKENS.write(token)
+    text = token.text
 
     assert len(text) == 80
     assert set(text) <= set(ascii_letters + digits + "-_")
@@ -66,21 +75,23 @@ def test_what_is_written_is_read_again_and_is_80_letters_long(token: RefreshToke
 
 
 def test_the_generation_is_big_endian() -> None:
-    assert raw(TOKENS.write(TOKENS.at(TOKEN, 258)))[21:25] == b"\0\0\1\2"
+    assert raw(TOKENS.at(TOKEN, 258).text)[21:25] == b"\0\0\1\2"
 
 
 def test_a_token_of_another_generation_differs_in_nothing_else() -> None:
-    assert TOKENS.at(TOKEN, 7) == replace(TOKEN, generation=7)
+    other = TOKENS.at(TOKEN, 7)
+    assert other.text != TOKEN.text
+    assert other == replace(TOKEN, generation=7, text=other.text)
 
 
 @pytest.mark.parametrize("generation", [-1, 2**32])
 def test_a_generation_beyond_the_counter_is_an_error_and_not_another_generation(generation: int) -> None:
     with pytest.raises(struct.error):
-        TOKENS.write(TOKENS.at(TOKEN, generation))
+        TOKENS.at(TOKEN, generation)
 
 
 def test_a_token_under_an_older_listed_secret_is_read() -> None:
-    assert TOKENS.read(written(OLD)) == RefreshToken(ServiceSecret.of(OLD).id, SESSION, 0, SEED)
+    assert TOKENS.read(written(OLD)) == RefreshToken(ServiceSecret.of(OLD).id, SESSION, 0, SEED, written(OLD))
 
 
 def test_a_token_under_a_secret_that_is_not_listed_is_neither_read_nor_written() -> None:
@@ -88,7 +99,7 @@ def test_a_token_under_a_secret_that_is_not_listed_is_neither_read_nor_written()
 
     assert TOKENS.read(written(FOREIGN)) is None
     with pytest.raises(KeyError):
-        TOKENS.write(replace(TOKEN, secret_id=foreign))
+        TOKENS.at(replace(TOKEN, secret_id=foreign), 0)
 
 
 def test_a_mac_by_one_secret_under_the_name_of_another_is_refused() -> None:
@@ -159,7 +170,7 @@ def test_the_other_base64_alphabet_is_refused() -> None:
     text = next(
         text
         for generation in range(1000)
-        if "-" in (text := TOKENS.write(TOKENS.at(TOKEN, generation))) and "_" in text[4:]
+        if "-" in (text := TOKENS.at(TOKEN, generation).text) and "_" in text[4:]
     )
 
     assert TOKENS.read(text) is not None
@@ -168,39 +179,38 @@ def test_the_other_base64_alphabet_is_refused() -> None:
 
 
 def test_the_digest_is_of_the_token_as_it_travels() -> None:
-    assert TOKENS.digest(TOKEN) == sha256(TEXT.encode()).digest()
+    assert TOKEN.digest == sha256(TEXT.encode()).digest()
 
 
 @given(generations, generations)
 def test_any_generation_is_genuine_where_its_seed_rebuilds_the_current_token(
     presented: int, current: int
 ) -> None:
-    digest = TOKENS.digest(TOKENS.at(TOKEN, current))
-
-    assert TOKENS.is_genuine(TOKENS.at(TOKEN, presented), current, digest)
+    assert TOKENS.is_genuine(TOKENS.at(TOKEN, presented), row(TOKENS.at(TOKEN, current)))
 
 
 @pytest.mark.parametrize(
     "forged",
     [
-        replace(TOKEN, seed=bytes(16)),
-        replace(TOKEN, session_id=UUID(int=1)),
-        replace(TOKEN, secret_id=ServiceSecret.of(OLD).id),
+        in_family(TOKEN.secret_id, SESSION, bytes(16), 0),
+        in_family(TOKEN.secret_id, UUID(int=1), SEED, 0),
+        in_family(ServiceSecret.of(OLD).id, SESSION, SEED, 0),
     ],
     ids=["another seed", "another session", "another secret"],
 )
 def test_a_good_mac_alone_makes_no_genuine_token(forged: RefreshToken) -> None:
-    assert TOKENS.read(TOKENS.write(forged)) == forged
-    assert not TOKENS.is_genuine(forged, 0, TOKENS.digest(TOKEN))
+    assert TOKENS.read(forged.text) == forged
+    assert not TOKENS.is_genuine(forged, row(TOKEN))
 
 
 def test_a_row_at_another_generation_is_not_rebuilt() -> None:
-    assert not TOKENS.is_genuine(TOKEN, 1, TOKENS.digest(TOKEN))
+    assert not TOKENS.is_genuine(TOKEN, replace(row(TOKEN), generation=1))
 
 
 def test_the_seed_is_not_in_the_repr() -> None:
     shown = repr(TOKEN)
 
+    assert TEXT not in shown
     assert "seed" not in shown
     assert repr(SEED)[2:-1] not in shown
 
@@ -208,6 +218,6 @@ def test_the_seed_is_not_in_the_repr() -> None:
 def test_a_token_of_the_last_generation_is_nobodys_since_it_has_no_successor() -> None:
     tokens = RefreshTokens(ServiceSecrets([bytes(range(32))]))
     first = tokens.first(UUID(int=1), bytes(16))
-    last, one_before = (tokens.write(tokens.at(first, 2**32 - back)) for back in (1, 2))
+    last, one_before = (tokens.at(first, 2**32 - back).text for back in (1, 2))
     assert tokens.read(last) is None
     assert tokens.read(one_before) == tokens.at(first, 2**32 - 2)

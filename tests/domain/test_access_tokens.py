@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.access_tokens import AccessToken, TokenPolicy, believe, claims, expiry
+from app.domain.access_tokens import ClientToken, SessionToken, TokenPolicy, claims, expiry, parse_claims
 from app.domain.sessions import ClientKind, SessionGrant
 
 NOW = datetime(2026, 7, 1, 12, 0, 0, tzinfo=UTC)
@@ -21,7 +21,9 @@ EXPIRES = NOW + POLICY.lifetime
 
 
 def grant(*, ends: datetime = NOW + timedelta(days=30)) -> SessionGrant:
-    return SessionGrant(SESSION, ACCOUNT, ClientKind.BROWSER, ("editor",), NOW - 5 * SECOND, ends, "a-kid")
+    return SessionGrant(
+        SESSION, ACCOUNT, ClientKind.BROWSER, ("editor",), ("pwd",), NOW - 5 * SECOND, ends, "a-kid"
+    )
 
 
 def payload(**changes: Any) -> dict[str, object]:
@@ -49,7 +51,7 @@ def test_a_payload_claims_exactly_what_the_design_lists() -> None:
 
 
 def test_a_payload_is_believed_and_its_facts_are_those_of_the_session() -> None:
-    assert believe(payload(), POLICY, now=NOW) == AccessToken(
+    assert parse_claims(payload(), POLICY, now=NOW) == SessionToken(
         "an-id", SESSION, ACCOUNT, ClientKind.BROWSER, EXPIRES
     )
 
@@ -58,7 +60,7 @@ def test_a_payload_is_believed_and_its_facts_are_those_of_the_session() -> None:
 def test_a_fresh_token_is_believed_at_once_at_any_fraction_of_a_second(now: datetime) -> None:
     fresh = claims(grant(ends=now + timedelta(days=1)), POLICY, "an-id", now=now)
 
-    assert believe(fresh, POLICY, now=now) is not None
+    assert parse_claims(fresh, POLICY, now=now) is not None
 
 
 @pytest.mark.parametrize(
@@ -78,15 +80,53 @@ def test_a_token_ends_after_its_lifetime_and_never_past_the_end_of_its_session(
     assert claims(ending, POLICY, "an-id", now=NOW)["exp"] == int((NOW + expected).timestamp())
 
 
+def client_payload(**changes: Any) -> dict[str, object]:
+    own = {"sub": "orders", "client_id": "orders", "scope": "introspect admin"}
+    shared = {name: value for name, value in payload().items() if name in {"iss", "aud", "iat", "nbf", "exp"}}
+    return shared | {"jti": "an-id"} | own | changes
+
+
+def test_a_token_without_a_session_belongs_to_a_service_client() -> None:
+    token = parse_claims(client_payload(), POLICY, now=NOW)
+
+    assert token == ClientToken("an-id", "orders", ("introspect", "admin"), EXPIRES)
+    assert token.revocable_ids == ("an-id",)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"scope": None},
+        {"scope": ["admin"]},
+        {"scope": ""},
+        {"scope": "admin "},
+        {"scope": 'ad"min'},
+        {"sub": "billing"},
+        {"client_id": "browser", "sub": "browser"},
+        {"client_id": 7, "sub": 7},
+        {"client_id": "a b", "sub": "a b"},
+        {"sid": None},
+        {"jti": ""},
+    ],
+    ids=str,
+)
+def test_a_client_token_with_a_wrong_claim_is_refused(changes: dict[str, object]) -> None:
+    assert parse_claims(client_payload(**changes), POLICY, now=NOW) is None
+
+
+def test_a_revocation_lasts_until_no_verifier_accepts_an_older_token() -> None:
+    assert POLICY.revocations_last == POLICY.lifetime + 2 * LEEWAY
+
+
 @pytest.mark.parametrize("leeway", [0, 30, 60])
 def test_expiry_is_exact_at_its_boundary(leeway: int) -> None:
     policy = TokenPolicy(POLICY.issuer, POLICY.audience, POLICY.lifetime, leeway * SECOND)
     end = EXPIRES + leeway * SECOND
 
-    assert believe(payload(), policy, now=end - SECOND) is not None
-    assert believe(payload(), policy, now=end - TICK) is not None
-    assert believe(payload(), policy, now=end) is None
-    assert believe(payload(), policy, now=end + SECOND) is None
+    assert parse_claims(payload(), policy, now=end - SECOND) is not None
+    assert parse_claims(payload(), policy, now=end - TICK) is not None
+    assert parse_claims(payload(), policy, now=end) is None
+    assert parse_claims(payload(), policy, now=end + SECOND) is None
 
 
 @pytest.mark.parametrize("leeway", [0, 30, 60])
@@ -95,23 +135,23 @@ def test_not_before_is_exact_at_its_boundary(leeway: int) -> None:
     start = NOW + 100 * SECOND
     waiting = payload(nbf=int(start.timestamp()))
 
-    assert believe(waiting, policy, now=start - leeway * SECOND) is not None
-    assert believe(waiting, policy, now=start - leeway * SECOND - TICK) is None
+    assert parse_claims(waiting, policy, now=start - leeway * SECOND) is not None
+    assert parse_claims(waiting, policy, now=start - leeway * SECOND - TICK) is None
 
 
 def test_a_token_from_the_future_is_believed_within_the_leeway_and_no_further() -> None:
     early = payload(nbf=0)
 
-    assert believe(early, POLICY, now=NOW - LEEWAY) is not None
-    assert believe(early, POLICY, now=NOW - LEEWAY - TICK) is None
+    assert parse_claims(early, POLICY, now=NOW - LEEWAY) is not None
+    assert parse_claims(early, POLICY, now=NOW - LEEWAY - TICK) is None
 
 
 def test_a_token_that_would_live_a_second_longer_than_the_lifetime_is_not_believed() -> None:
     end = int(EXPIRES.timestamp())
 
-    assert believe(payload(exp=end - 1), POLICY, now=NOW) is not None
-    assert believe(payload(exp=end + 1), POLICY, now=NOW) is None
-    assert believe(payload(exp=end + 1, iat=int(NOW.timestamp()) + 1), POLICY, now=NOW) is not None
+    assert parse_claims(payload(exp=end - 1), POLICY, now=NOW) is not None
+    assert parse_claims(payload(exp=end + 1), POLICY, now=NOW) is None
+    assert parse_claims(payload(exp=end + 1, iat=int(NOW.timestamp()) + 1), POLICY, now=NOW) is not None
 
 
 @pytest.mark.parametrize("name", ["exp", "iat", "nbf", "auth_time"])
@@ -132,28 +172,28 @@ def test_a_token_that_would_live_a_second_longer_than_the_lifetime_is_not_believ
     ],
 )
 def test_a_time_is_a_whole_number_between_1970_and_the_year_10000(name: str, value: object) -> None:
-    assert believe(payload(**{name: value}), POLICY, now=NOW) is None
+    assert parse_claims(payload(**{name: value}), POLICY, now=NOW) is None
 
 
 @pytest.mark.parametrize("moment", [0, 253_402_300_799])
 def test_the_ends_of_time_are_times(moment: int) -> None:
-    assert believe(payload(auth_time=moment), POLICY, now=NOW) is not None
+    assert parse_claims(payload(auth_time=moment), POLICY, now=NOW) is not None
 
 
 def test_a_token_of_somebody_without_roles_has_no_roles_claim() -> None:
     plain = claims(replace(grant(), roles=()), POLICY, "an-id", now=NOW)
 
     assert "roles" not in plain
-    assert believe(plain, POLICY, now=NOW) is not None
+    assert parse_claims(plain, POLICY, now=NOW) is not None
 
 
 @pytest.mark.parametrize("name", sorted(payload().keys() - {"roles"}))
 def test_every_claim_is_required(name: str) -> None:
     without = {key: value for key, value in payload().items() if key != name}
 
-    assert believe(without, POLICY, now=NOW) is None
-    assert believe(payload(**{name: None}), POLICY, now=NOW) is None
-    assert believe(payload(**{name: {}}), POLICY, now=NOW) is None
+    assert parse_claims(without, POLICY, now=NOW) is None
+    assert parse_claims(payload(**{name: None}), POLICY, now=NOW) is None
+    assert parse_claims(payload(**{name: {}}), POLICY, now=NOW) is None
 
 
 @pytest.mark.parametrize(
@@ -188,11 +228,11 @@ def test_every_claim_is_required(name: str) -> None:
     ],
 )
 def test_a_claim_of_another_value_or_type_is_not_believed(name: str, value: object) -> None:
-    assert believe(payload(**{name: value}), POLICY, now=NOW) is None
+    assert parse_claims(payload(**{name: value}), POLICY, now=NOW) is None
 
 
 @pytest.mark.parametrize(
     ("name", "value"), [("roles", []), ("roles", ["a", "b"]), ("amr", ["otp"]), ("x", 1)]
 )
 def test_what_does_not_matter_may_differ(name: str, value: object) -> None:
-    assert believe(payload(**{name: value}), POLICY, now=NOW) is not None
+    assert parse_claims(payload(**{name: value}), POLICY, now=NOW) is not None

@@ -1,3 +1,6 @@
+from datetime import UTC, datetime
+from typing import Any
+
 import pytest
 
 from app.domain.refusals import Refusal, Refused
@@ -16,6 +19,16 @@ FROZEN = [
     "invalid_request",
     "overloaded",
     "unavailable",
+    "account_unknown",
+    "email_invalid",
+    "email_taken",
+    "role_invalid",
+    "limits_not_shared",
+    "key_unknown",
+    "key_sealed",
+    "keys_incomplete",
+    "keys_changed",
+    "standby_too_young",
 ]
 
 
@@ -41,3 +54,28 @@ def test_a_refusal_can_pass_through_a_context_manager() -> None:
     refused = Refused(Refusal.UNAVAILABLE)
 
     assert refused.with_traceback(None) is refused
+
+
+FACTS: dict[Refusal, dict[str, Any]] = {
+    Refusal.ACCOUNT_UNKNOWN: {"email": "ada@example.com"},
+    Refusal.EMAIL_INVALID: {"email": "ada"},
+    Refusal.EMAIL_TAKEN: {"email": "ada@example.com"},
+    Refusal.ROLE_INVALID: {"role": "Two Words"},
+    Refusal.KEY_UNKNOWN: {"kid": "a-kid"},
+    Refusal.KEY_SEALED: {"kid": "a-kid"},
+    Refusal.STANDBY_TOO_YOUNG: {"kid": "a-kid", "may_sign_from": datetime(2026, 7, 1, 12, tzinfo=UTC)},
+}
+
+
+@pytest.mark.parametrize("refusal", list(Refusal))
+def test_a_refusal_has_a_sentence_with_its_facts(refusal: Refusal) -> None:
+    facts = FACTS.get(refusal, {})
+    sentence = Refused(refusal, **facts).sentence
+    assert len(sentence.split()) > 2
+    assert "{" not in sentence
+    assert all(fact in sentence for fact in facts.values() if isinstance(fact, str))
+
+
+def test_a_moment_is_told_in_utc() -> None:
+    refused = Refused(Refusal.STANDBY_TOO_YOUNG, **FACTS[Refusal.STANDBY_TOO_YOUNG])
+    assert "2026-07-01T12:00:00Z" in refused.sentence

@@ -31,6 +31,7 @@ GRANT = SessionGrant(
     UUID(int=2),
     ClientKind.NATIVE,
     ("editor",),
+    ("pwd",),
     NOW - timedelta(days=1),
     NOW + timedelta(days=29),
     "a-kid",
@@ -54,7 +55,7 @@ def judged(
     policy: SessionPolicy = POLICY,
     now: datetime = NOW,
 ) -> Standing | Refusal:
-    token = RefreshToken(b"four", GRANT.session_id, generation, b"a seed, 16 bytes")
+    token = RefreshToken(b"four", GRANT.session_id, generation, b"a seed, 16 bytes", "wwr_text")
     return judge(token, session, client, policy, now=now)
 
 
@@ -183,7 +184,11 @@ def test_only_a_dated_generation_within_the_grace_is_ever_a_retry(
 
 @pytest.mark.parametrize(
     ("shown", "hidden"),
-    [(RefreshToken(b"four", UUID(int=1), 0, b"SEED"), "SEED"), (LIVING, "the hash")],
+    [
+        (RefreshToken(b"four", UUID(int=1), 0, b"SEED", "wwr_TEXT"), "SEED"),
+        (RefreshToken(b"four", UUID(int=1), 0, b"SEED", "wwr_TEXT"), "TEXT"),
+        (LIVING, "the hash"),
+    ],
 )
 def test_no_seed_and_no_hash_is_in_a_repr(shown: object, hidden: str) -> None:
     assert hidden not in repr(shown)

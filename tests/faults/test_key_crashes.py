@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from app.dev import Servers
+from app.domain.events import Actor
 from app.domain.keys import KeyState, retirement
 from app.storage.postgres.keys import _ADVISORY_LOCK
 from tests.support.database import Sql, connect
@@ -219,8 +220,8 @@ async def test_a_retirement_that_redis_was_not_told_of_is_known_everywhere_in_th
     async with parts(own) as operator:
         await operator.revocations.reindex()
         # All that a command does before it tells Redis.
-        changes, lasts = operator.operated_keys._changes, operator.operated_keys._policy.verifying
-        await changes.make(lambda keys, _: retirement(keys, signing), blacklisted_for=lasts)
+        changes, lasts = operator.operated_keys.changes, operator.operated_keys.policy.verifying
+        await changes.make(lambda keys, _: retirement(keys, signing), Actor.OPERATOR, revoked_for=lasts)
 
         async def is_refused() -> bool:
             return (await me(client, token)).status_code == 401
@@ -228,7 +229,7 @@ async def test_a_retirement_that_redis_was_not_told_of_is_known_everywhere_in_th
         await until(is_refused)
 
         async def is_known() -> bool:
-            return await operator.revocations._index.find([signing]) is True
+            return await operator.revocations.index.find([signing]) is True
 
         await until(is_known)
     await assert_well(client, person)

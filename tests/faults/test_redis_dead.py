@@ -1,14 +1,18 @@
 """What a check costs once Redis is gone: one look-up in Postgres, and no waiting for Redis."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import timedelta
 
 import asyncpg
 import pytest
 
 from app.domain.sessions import ClientKind
 from app.services.owner.caller import WhoAmI
+from app.services.revocations import Revocations
 from app.storage.postgres.accounts import AccountStore
 from app.storage.postgres.database import Database
+from app.storage.postgres.revocations import RevocationStore
 from app.storage.postgres.sessions import Visitor
 from app.wiring import Service
 from tests.support.database import connect
@@ -43,12 +47,12 @@ async def test_a_check_is_one_look_up_and_asks_redis_no_more(
     await sql.close()
     pair = await service.use_cases.login(person.email, PASSWORD, ClientKind.NATIVE, Visitor(None, None))
     # One database for everything that the check may ask.
-    counting = Counting(service.database._engine)
+    counting = Counting(service.database.engine)
     counting.statements = []
-    authenticate = service.use_cases.who_am_i._authenticate
-    monkeypatch.setattr(authenticate._revocations._store, "_database", counting)
-    who_am_i = WhoAmI(AccountStore(counting), authenticate)
-    index = authenticate._revocations._index
+    authenticate = service.use_cases.who_am_i.authenticate
+    index, last = authenticate.revocations.index, timedelta(minutes=16)
+    revocations = Revocations(RevocationStore(counting), index, last)
+    who_am_i = WhoAmI(AccountStore(counting, last), replace(authenticate, revocations=revocations))
 
     private_servers.valkey.pause()
     # The first one finds out.

@@ -6,7 +6,7 @@ import pytest
 
 from tests.support.servers import ROOT
 
-LOCKS = ["requirements/dev.txt", "requirements/service.txt", "tests/interop/package-lock.json"]
+LOCKS = ["requirements/dev.txt", "requirements/service.txt", "tests/journeys/interop/package-lock.json"]
 
 
 @pytest.mark.parametrize("lock", LOCKS)

@@ -79,7 +79,14 @@ def minted(
     now = datetime.now(UTC) - ago
     account_id = issued.person.id
     grant = SessionGrant(
-        account_id, account_id, ClientKind.NATIVE, roles, now, now + timedelta(days=1), issued.key.kid
+        account_id,
+        account_id,
+        ClientKind.NATIVE,
+        roles,
+        ("pwd",),
+        now,
+        now + timedelta(days=1),
+        issued.key.kid,
     )
     signer = Signer(issued.key.kid, issued.key.algorithm, opened(issued.key))
     return signer.sign(claims(grant, policy, "an-id", now=now))

@@ -123,7 +123,7 @@ async def test_the_python_verifier_takes_the_good_token_only(
 async def test_the_javascript_verifier_takes_the_good_token_only(
     service: Service, person: Person, tokens: dict[str, str]
 ) -> None:
-    interop = ROOT / "tests" / "interop"
+    interop = ROOT / "tests/journeys/interop"
     program = sample("js", service) + "console.log(JSON.stringify(await claims(process.argv[1])));"
 
     def run(token: str) -> subprocess.CompletedProcess[str]:

@@ -12,7 +12,7 @@ from uuid import uuid4
 import pytest
 
 from app.dev import Servers
-from app.services.operator.keys import KeyOperationError
+from app.domain.refusals import Refused
 from app.wiring import Service
 from tests.support.database import Sql, connect
 from tests.support.races import parts
@@ -46,7 +46,8 @@ def load(environment: Mapping[str, str]) -> Seen:
         async with parts(environment) as service:
             await asyncio.to_thread(_together[0].wait, STARTED)
             await service.keys.load()
-            signer = service.keys._fresh().signer
+            view = service.keys.view
+            signer = None if view is None else view.signer
             return Seen(service.keys.key_set().document, None if signer is None else signer.kid)
 
     return asyncio.run(load_together())
@@ -66,7 +67,7 @@ def operate(environment: Mapping[str, str], command: str, *arguments: str | bool
             await asyncio.to_thread(_together[0].wait, STARTED)
             try:
                 return await carry_out(service)
-            except KeyOperationError:
+            except Refused:
                 return None
 
     return asyncio.run(operate_together())

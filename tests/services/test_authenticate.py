@@ -3,6 +3,7 @@
 import pytest
 
 from app.crypto.access_tokens import Signer
+from app.domain.access_tokens import ClientToken
 from app.domain.refusals import Refusal, Refused
 from app.domain.sessions import ClientKind
 from app.storage.postgres.sessions import Visitor
@@ -19,8 +20,8 @@ async def refused(parts: Service, token: str) -> bool:
 
 async def signer(parts: Service) -> Signer:
     parts.keys.require_signer()
-    assert parts.keys._view is not None
-    signer = parts.keys._view.signer
+    assert parts.keys.view is not None
+    signer = parts.keys.view.signer
     assert signer is not None
     return signer
 
@@ -73,3 +74,29 @@ async def test_what_is_no_token_or_claims_nonsense_is_refused(parts: Service) ->
     good_signature = (await signer(parts)).sign({"sub": "somebody"})
     for token in ("junk", "a.b.c", good_signature):
         assert await refused(parts, token)
+
+
+async def test_a_client_token_is_accepted_but_belongs_to_no_account_and_ends_no_session(
+    parts: Service, person: Person
+) -> None:
+    pair = await parts.use_cases.login(person.email, PASSWORD, ClientKind.NATIVE, Visitor(None, None))
+    policy, now = parts.core.authenticate.policy, int(parts.core.clock().timestamp())
+    token = (await signer(parts)).sign(
+        {
+            "iss": policy.issuer,
+            "aud": policy.audience,
+            "sub": "orders",
+            "client_id": "orders",
+            "scope": "introspect",
+            "iat": now,
+            "nbf": now,
+            "exp": now + 900,
+            "jti": "a-client-token",
+        }
+    )
+    accepted = await parts.core.authenticate(token)
+    assert isinstance(accepted, ClientToken)
+    assert accepted.scopes == ("introspect",)
+    assert await refused(parts, token)
+    await parts.use_cases.logout(None, token, Visitor(None, None))
+    assert (await parts.use_cases.who_am_i(pair.access_token.text)).account.id == person.id

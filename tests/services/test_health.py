@@ -14,7 +14,7 @@ async def test_each_part_is_looked_at_by_itself(parts: Service) -> None:
     assert await well() == Health(postgres=True, keys=True, redis=True)
     assert await without() == Health(postgres=False, keys=True, redis=False)
     assert ((await well()).is_ready, (await without()).is_ready) == (True, False)
-    parts.keys._view = None
+    parts.keys.view = None
     assert await well() == Health(postgres=True, keys=False, redis=True)
     await index.close()
     await gone.dispose()

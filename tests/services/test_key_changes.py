@@ -1,6 +1,7 @@
 """Changes to the signing keys on a real database: due ones, an operator's, and when another was faster."""
 
 import asyncio
+from base64 import urlsafe_b64decode
 from collections.abc import AsyncIterator, Awaitable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -17,7 +18,7 @@ from app.dev import Servers
 from app.domain.keys import KeyKind, KeyState, SealedKey, SigningKey, in_state
 from app.domain.refusals import Refused
 from app.services.keys import KeyRing
-from app.services.operator.keys import KeyOperationError, Keys
+from app.services.operator.keys import Keys
 from app.storage.postgres.keys import _ADVISORY_LOCK
 from tests.support.database import Sql, connect
 from tests.support.races import parts, waiting
@@ -53,7 +54,7 @@ async def keys(own: dict[str, str], own_sql: Sql) -> AsyncIterator[Keys]:
 @pytest.fixture
 async def pair(keys: Keys) -> tuple[str, str]:
     """The signing key and the standby of a database that was empty."""
-    await keys._changes.advance()
+    await keys.changes.advance()
     return await kid(keys, SIGNING), await kid(keys, STANDBY)
 
 
@@ -67,6 +68,10 @@ async def kid(keys: Keys, state: KeyState) -> str:
     return found.kid
 
 
+def with_maker(keys: Keys, maker: KeyMaker) -> Keys:
+    return replace(keys, maker=maker, changes=replace(keys.changes, maker=maker))
+
+
 async def states(keys: Keys) -> list[KeyState]:
     return sorted(key.state for key in await stored(keys))
 
@@ -78,9 +83,9 @@ async def age(sql: Sql, interval: str) -> None:
 
 
 async def refusal(operation: Awaitable[object]) -> str:
-    with pytest.raises(KeyOperationError) as refused:
+    with pytest.raises(Refused) as refused:
         await operation
-    return str(refused.value)
+    return refused.value.sentence
 
 
 @asynccontextmanager
@@ -93,13 +98,13 @@ async def locked(sql: Sql) -> AsyncIterator[None]:
 
 async def test_keys_are_made_take_turns_and_go_and_each_step_is_told(keys: Keys, own_sql: Sql) -> None:
     with structlog.testing.capture_logs() as logs:
-        made, _ = await keys._changes.advance()
+        made, _ = await keys.changes.advance()
         first, second = await kid(keys, SIGNING), await kid(keys, STANDBY)
         await age(own_sql, "31 days")
-        await keys._changes.advance()
+        await keys.changes.advance()
         third = await kid(keys, STANDBY)
         await age(own_sql, "36 minutes")
-        left, _ = await keys._changes.advance()
+        left, _ = await keys.changes.advance()
 
     assert [{key.kid for key in each} for each in (made, left)] == [{first, second}, {second, third}]
     assert await kid(keys, SIGNING) == second
@@ -116,7 +121,7 @@ async def test_while_nothing_is_due_nobody_waits_for_the_lock(
     keys: Keys, pair: tuple[str, str], own_sql: Sql
 ) -> None:
     async with locked(own_sql):
-        unchanged, _ = await keys._changes.advance()
+        unchanged, _ = await keys.changes.advance()
     assert {key.kid for key in unchanged} == set(pair)
 
 
@@ -128,8 +133,8 @@ async def test_keys_are_generated_while_nobody_holds_the_lock(keys: Keys, own_sq
             held.append(asyncio.run_coroutine_threadsafe(own_sql.fetchval(ADVISORY_LOCKS), loop).result())
             return super().make(kind)
 
-    keys._changes._maker = Watched(keys._maker._secrets)
-    await keys._changes.advance()
+    watched = Watched(ServiceSecrets([urlsafe_b64decode(TEST_SECRET)]))
+    await replace(keys.changes, maker=watched).advance()
     assert held == [0, 0]
     assert await states(keys) == [SIGNING, STANDBY]
 
@@ -162,10 +167,10 @@ async def test_who_cannot_open_the_keys_changes_none(keys: Keys, pair: tuple[str
     await age(own_sql, "31 days")
     before = await stored(keys)
     foreign = KeyMaker(ServiceSecrets([token_bytes(32)]))
-    keys._maker = keys._changes._maker = foreign
+    keys = with_maker(keys, foreign)
     named = "no secret in AUTH_SECRET_KEYS opens the key "
     assert (await refusal(keys.retire(pair[0]))).startswith(named)
-    await keys._changes.advance()
+    await keys.changes.advance()
     await own_sql.execute("UPDATE signing_keys SET activated_at = now() WHERE activated_at < now()")
     assert (await refusal(keys.rotate(at_once=True))).startswith(named)
     assert [key.kid for key in await stored(keys)] == [key.kid for key in before]
@@ -180,8 +185,8 @@ async def test_of_two_operators_who_rotate_one_is_told_that_the_other_came_first
         await waiting(own_sql, 2)
     answers = await asyncio.gather(*rotating, return_exceptions=True)
     (refused,) = [answer for answer in answers if answer != pair[1]]
-    assert isinstance(refused, KeyOperationError)
-    assert str(refused) == "another change came first; look at: keys list"
+    assert isinstance(refused, Refused)
+    assert refused.sentence == "another change came first; look at: keys list"
     assert await kid(keys, SIGNING) == pair[1]
     assert await states(keys) == [SIGNING, STANDBY, VERIFYING]
 
@@ -197,7 +202,7 @@ async def test_a_key_is_retired_from_any_state_and_a_pair_stays(
     async with parts(own | ({"AUTH_REDIS_URL": redis} if redis else {})) as operator:
         with structlog.testing.capture_logs() as logs:
             await operator.operated_keys.retire(leaked)
-        assert ("blacklist.not_indexed" in [line["event"] for line in logs]) is bool(redis)
+        assert ("revocations.not_indexed" in [line["event"] for line in logs]) is bool(redis)
         await operator.revocations.reindex()
         assert await operator.revocations.any_revoked([str(uuid4()), leaked])
         assert not await operator.revocations.any_revoked(list(before.values()))
@@ -239,8 +244,8 @@ async def test_keys_are_sealed_anew_once_and_stay_the_same_keys(
         async with parts(own | {"AUTH_SECRET_KEYS": listed}) as operator:
             assert await operator.operated_keys.reseal() == resealed
             after = await stored(keys)
-            opened = [operator.operated_keys._maker.open(key).public_key() for key in after if resealed]
-            assert opened == [keys._maker.open(key).public_key() for key in before if resealed]
+            opened = [operator.operated_keys.maker.open(key).public_key() for key in after if resealed]
+            assert opened == [keys.maker.open(key).public_key() for key in before if resealed]
     assert [replace(key, sealed_private_key=b"") for key in after] == [
         replace(key, sealed_private_key=b"") for key in before
     ]
@@ -270,10 +275,10 @@ async def test_of_two_who_seal_keys_anew_one_counts_each_key_and_nobody_one_that
 async def test_without_a_signing_key_and_the_secret_of_the_standby_nothing_can_be_done(
     keys: Keys, pair: tuple[str, str], own_sql: Sql
 ) -> None:
-    keys._maker = keys._changes._maker = KeyMaker(ServiceSecrets([token_bytes(32)]))
+    keys = with_maker(keys, KeyMaker(ServiceSecrets([token_bytes(32)])))
     await own_sql.execute("DELETE FROM signing_keys WHERE kid = $1", pair[0])
-    assert (await refusal(keys.rotate(at_once=True))).startswith("the keys are not complete")
-    ring = KeyRing(keys._changes, keys._maker, lambda: datetime.now(UTC))
+    assert (await refusal(keys.rotate(at_once=True))).startswith("the keys are incomplete")
+    ring = KeyRing(keys.changes, keys.maker, lambda: datetime.now(UTC))
     await ring.load()
     with pytest.raises(Refused):
         ring.require_signer()

@@ -8,9 +8,7 @@ import structlog
 
 from app.domain.passwords import PasswordPolicy, Weakness
 from app.domain.refusals import Refused
-from app.services.operator.accounts import AccountError
-from app.services.owner.password import WeakPassword
-from app.services.password_rules import NewPasswords
+from app.services.password_rules import PasswordRules, WeakPassword
 from app.storage.postgres.sessions import Visitor
 from app.wiring import Service
 from tests.support.breaches import RangeServer, digest, listing, range_server, said
@@ -62,9 +60,9 @@ async def someone(sql: Sql) -> Person:
 
 async def refused(service: Service, email: str, password: str, *, create: bool) -> str:
     accounts = service.accounts
-    with pytest.raises(AccountError) as error:
+    with pytest.raises(Refused) as error:
         await (accounts.create(email, password, []) if create else accounts.set_password(email, password))
-    return str(error.value)
+    return error.value.sentence
 
 
 async def kept(sql: Sql, person: Person) -> str:
@@ -128,9 +126,9 @@ async def test_a_look_up_that_fails_lets_the_password_through_and_says_so(
 
 
 async def test_without_an_address_nobody_is_asked() -> None:
-    judge = NewPasswords(PasswordPolicy(8, host="localhost"), frozenset({"sunshine"}), None)
-    assert judge.objection(STOLEN, "ada@example.com") is None
-    assert await judge.breach(STOLEN) is None
-    found = judge.objection("Sunshine", "ada@example.com")
-    assert found is not None
-    assert found.weakness is Weakness.COMMON
+    rules = PasswordRules(PasswordPolicy(8, host="localhost"), frozenset({"sunshine"}), None)
+    rules.require_strong(STOLEN, "ada@example.com")
+    await rules.require_unbreached(STOLEN)
+    with pytest.raises(WeakPassword) as weak:
+        rules.require_strong("Sunshine", "ada@example.com")
+    assert weak.value.objection.weakness is Weakness.COMMON

@@ -6,14 +6,11 @@ import structlog
 
 from app.dev.processes import claimed
 from app.dev.servers import Servers, valkey
-from app.domain.access_tokens import TokenPolicy
 from app.services.revocations import Revocations
 from app.storage.postgres.database import Database, open_engine
 from app.storage.postgres.revocations import RevocationStore
 from app.storage.redis.revocations import RevocationIndex
 from tests.support.servers import Faulty, server_folder
-
-POLICY = TokenPolicy("https://id.example.com", "https://api.example.com", timedelta(minutes=15), timedelta())
 
 
 async def test_the_loss_of_redis_is_told_once(migrated: Servers) -> None:
@@ -21,7 +18,7 @@ async def test_the_loss_of_redis_is_told_once(migrated: Servers) -> None:
     with server_folder() as folder, claimed(folder), structlog.testing.capture_logs() as logs:
         server = Faulty(lambda: valkey(folder, durable=False))
         index = RevocationIndex(server.url)
-        revocations = Revocations(RevocationStore(Database(engine)), index, POLICY)
+        revocations = Revocations(RevocationStore(Database(engine)), index, timedelta(minutes=15))
         await revocations.reindex()
         before = index.is_believed
         server.kill()
@@ -34,7 +31,7 @@ async def test_the_loss_of_redis_is_told_once(migrated: Servers) -> None:
         await index.close()
     await engine.dispose()
     assert [line["event"] for line in logs] == [
-        "blacklist.believed",
-        "blacklist.not_indexed",
-        "blacklist.not_believed",
+        "revocations.index_trusted",
+        "revocations.not_indexed",
+        "revocations.index_not_trusted",
     ]

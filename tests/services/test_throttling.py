@@ -2,15 +2,16 @@
 
 import asyncio
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
 from app.crypto.passwords import HashingPolicy, Overloaded, PasswordHasher
 from app.dev import Servers
-from app.domain.refusals import Refusal
+from app.domain.refusals import Refusal, Refused
+from app.domain.sessions import ClientKind
 from app.domain.visitors import Visitor
 from app.services.open_session import TokenPair
-from app.services.operator.accounts import AccountError
 from app.wiring import Service
 from tests.support.database import (
     HOUR,
@@ -171,16 +172,18 @@ async def test_an_operator_lets_strangers_try_again(strict: Service, person: Per
     await exhaust(strict, person.email)
     await strict.accounts.unlock(person.email)
     assert isinstance(await guess(strict, person.email, PASSWORD), TokenPair)
-    with pytest.raises(AccountError, match="no account has the address"):
+    with pytest.raises(Refused) as unknown:
         await strict.accounts.unlock("nobody@example.com")
+    assert unknown.value.refusal is Refusal.ACCOUNT_UNKNOWN
 
 
 async def test_without_redis_an_operator_is_told_that_nothing_was_unlocked(
     strict: Service, person: Person
 ) -> None:
-    strict.accounts._throttle._counters._lose(ConnectionError())
-    with pytest.raises(AccountError, match="Redis does not answer"):
+    strict.accounts.throttle.counters._lose(ConnectionError())
+    with pytest.raises(Refused) as refused:
         await strict.accounts.unlock(person.email)
+    assert refused.value.refusal is Refusal.LIMITS_NOT_SHARED
 
 
 async def test_what_found_out_nothing_is_given_back(
@@ -201,13 +204,15 @@ async def test_who_finds_no_place_is_refused_before_anything_is_charged(
     pair = await guess(strict, person.email, PASSWORD)
     assert isinstance(pair, TokenPair)
     change, token = strict.use_cases.change_password, pair.access_token.text
-    strict.use_cases.login._hasher = change._hasher = hasher = PasswordHasher(
-        HashingPolicy(threads=1, queue=0)
-    )
-    with hasher.place():
-        assert code(await guess(strict, person.email)) is Refusal.OVERLOADED
+    guesses = replace(change.guesses, hasher=PasswordHasher(HashingPolicy(threads=1, queue=0)))
+    login = replace(strict.use_cases.login, guesses=guesses)
+    with guesses.hasher.place():
         with pytest.raises(Overloaded):
-            await change(token, WRONG, "another battery horse staple", Visitor(None, None))
+            await login(person.email, WRONG, ClientKind.NATIVE, Visitor(None, None))
+        with pytest.raises(Overloaded):
+            await replace(change, guesses=guesses)(
+                token, WRONG, "another battery horse staple", Visitor(None, None)
+            )
     assert counted(migrated.redis_url) == {}
     assert code(await guess(strict, person.email)) is Refusal.INVALID_CREDENTIALS
 

@@ -22,14 +22,15 @@ async def person(sql: Sql) -> Person:
 
 
 async def told(sql: Sql, kind: str, account_id: UUID | None, address: str) -> list[dict[str, Any]]:
-    """The details of events of this kind, account and address."""
+    """The details and reasons of events of this kind, account and address."""
     rows = await sql.fetch(
-        "SELECT details FROM events WHERE kind = $1 AND account_id IS NOT DISTINCT FROM $2 AND address = $3",
+        """SELECT details, reason FROM events
+           WHERE kind = $1 AND account_id IS NOT DISTINCT FROM $2 AND address = $3""",
         kind,
         account_id,
         address,
     )
-    return [json.loads(row["details"]) for row in rows]
+    return [json.loads(row["details"]) | {"reason": row["reason"]} for row in rows]
 
 
 @pytest.mark.parametrize("exists", [True, False])
@@ -42,14 +43,14 @@ async def test_a_login_that_is_turned_away_is_an_event_once(
     for _ in range(5):
         used_up(await guess(strict, email, PASSWORD, address=address))
     events = await told(sql, "login.throttled", person.id if exists else None, address)
-    assert events == [{"budget": "account"}]
+    assert events == [{"budget": "account", "reason": None}]
 
 
 async def test_what_is_no_address_is_nobody_s_event(strict: Service, sql: Sql) -> None:
     await exhaust(strict, "no address at all")
     for _ in range(2):
         used_up(await guess(strict, "no address at all", address="2001:db8::3"))
-    assert await told(sql, "login.throttled", None, "2001:db8::3") == [{"budget": "account"}]
+    assert await told(sql, "login.throttled", None, "2001:db8::3") == [{"budget": "account", "reason": None}]
 
 
 async def test_guesses_at_the_current_password_that_are_turned_away_are_an_event_once(
@@ -65,4 +66,4 @@ async def test_guesses_at_the_current_password_that_are_turned_away_are_an_event
         outcomes.append(isinstance(refused.value, TooManyRequests))
     assert outcomes == [False] * 3 + [True] * 3
     events = await told(sql, "password.change_failed", person.id, "2001:db8::4")
-    assert events == [{}, {}, {}, {"throttled": True}]
+    assert [event["reason"] for event in events] == ["wrong_password"] * 3 + ["throttled"]

@@ -103,7 +103,7 @@ async def guess(
 def let_pass(service: Service, redis_url: str, duration: timedelta) -> None:
     """Move what was counted into the past, and the clock of this process on."""
     age(redis_url, duration.total_seconds() + 1)
-    counters = service.use_cases.login._throttle._counters
+    counters = service.use_cases.login.guesses.throttle.counters
     before = counters._clock
     counters._clock = lambda: before() + duration
 

@@ -65,7 +65,7 @@ Bring = Callable[[Scene], Awaitable[object]]
 
 @dataclass(frozen=True, slots=True)
 class Happening:
-    """What is done, and its event; one of a visitor has the visitor's address and request."""
+    """An action and its event; the event of a request has the visitor's address and request id."""
 
     bring: Bring
     kind: EventKind
@@ -73,6 +73,14 @@ class Happening:
     of_session: bool = False
     by_visitor: bool = True
     prepare: Bring | None = None
+    reason: str | None = None
+    proves_nothing: bool = False
+
+    @property
+    def actor(self) -> str:
+        if not self.by_visitor:
+            return "operator"
+        return "visitor" if self.proves_nothing else "owner"
 
 
 async def _used_twice(scene: Scene) -> None:
@@ -85,7 +93,7 @@ async def _used_twice(scene: Scene) -> None:
 
 async def _reuse(scene: Scene, revokes: ReuseRevokes = ReuseRevokes.SESSION) -> None:
     case = scene.service.use_cases.refresh
-    case._policy = replace(case._policy, reuse_revokes=revokes)
+    case = replace(case, policy=replace(case.policy, reuse_revokes=revokes))
     with suppress(Refused):
         await case(scene.pair.refresh_token, ClientKind.NATIVE, HERE)
 
@@ -105,78 +113,96 @@ async def _disabled(scene: Scene) -> None:
     await scene.sql.execute("UPDATE accounts SET enabled = false WHERE id = $1", scene.person.id)
 
 
-_ENDED, _OPERATOR = EventKind.SESSION_ENDED, {"by": "operator"}
+_ENDED = EventKind.SESSION_ENDED
 
 HAPPENINGS = {
     "a sign-in": Happening(_login, EventKind.LOGIN_SUCCEEDED, {"client": "browser"}),
     "a logout": Happening(
         lambda scene: scene.service.use_cases.logout(scene.pair.refresh_token, None, HERE),
-        *(_ENDED, {"by": "logout"}, True),
+        *(_ENDED, {}, True),
+        reason="logout",
     ),
     "a logout by access token": Happening(
         lambda scene: scene.service.use_cases.logout(None, scene.token, HERE),
-        *(_ENDED, {"by": "logout"}, True),
+        *(_ENDED, {}, True),
+        reason="logout",
     ),
     "a logout everywhere": Happening(
         lambda scene: scene.service.use_cases.logout_everywhere(None, scene.token, HERE),
-        *(_ENDED, {"by": "logout everywhere", "ended": 1}),
+        *(_ENDED, {"ended": 1}),
+        reason="logout_everywhere",
     ),
     "an end by its owner": Happening(
         lambda scene: scene.service.use_cases.own_sessions.end(scene.token, scene.session_id, HERE),
-        *(_ENDED, {"by": "owner"}, True),
+        *(_ENDED, {}, True),
+        reason="revoked",
     ),
     "an end by an operator": Happening(
         lambda scene: scene.service.operated_sessions.end(scene.session_id),
-        *(_ENDED, _OPERATOR | {"ended": 1}, True, False),
+        *(_ENDED, {"ended": 1}, True, False),
+        reason="revoked",
     ),
     "the end of all of an account": Happening(
         lambda scene: scene.service.operated_sessions.end_of(scene.person.email),
-        *(_ENDED, _OPERATOR | {"ended": 1}, False, False),
+        *(_ENDED, {"ended": 1}, False, False),
+        reason="revoked",
     ),
     "a reuse": Happening(
         *(_reuse, EventKind.SESSION_REUSE_DETECTED, {"ended": 1}, True, True, _used_twice),
+        proves_nothing=True,
     ),
     "a reuse that ends the account's": Happening(
         lambda scene: _reuse(scene, ReuseRevokes.ACCOUNT),
         *(EventKind.SESSION_REUSE_DETECTED, {"ended": 1}, True, True, _used_twice),
+        proves_nothing=True,
     ),
     "a change of password": Happening(_change, EventKind.PASSWORD_CHANGED, {"ended": 1}, of_session=True),
     "a new password from an operator": Happening(
         lambda scene: scene.service.accounts.set_password(scene.person.email, NEW_PASSWORD),
-        *(EventKind.PASSWORD_CHANGED, _OPERATOR | {"ended": 1}, False, False),
+        *(EventKind.PASSWORD_CHANGED, {"ended": 1}, False, False),
     ),
     "a disabling": Happening(
         lambda scene: scene.service.accounts.disable(scene.person.email),
-        *(EventKind.ACCOUNT_DISABLED, _OPERATOR | {"ended": 1}, False, False),
+        *(EventKind.ACCOUNT_DISABLED, {"ended": 1}, False, False),
     ),
     "an enabling": Happening(
         lambda scene: scene.service.accounts.enable(scene.person.email),
-        *(EventKind.ACCOUNT_ENABLED, _OPERATOR, False, False, _disabled),
+        *(EventKind.ACCOUNT_ENABLED, {}, False, False, _disabled),
     ),
     "a role more": Happening(
         lambda scene: scene.service.accounts.set_roles(scene.person.email, ["editor", "admin"]),
-        *(EventKind.ACCOUNT_ROLES_CHANGED, _OPERATOR | {"roles": "admin editor", "before": "editor"}),
+        *(EventKind.ACCOUNT_ROLES_CHANGED, {"roles": "admin editor", "before": "editor"}),
         by_visitor=False,
     ),
     "a role less": Happening(
         lambda scene: scene.service.accounts.set_roles(scene.person.email, []),
-        *(EventKind.ACCOUNT_ROLES_CHANGED, _OPERATOR | {"roles": "", "before": "editor", "ended": 1}),
+        *(EventKind.ACCOUNT_ROLES_CHANGED, {"roles": "", "before": "editor", "ended": 1}),
         by_visitor=False,
     ),
     "a deletion": Happening(
         lambda scene: scene.service.accounts.delete(scene.person.email),
-        *(EventKind.ACCOUNT_DELETED, _OPERATOR | {"ended": 1}, False, False),
+        *(EventKind.ACCOUNT_DELETED, {"ended": 1}, False, False),
     ),
 }
 """What changes something beside; each is a statement or a transaction with its event."""
 
 FAILURES = {
-    "a wrong password": Happening(lambda scene: _login(scene, "wrong"), EventKind.LOGIN_FAILED, {}),
+    "a wrong password": Happening(
+        lambda scene: _login(scene, "wrong"),
+        *(EventKind.LOGIN_FAILED, {}),
+        reason="wrong_password",
+        proves_nothing=True,
+    ),
     "the right password of a disabled account": Happening(
-        *(_login, EventKind.LOGIN_FAILED, {"disabled": True}), prepare=_disabled
+        *(_login, EventKind.LOGIN_FAILED, {}),
+        prepare=_disabled,
+        reason="account_disabled",
+        proves_nothing=True,
     ),
     "a wrong current password": Happening(
-        lambda scene: _change(scene, "wrong"), EventKind.PASSWORD_CHANGE_FAILED, {}, of_session=True
+        lambda scene: _change(scene, "wrong"),
+        *(EventKind.PASSWORD_CHANGE_FAILED, {}, True),
+        reason="wrong_password",
     ),
 }
 """What changes nothing, and is an event all the same."""

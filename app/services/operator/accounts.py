@@ -1,119 +1,100 @@
-"""Accounts, as operators handle them and as their owners see themselves."""
+"""Accounts, as an operator manages them."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from uuid import uuid4
 
 from app.crypto.passwords import PasswordHasher
 from app.domain.accounts import Account, is_role, normalise_email
 from app.domain.events import EventKind, by_operator
-from app.services.password_rules import NewPasswords
-from app.services.revocations import Revocations
+from app.domain.refusals import Refusal, Refused
+from app.services.end_sessions import EndSessions
+from app.services.password_rules import PasswordRules
 from app.services.throttling import Throttle
 from app.storage.postgres.accounts import AccountStore
 
 
-class AccountError(Exception):
-    """Why an operator's change was refused, in one line."""
-
-
+@dataclass(frozen=True, slots=True)
 class Accounts:
-    """The operator's hand on accounts; whatever takes something away ends the account's sessions."""
+    """An operator's changes to accounts; every change that takes something away ends the sessions."""
 
-    def __init__(
-        self,
-        store: AccountStore,
-        hasher: PasswordHasher,
-        throttle: Throttle,
-        revocations: Revocations,
-        new_passwords: NewPasswords,
-    ) -> None:
-        self._store = store
-        self._hasher = hasher
-        self._throttle = throttle
-        self._revocations = revocations
-        self._new_passwords = new_passwords
+    accounts: AccountStore
+    hasher: PasswordHasher
+    throttle: Throttle
+    rules: PasswordRules
+    end_sessions: EndSessions
 
     async def create(self, email: str, password: str, roles: Sequence[str]) -> Account:
-        """Add an account; AccountError for a bad address, role or password, or an address that is taken."""
+        """Add an account; refuses a bad address, role or password, and an address that is taken."""
         address = normalise_email(email)
         if address is None:
-            message = f"not an e-mail address: {email!r}"
-            raise AccountError(message)
+            raise Refused(Refusal.EMAIL_INVALID, email=email)
         granted = _checked_roles(roles)
         password_hash = await self._hash(password, address)
         account_id = uuid4()
         event = by_operator(EventKind.ACCOUNT_CREATED, account_id, roles=" ".join(granted))
-        if not await self._store.add(account_id, address, password_hash, granted, event):
-            message = f"the account {address} already exists"
-            raise AccountError(message)
+        if not await self.accounts.add(account_id, address, password_hash, granted, event):
+            raise Refused(Refusal.EMAIL_TAKEN, email=address)
         return await self.find(address)
 
     async def all(self) -> list[Account]:
         """Every account, by address."""
-        return await self._store.all()
+        return await self.accounts.all()
 
     async def find(self, email: str) -> Account:
-        """The account with this address in any spelling; AccountError when there is none."""
+        """The account with this address in any spelling; refuses with ``account_unknown``."""
         address = normalise_email(email)
-        account = None if address is None else await self._store.by_email(address)
+        account = None if address is None else await self.accounts.by_email(address)
         if account is None:
-            message = f"no account has the address {email!r}"
-            raise AccountError(message)
+            raise Refused(Refusal.ACCOUNT_UNKNOWN, email=email)
         return account
 
     async def enable(self, email: str) -> None:
         """Let the account sign in again."""
         account = await self.find(email)
-        await self._store.enable(account.id, by_operator(EventKind.ACCOUNT_ENABLED, account.id))
+        await self.accounts.enable(account.id, by_operator(EventKind.ACCOUNT_ENABLED, account.id))
 
     async def unlock(self, email: str) -> None:
-        """Let devices that are not known guess the password again, which too many failures have stopped."""
+        """Let unknown devices guess the password again after too many failures."""
         account = await self.find(email)
-        if not await self._throttle.forget(account.email):
-            raise AccountError("Redis does not answer, so that each process counts failures by itself")
+        if not await self.throttle.unlock(account.email):
+            raise Refused(Refusal.LIMITS_NOT_SHARED)
 
     async def disable(self, email: str) -> int:
         """Refuse sign-in from now on; answers how many sessions ended."""
         account = await self.find(email)
         event = by_operator(EventKind.ACCOUNT_DISABLED, account.id)
-        return await self._ended(await self._store.disable(account.id, self._revocations.lasts, event))
+        return await self.end_sessions.announce(await self.accounts.disable(account.id, event))
 
     async def delete(self, email: str) -> int:
         """Delete the account; answers how many sessions ended."""
         account = await self.find(email)
         event = by_operator(EventKind.ACCOUNT_DELETED, account.id)
-        return await self._ended(await self._store.delete(account.id, self._revocations.lasts, event))
+        return await self.end_sessions.announce(await self.accounts.delete(account.id, event))
 
     async def set_roles(self, email: str, roles: Sequence[str]) -> int:
-        """Replace the roles; one taken away ends the account's sessions, whose number is answered."""
+        """Replace the roles; if one is taken away the sessions end, and their number is answered."""
         account, granted = await self.find(email), _checked_roles(roles)
         event = by_operator(EventKind.ACCOUNT_ROLES_CHANGED, account.id, roles=" ".join(granted))
-        lasts = self._revocations.lasts
-        return await self._ended(await self._store.set_roles(account.id, granted, lasts, event))
+        return await self.end_sessions.announce(await self.accounts.set_roles(account.id, granted, event))
 
     async def set_password(self, email: str, password: str) -> int:
         """Replace the password; answers how many sessions ended."""
         account = await self.find(email)
         password_hash = await self._hash(password, account.email)
-        event, lasts = by_operator(EventKind.PASSWORD_CHANGED, account.id), self._revocations.lasts
-        return await self._ended(await self._store.set_password(account.id, password_hash, lasts, event))
+        event = by_operator(EventKind.PASSWORD_CHANGED, account.id)
+        ended = await self.accounts.set_password(account.id, password_hash, event)
+        return await self.end_sessions.announce(ended)
 
     async def _hash(self, password: str, email: str) -> str:
-        judge = self._new_passwords
-        objection = judge.objection(password, email) or await judge.breach(password)
-        if objection is not None:
-            raise AccountError(objection.advice)
-        return await self._hasher.hash(password)
-
-    async def _ended(self, session_ids: Sequence[str]) -> int:
-        await self._revocations.announce(session_ids)
-        return len(session_ids)
+        self.rules.require_strong(password, email)
+        await self.rules.require_unbreached(password)
+        return await self.hasher.hash(password)
 
 
 def _checked_roles(roles: Iterable[str]) -> list[str]:
     granted = sorted(set(roles))
     for role in granted:
         if not is_role(role):
-            message = f"not a role: {role!r} (1 to 64 of a-z, 0-9, _ . : -, a letter or digit first)"
-            raise AccountError(message)
+            raise Refused(Refusal.ROLE_INVALID, role=role)
     return granted

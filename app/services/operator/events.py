@@ -1,7 +1,8 @@
-"""Security events, as operators read them."""
+"""Security events, as an operator reads them."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
@@ -10,53 +11,52 @@ from app.domain.refusals import Refused
 from app.services.operator.accounts import Accounts
 from app.storage.postgres.events import EventStore
 
-LAST = 10
-"""How many events whoever follows them is told to begin with."""
-# An event may become visible after a later one, when its transaction commits. No transaction of ours
-# lives that long, since each statement, and each pause between two, is given up after five seconds.
-BACK = timedelta(seconds=30)
+FIRST_SHOWN = 10
+"""How many past events ``follow`` begins with."""
+# An event may become visible after a later one, when its transaction commits. None of our transactions lasts
+# that long: each statement, and each pause between two, is given up after five seconds.
+LATEST_COMMIT = timedelta(seconds=30)
 
 
+@dataclass(frozen=True, slots=True)
 class Events:
-    """The events that were kept, and those that come."""
+    """Past events, and new ones as they come."""
 
-    def __init__(self, store: EventStore, accounts: Accounts) -> None:
-        self._store = store
-        self._accounts = accounts
+    events: EventStore
+    accounts: Accounts
 
-    async def account(self, named: str) -> UUID:
-        """The id of an account by its address, or the id itself, also when the account is gone.
+    async def account(self, name: str) -> UUID:
+        """The id of the account with this address; an id is answered as it is, even of a deleted account.
 
-        AccountError when no account has the address.
+        Refuses with ``account_unknown``.
         """
         try:
-            return UUID(named)
+            return UUID(name)
         except ValueError:
-            return (await self._accounts.find(named)).id
+            return (await self.accounts.find(name)).id
 
     async def newest(self, wanted: EventFilter, limit: int) -> list[RecordedEvent]:
-        """The last events that are wanted, the newest one last."""
-        return await self._store.newest(wanted, limit)
+        """The last events that match, the newest one last."""
+        return await self.events.newest(wanted, limit)
 
     async def follow(
         self, wanted: EventFilter, pause: Callable[[], Awaitable[object]]
     ) -> AsyncIterator[RecordedEvent]:
-        """The last few events, and then each that comes, until none can; a pause follows each look."""
-        # The look back comes first: what is committed between the two is new, and is told at the latest
-        # with the next look.
-        before, looked = await self._store.since(None, BACK, wanted)
-        news = await self._store.newest(wanted, LAST)
-        told = {event.id for event in (*before, *news)}
+        """The last few events, then each new one until none can match; ``pause`` follows each look."""
+        # This look comes first: an event that commits between the two counts as new at the next look.
+        before, looked_at = await self.events.since(None, LATEST_COMMIT, wanted)
+        news = await self.events.newest(wanted, FIRST_SHOWN)
+        seen = {event.id for event in (*before, *news)}
         while True:
             for event in news:
                 yield event
-            if wanted.until is not None and looked > wanted.until + BACK:
+            if wanted.until is not None and looked_at > wanted.until + LATEST_COMMIT:
                 return
             await pause()
-            # From the last look, however long ago that was: Postgres may be away for a while.
+            # From the last look on, however long ago that was: Postgres may have been down for a while.
             found, news = None, list[RecordedEvent]()
             with suppress(Refused):
-                found, looked = await self._store.since(looked, BACK, wanted)
+                found, looked_at = await self.events.since(looked_at, LATEST_COMMIT, wanted)
             if found is not None:
-                news = [event for event in found if event.id not in told]
-                told = {event.id for event in found}
+                news = [event for event in found if event.id not in seen]
+                seen = {event.id for event in found}

@@ -1,8 +1,10 @@
-"""The operator's commands on signing keys."""
+"""Signing keys, as an operator manages them."""
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from app.crypto.keys import KeyMaker, UnopenableKeyError
+from app.domain.events import Actor
 from app.domain.keys import (
     KeyChange,
     KeyPolicy,
@@ -14,105 +16,84 @@ from app.domain.keys import (
     retirement,
     rotation,
 )
-from app.services.key_changes import MEND, KeyChanges
+from app.domain.refusals import Refusal, Refused
+from app.services.key_changes import KeyChanges
 from app.services.revocations import Revocations
 from app.storage.postgres.keys import Decide, KeyStore
 
 
-class KeyOperationError(Exception):
-    """Why an operator's command was refused, in one line."""
-
-
+@dataclass(frozen=True, slots=True)
 class Keys:
-    """The operator's hand on the signing keys."""
+    """An operator's view of the signing keys."""
 
-    def __init__(
-        self,
-        store: KeyStore,
-        maker: KeyMaker,
-        changes: KeyChanges,
-        revocations: Revocations,
-        policy: KeyPolicy,
-    ) -> None:
-        self._store = store
-        self._maker = maker
-        self._changes = changes
-        self._revocations = revocations
-        self._policy = policy
+    keys: KeyStore
+    maker: KeyMaker
+    changes: KeyChanges
+    revocations: Revocations
+    policy: KeyPolicy
 
     async def all(self) -> list[tuple[SigningKey, datetime | None]]:
-        """Every key, the oldest first, and when its next step comes by itself."""
-        keys, _ = await self._store.all()
-        return [(key, next_step(key, keys, self._policy)) for key in keys]
+        """Every key, the oldest first, and when its next automatic step comes."""
+        keys, _ = await self.keys.all()
+        return [(key, next_step(key, keys, self.policy)) for key in keys]
 
     async def unopenable(self) -> set[str]:
-        """Which of the keys that sign, or are to, no listed secret opens."""
-        keys, _ = await self._store.all()
+        """The signing key and the standby, as far as no listed secret opens them."""
+        keys, _ = await self.keys.all()
         return {key.kid for key in keys if key.state is not KeyState.VERIFYING and not self._opens(key)}
 
     async def rotate(self, *, at_once: bool) -> str:
-        """Let the standby sign, and answer its ``kid``; KeyOperationError while it is too young.
-
-        ``at_once`` takes it as young as it is.
-        """
-        before = in_state((await self._store.all())[0], KeyState.SIGNING)
-        keys, now = await self._changes.advance()
+        """Let the standby sign, and answer its ``kid``; ``standby_too_young`` unless ``at_once``."""
+        before = in_state((await self.keys.all())[0], KeyState.SIGNING)
+        keys, now = await self.changes.advance()
         signing, standby = in_state(keys, KeyState.SIGNING), in_state(keys, KeyState.STANDBY)
         if signing is None or standby is None:
-            raise KeyOperationError(f"the keys are not complete, and cannot be completed: {MEND}")
+            raise Refused(Refusal.KEYS_INCOMPLETE)
         if before is not None and before.kid != signing.kid:
+            # The rotation was due anyway.
             return signing.kid
         if now < may_sign_from(standby) and not at_once:
-            raise KeyOperationError(
-                f"the standby {standby.kid} may sign from {may_sign_from(standby):%Y-%m-%dT%H:%M:%SZ}, when "
-                "every verifier has seen it; --now rotates all the same"
-            )
+            raise Refused(Refusal.STANDBY_TOO_YOUNG, kid=standby.kid, may_sign_from=may_sign_from(standby))
         change = await self._make(lambda keys, _: rotation(keys, standby.kid))
         if change.activated is None:
-            raise KeyOperationError("another change came first; look at: keys list")
+            raise Refused(Refusal.KEYS_CHANGED)
         return standby.kid
 
     async def retire(self, kid: str) -> None:
-        """End a leaked key: out of the key set, and no token of it believed; KeyOperationError if unknown."""
-        lasts = self._policy.verifying
-        change = await self._make(lambda keys, _: retirement(keys, kid), blacklisted_for=lasts)
+        """End a leaked key: it leaves the key set, and its tokens are refused; else ``key_unknown``."""
+        last = self.policy.verifying
+        change = await self._make(lambda keys, _: retirement(keys, kid), revoked_for=last)
         if kid not in change.deleted:
-            raise KeyOperationError(f"no key is called {kid!r}; look at: keys list")
-        await self._revocations.announce([kid], lasts)
+            raise Refused(Refusal.KEY_UNKNOWN, kid=kid)
+        await self.revocations.announce([kid], last)
 
     async def reseal(self) -> int:
-        """Seal every private key under the newest secret; answers how many were not.
+        """Seal every private key under the newest secret; answers how many were under another one.
 
-        KeyOperationError when one is sealed under a secret that is not listed; a key that signs no more needs
-        its private part no more.
+        Refuses with ``key_sealed`` when no listed secret opens a key. A verifying key may stay sealed, since
+        its private part is no longer needed.
         """
         resealed = 0
-        for key in (await self._store.all())[0]:
-            if key.state is KeyState.VERIFYING and not self._maker.knows(key):
+        for key in (await self.keys.all())[0]:
+            if key.state is KeyState.VERIFYING and not self.maker.knows(key):
                 continue
             try:
-                sealed = self._maker.reseal(key)
+                sealed = self.maker.reseal(key)
             except UnopenableKeyError as error:
-                raise _unopenable(error) from None
-            if sealed is not None and await self._store.reseal(key.kid, key.sealed_private_key, sealed):
+                raise Refused(Refusal.KEY_SEALED, kid=key.kid) from error
+            if sealed is not None and await self.keys.reseal(key.kid, key.sealed_private_key, sealed):
                 resealed += 1
         return resealed
 
     def _opens(self, key: SigningKey) -> bool:
         try:
-            self._maker.open(key)
+            self.maker.open(key)
         except UnopenableKeyError:
             return False
         return True
 
-    async def _make(self, decide: Decide, *, blacklisted_for: timedelta | None = None) -> KeyChange:
+    async def _make(self, decide: Decide, *, revoked_for: timedelta | None = None) -> KeyChange:
         try:
-            return await self._changes.make(decide, blacklisted_for=blacklisted_for, by="operator")
+            return await self.changes.make(decide, Actor.OPERATOR, revoked_for=revoked_for)
         except UnopenableKeyError as error:
-            raise _unopenable(error) from None
-
-
-def _unopenable(error: UnopenableKeyError) -> KeyOperationError:
-    return KeyOperationError(
-        f"no secret in AUTH_SECRET_KEYS opens the key {error}; list the one that sealed it"
-    )
+            raise Refused(Refusal.KEY_SEALED, kid=str(error)) from error

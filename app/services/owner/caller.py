@@ -1,8 +1,8 @@
-"""The account behind an access token."""
+"""The caller: the account that an access token belongs to."""
 
 from dataclasses import dataclass
 
-from app.domain.access_tokens import AccessToken
+from app.domain.access_tokens import SessionToken
 from app.domain.accounts import Account
 from app.domain.refusals import Refusal, Refused
 from app.services.access_tokens import Authenticate
@@ -11,27 +11,29 @@ from app.storage.postgres.accounts import AccountStore
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who presents an access token: what the token says, and the account as the service knows it now."""
+    """The caller's access token, and the account as the service knows it now."""
 
-    token: AccessToken
+    token: SessionToken
     account: Account
 
 
+@dataclass(frozen=True, slots=True)
 class WhoAmI:
-    """The account behind an access token."""
+    """Finds the account that an access token belongs to."""
 
-    def __init__(self, store: AccountStore, authenticate: Authenticate) -> None:
-        self._store = store
-        self._authenticate = authenticate
+    accounts: AccountStore
+    authenticate: Authenticate
 
     async def __call__(self, access_token: str) -> Caller:
-        """The caller; refuses with ``invalid_token`` when the token does not hold.
+        """The caller; refuses with ``invalid_token`` when the token is not accepted.
 
-        Nor does it when the account is gone or disabled, the session has ended or the key was retired: the
-        look-up that is needed for the account tells that as well, whatever Redis knows.
+        The statement that reads the account also finds out whether the account is gone or disabled, the
+        session has ended or the key was retired, so its answer does not depend on Redis.
         """
-        token, ids = await self._authenticate.unless_indexed(access_token)
-        account = await self._store.of_session(token.account_id, token.session_id, ids)
+        token, ids = await self.authenticate.unless_indexed(access_token)
+        if not isinstance(token, SessionToken):
+            raise Refused(Refusal.INVALID_TOKEN)
+        account = await self.accounts.of_session(token.account_id, token.session_id, ids)
         if account is None:
             raise Refused(Refusal.INVALID_TOKEN)
         return Caller(token, account)

@@ -1,99 +1,67 @@
-"""Passwords: changed by their owners."""
+"""Changes a password: its owner's, with the current one."""
 
-from app.crypto.passwords import PasswordHasher
-from app.domain.events import Event, EventKind, by_visitor
-from app.domain.passwords import Objection
-from app.domain.refusals import Refusal, Refused
+from dataclasses import dataclass
+
+from app.domain.events import Event, EventKind, Reason, by_owner
+from app.domain.proofs import PASSWORD, Proof
 from app.domain.sessions import ClientKind
 from app.domain.throttling import TooManyRequests
 from app.domain.visitors import Visitor
+from app.services.end_sessions import EndSessions
+from app.services.guesses import Guesses
 from app.services.open_session import OpenSession, TokenPair
-from app.services.owner.caller import Caller, WhoAmI
-from app.services.password_rules import NewPasswords
-from app.services.revocations import Revocations
-from app.services.throttling import Attempt, Throttle
+from app.services.owner.caller import WhoAmI
+from app.services.password_rules import PasswordRules
 from app.storage.postgres.accounts import AccountStore
-from app.storage.postgres.events import EventStore
 
 
-class WeakPassword(Refused):
-    """The new password is refused, and why."""
-
-    def __init__(self, objection: Objection) -> None:
-        super().__init__(Refusal.INVALID_REQUEST)
-        self.objection = objection
-
-
+@dataclass(frozen=True, slots=True)
 class ChangePassword:
-    """Replaces a password by whoever knows the current one, and ends every session that it had opened."""
+    """Replaces a password, given the current one, and ends every session that the account has."""
 
-    def __init__(
-        self,
-        accounts: AccountStore,
-        hasher: PasswordHasher,
-        who_am_i: WhoAmI,
-        throttle: Throttle,
-        open_session: OpenSession,
-        revocations: Revocations,
-        new_passwords: NewPasswords,
-        events: EventStore,
-    ) -> None:
-        self._accounts = accounts
-        self._hasher = hasher
-        self._who_am_i = who_am_i
-        self._throttle = throttle
-        self._open_session = open_session
-        self._revocations = revocations
-        self._new_passwords = new_passwords
-        self._events = events
+    accounts: AccountStore
+    who_am_i: WhoAmI
+    rules: PasswordRules
+    guesses: Guesses
+    end_sessions: EndSessions
+    open_session: OpenSession
 
     async def __call__(
         self, access_token: str, current: str, new: str, visitor: Visitor, device: str = ""
     ) -> TokenPair:
-        """The tokens of a new session, which is then the account's only one; a browser's ``device`` knows it.
+        """The tokens of a new session, then the account's only one; a browser's ``device`` is known to it.
 
-        An access token is not enough: whoever found one may not take the account over, nor guess for long.
+        An access token alone is not enough: a thief of one must neither take the account over nor guess for
+        long.
         """
-        self._open_session.require_ready()
-        caller = await self._who_am_i(access_token)
-        account, lasts, session_id = caller.account, self._revocations.lasts, caller.token.session_id
-        failed = by_visitor(visitor, EventKind.PASSWORD_CHANGE_FAILED, account.id, session_id)
-        changed = by_visitor(visitor, EventKind.PASSWORD_CHANGED, account.id, session_id)
-        objection = self._new_passwords.objection(new, account.email)
-        if objection is not None:
-            raise WeakPassword(objection)
-        with self._hasher.place():
-            attempt = await self._verified(caller, current, failed)
-            # Not before: whoever found an access token could have the other service asked without end.
-            breach = await self._new_passwords.breach(new)
-            if breach is not None:
-                await attempt.give_back()
-                raise WeakPassword(breach)
-            new_hash = await self._hasher.hash(new)
-        ended = await self._accounts.change_password(
-            account.id, account.password_version, new_hash, lasts, changed
-        )
-        if ended is None:
-            # It was changed while this one was being verified.
-            await self._events.add(failed.with_details(overtaken=True))
-            raise Refused(Refusal.INVALID_CREDENTIALS)
-        await self._revocations.announce(ended)
-        known = device if caller.token.client is ClientKind.BROWSER else None
-        pair = await self._open_session(
-            account, account.password_version + 1, caller.token.client, visitor, known
-        )
-        await attempt.succeeded()
-        return pair
+        self.open_session.require_ready()
+        caller = await self.who_am_i(access_token)
+        account, session_id, client = caller.account, caller.token.session_id, caller.token.client
+        failed = by_owner(visitor, EventKind.PASSWORD_CHANGE_FAILED, account.id, session_id)
+        changed = by_owner(visitor, EventKind.PASSWORD_CHANGED, account.id, session_id)
+        self.rules.require_strong(new, account.email)
 
-    async def _verified(self, caller: Caller, current: str, failed: Event) -> Attempt:
-        try:
-            attempt = await self._throttle.admit(self._throttle.password_change(caller.token.session_id))
-        except TooManyRequests as refused:
-            if refused.is_news:
-                await self._events.add(failed.with_details(throttled=True))
-            raise
-        verdict = await self._hasher.verify(current, caller.account.password_hash)
-        if not verdict.matches:
-            await self._events.add(failed)
-            raise Refused(Refusal.INVALID_CREDENTIALS)
-        return attempt
+        async def throttled(_: TooManyRequests) -> Event:
+            return failed.because(Reason.THROTTLED)
+
+        ways = [self.guesses.throttle.password_change(session_id)]
+        async with self.guesses.guess(ways, throttled) as guess:
+            check = await guess.verify(current, account.password_hash)
+            if not check.matches:
+                raise await guess.refuse(failed, Reason.WRONG_PASSWORD)
+            # Not earlier: the thief of an access token could have the other server asked without end. The
+            # current password was right, so a refusal of the new one refunds the charge.
+            guess.is_decided = False
+            await self.rules.require_unbreached(new)
+            guess.is_decided = True
+            new_hash = await guess.hash(new)
+            committed = await self.accounts.change_password(
+                account.id, account.password_version, new_hash, changed
+            )
+            if committed is None:
+                raise await guess.refuse(failed, Reason.OVERTAKEN)
+            ended, version = committed
+            await self.end_sessions.announce(ended)
+            proof = Proof(account.id, version, (PASSWORD,), guess.at)
+            known = device if client is ClientKind.BROWSER else None
+            return await self.open_session(proof, client, visitor, known)

@@ -1,5 +1,6 @@
-"""Refresh: rotates a session's refresh token."""
+"""Refresh: rotates a session's refresh token, and ends the session when a superseded one comes back."""
 
+from dataclasses import dataclass
 from typing import assert_never
 
 from app.crypto.refresh_tokens import RefreshTokens
@@ -9,6 +10,7 @@ from app.domain.sessions import (
     ClientKind,
     RefreshToken,
     ReuseRevokes,
+    Rotation,
     Session,
     SessionGrant,
     SessionPolicy,
@@ -18,116 +20,87 @@ from app.domain.sessions import (
 from app.domain.throttling import network_of
 from app.domain.visitors import Visitor
 from app.services.access_tokens import TokenMinter
+from app.services.end_sessions import EndSessions
 from app.services.open_session import TokenPair
-from app.services.revocations import Revocations
 from app.services.throttling import RefreshThrottle
-from app.storage.postgres.accounts import AccountStore
 from app.storage.postgres.sessions import SessionStore
 
 
+@dataclass(frozen=True, slots=True)
 class Refresh:
-    """Rotates a session's refresh token, and ends the session when a superseded one comes back.
+    """Exchanges a refresh token for its successor (RFC 9700 section 4.14.2).
 
-    RFC 9700 section 4.14.2; the rules are told in ``app.domain.sessions``.
+    ``app.domain.sessions`` has the rules by which a token is judged.
     """
 
-    def __init__(
-        self,
-        accounts: AccountStore,
-        sessions: SessionStore,
-        tokens: RefreshTokens,
-        minter: TokenMinter,
-        revocations: Revocations,
-        throttle: RefreshThrottle,
-        policy: SessionPolicy,
-    ) -> None:
-        self._accounts = accounts
-        self._sessions = sessions
-        self._tokens = tokens
-        self._minter = minter
-        self._revocations = revocations
-        self._throttle = throttle
-        self._policy = policy
+    sessions: SessionStore
+    tokens: RefreshTokens
+    minter: TokenMinter
+    end_sessions: EndSessions
+    throttle: RefreshThrottle
+    policy: SessionPolicy
 
     async def __call__(self, presented: str, client: ClientKind, visitor: Visitor) -> TokenPair:
-        """The session's next tokens; within the grace a superseded token meets the current one again.
+        """The session's next tokens; within the grace a superseded token gets the current one again.
 
-        Refuses with TooManyRequests before any query when too many refreshes of its kind have failed.
+        Refuses with TooManyRequests before any query when too many such refreshes have failed.
         """
-        self._minter.require_ready()
-        token = self._tokens.read(presented)
-        whose = network_of(visitor.address) if token is None else str(token.session_id)
-        self._throttle.require_open(whose)
+        self.minter.require_ready()
+        token = self.tokens.read(presented)
+        key = network_of(visitor.address) if token is None else str(token.session_id)
+        self.throttle.require_open(key)
         try:
             if token is None:
                 raise Refused(Refusal.REFRESH_TOKEN_INVALID)
             return await self._refreshed(token, client, visitor)
         except Refused as refused:
             if refused.refusal is not Refusal.UNAVAILABLE:
-                await self._throttle.failed(whose)
+                await self.throttle.failed(key)
             raise
 
     async def _refreshed(self, token: RefreshToken, client: ClientKind, visitor: Visitor) -> TokenPair:
-        pair = await self._rotate(token, self._tokens.digest(token), client, visitor)
-        # The row may change between a look at it and the rotation that follows: twice is always enough
-        # unless it is being set back again and again.
+        rotation = Rotation(token, token.digest, self.tokens.at(token, token.generation + 1))
+        grant = await self.sessions.rotate(rotation, client, visitor)
+        if grant is not None:
+            return await self._pair(grant, rotation.successor)
+        # The row may change between reading it and the rotation that follows. Two rounds are enough unless
+        # failovers set it back again and again.
         for _ in range(2):
-            pair = pair or await self._look(token, client, visitor)
-        if pair is None:
-            raise Refused(Refusal.UNAVAILABLE)
-        return pair
+            pair = await self._judged(rotation, client, visitor)
+            if pair is not None:
+                return pair
+        raise Refused(Refusal.UNAVAILABLE)
 
-    async def _rotate(
-        self, token: RefreshToken, expected: bytes, client: ClientKind, visitor: Visitor
-    ) -> TokenPair | None:
-        successor = self._tokens.at(token, token.generation + 1)
-        grant = await self._sessions.rotate(
-            token.session_id,
-            expected,
-            token.generation,
-            self._tokens.digest(successor),
-            client,
-            self._policy,
-            visitor,
-        )
-        return None if grant is None else await self._pair(grant, successor)
-
-    async def _look(self, token: RefreshToken, client: ClientKind, visitor: Visitor) -> TokenPair | None:
-        found = await self._sessions.read(token.session_id)
+    async def _judged(self, rotation: Rotation, client: ClientKind, visitor: Visitor) -> TokenPair | None:
+        token, found = rotation.token, await self.sessions.read(rotation.token.session_id)
         if found is None:
             raise Refused(Refusal.REFRESH_TOKEN_INVALID)
         session, now = found
-        if not self._tokens.is_genuine(token, session.generation, session.refresh_token_hash):
+        if not self.tokens.is_genuine(token, session):
             raise Refused(Refusal.REFRESH_TOKEN_INVALID)
-        match judge(token, session, client, self._policy, now=now):
+        match judge(token, session, client, self.policy, now=now):
             case Refusal() as refusal:
                 raise Refused(refusal)
             case Standing.CURRENT | Standing.AHEAD:
-                return await self._rotate(token, session.refresh_token_hash, client, visitor)
+                from_row = Rotation(token, session.refresh_token_hash, rotation.successor)
+                grant = await self.sessions.rotate(from_row, client, visitor)
+                return None if grant is None else await self._pair(grant, rotation.successor)
             case Standing.RETRY:
-                return await self._pair(session.grant, self._tokens.at(token, session.generation))
+                return await self._pair(session.grant, self.tokens.at(token, session.generation))
             case Standing.REUSED:
                 raise Refused(await self._end_reused(session, visitor))
             case never:
                 assert_never(never)
 
     async def _end_reused(self, session: Session, visitor: Visitor) -> Refusal:
-        """End what a reuse ends, before it is refused; of two at once, one reports it."""
-        account_id, reused, lasts = (
-            session.grant.account_id,
-            session.grant.session_id,
-            self._revocations.lasts,
-        )
+        """End the sessions that a reuse ends, before it is refused; of two reuses at once, one reports it."""
+        account_id, reused = session.grant.account_id, session.grant.session_id
         event = by_visitor(visitor, EventKind.SESSION_REUSE_DETECTED, account_id, reused)
-        if self._policy.reuse_revokes is ReuseRevokes.ACCOUNT:
-            ended = await self._accounts.end_sessions(account_id, lasts, event, if_lives=reused)
+        if self.policy.reuse_revokes is ReuseRevokes.ACCOUNT:
+            ended = await self.end_sessions.of_account(account_id, event, if_lives=reused)
         else:
-            is_ended = await self._sessions.end(reused, lasts, event.with_details(ended=1))
-            ended = [str(reused)] if is_ended else []
-        if not ended:
-            return Refusal.SESSION_REVOKED
-        await self._revocations.announce(ended)
-        return Refusal.REFRESH_TOKEN_REUSED
+            ended = await self.end_sessions.one(reused, event.with_details(ended=1))
+        return Refusal.REFRESH_TOKEN_REUSED if ended else Refusal.SESSION_REVOKED
 
     async def _pair(self, grant: SessionGrant, token: RefreshToken) -> TokenPair:
-        return TokenPair(await self._minter.mint(grant), self._tokens.write(token), grant.client)
+        return TokenPair(await self.minter.mint(grant), token.text, grant.client)

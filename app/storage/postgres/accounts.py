@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.domain.accounts import Account
 from app.domain.events import Event
+from app.domain.revocations import Ended
 from app.storage.postgres.database import Database
 from app.storage.postgres.events import record, tell
 from app.storage.postgres.session_ends import END_ALL
@@ -33,8 +34,10 @@ _REHASH = "UPDATE accounts SET password_hash = $3 WHERE id = $1 AND password_has
 class AccountStore:
     """Accounts in Postgres; an address is looked up in its normalised spelling."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, revocations_last: timedelta) -> None:
+        """Take how long the revocations of ended sessions are kept."""
         self._database = database
+        self._revocations_last = revocations_last
 
     async def by_email(self, email: str) -> Account | None:
         """The account with this normalised address."""
@@ -80,112 +83,104 @@ class AccountStore:
                 await record(connection, event)
         return changed
 
-    async def disable(self, account_id: UUID, blacklisted_for: timedelta, event: Event) -> list[str]:
-        """Disable the account and end its sessions; answers the ids of the sessions that ended."""
+    async def disable(self, account_id: UUID, event: Event) -> Ended:
+        """Disable the account and end its sessions."""
         async with self._database.transaction() as connection:
             was_enabled = await connection.scalar(_locked(accounts.c.enabled, account_id))
             await connection.execute(_change(account_id, enabled=False))
-            return await _end_sessions(
-                connection, account_id, blacklisted_for, event, changed=bool(was_enabled)
-            )
+            return await self._end_all(connection, account_id, event, changed=bool(was_enabled))
 
-    async def set_password(
-        self, account_id: UUID, password_hash: str, blacklisted_for: timedelta, event: Event
-    ) -> list[str]:
-        """Change the password and end the account's sessions; answers the ids of those that ended."""
+    async def set_password(self, account_id: UUID, password_hash: str, event: Event) -> Ended:
+        """Change the password and end the account's sessions."""
         change = _change(
             account_id, password_hash=password_hash, password_version=accounts.c.password_version + 1
         )
         async with self._database.transaction() as connection:
             changed = (await connection.execute(change)).rowcount == 1
-            return await _end_sessions(connection, account_id, blacklisted_for, event, changed=changed)
+            return await self._end_all(connection, account_id, event, changed=changed)
 
     async def change_password(
         self,
         account_id: UUID,
         password_version: int,
         password_hash: str,
-        blacklisted_for: timedelta,
         event: Event,
-    ) -> list[str] | None:
-        """As ``set_password``, if the account is enabled and the password of this version; else None."""
+    ) -> tuple[Ended, int] | None:
+        """As ``set_password``, with the new password version.
+
+        None, and nothing done, unless the account is enabled and still has this password version.
+        """
         locked = _locked(accounts.c.password_version, account_id).where(accounts.c.enabled)
         async with self._database.transaction() as connection:
             if await connection.scalar(locked) != password_version:
                 return None
             change = _change(account_id, password_hash=password_hash, password_version=password_version + 1)
             await connection.execute(change)
-            ended = await _end_sessions(connection, account_id, blacklisted_for, event, changed=True)
-        tell(event.with_details(ended=len(ended)))
-        return ended
+            ended = await self._end_all(connection, account_id, event, changed=True)
+        tell(event.with_details(ended=ended.sessions))
+        return ended, password_version + 1
 
-    async def set_roles(
-        self, account_id: UUID, roles: Sequence[str], blacklisted_for: timedelta, event: Event
-    ) -> list[str]:
-        """Replace the roles; a role taken away ends the account's sessions, whose ids are answered."""
+    async def set_roles(self, account_id: UUID, roles: Sequence[str], event: Event) -> Ended:
+        """Replace the roles; a role taken away ends the account's sessions."""
         async with self._database.transaction() as connection:
             held = await connection.scalar(_locked(accounts.c.roles, account_id))
             if held is None or set(held) == set(roles):
-                return []
+                return Ended()
             await connection.execute(_change(account_id, roles=list(roles)))
             event = event.with_details(before=" ".join(held))
             if set(held) <= set(roles):
                 await record(connection, event)
-                return []
-            return await _end_sessions(connection, account_id, blacklisted_for, event, changed=True)
+                return Ended()
+            return await self._end_all(connection, account_id, event, changed=True)
 
-    async def delete(self, account_id: UUID, blacklisted_for: timedelta, event: Event) -> list[str]:
-        """Delete the account with its sessions; answers the ids of those that ended."""
+    async def delete(self, account_id: UUID, event: Event) -> Ended:
+        """Delete the account and end its sessions."""
         async with self._database.transaction() as connection:
             found = (await connection.execute(_change(account_id, enabled=False))).rowcount == 1
-            ended = await _end_sessions(connection, account_id, blacklisted_for, event, changed=found)
+            ended = await self._end_all(connection, account_id, event, changed=found)
             await connection.execute(delete(accounts).where(accounts.c.id == account_id))
         return ended
 
-    async def end_sessions(
-        self, account_id: UUID, blacklisted_for: timedelta, event: Event, *, if_lives: UUID | None = None
-    ) -> list[str]:
-        """End every session of the account; answers the ids of those that ended.
-
-        None ends unless this one lives, where one is named.
-        """
+    async def end_sessions(self, account_id: UUID, event: Event, *, if_lives: UUID | None = None) -> Ended:
+        """End every session of the account; with ``if_lives`` only while that session lives."""
         async with self._database.transaction() as connection:
             await connection.execute(_locked(accounts.c.id, account_id))
-            ended = await _end_sessions(
-                connection, account_id, blacklisted_for, event, changed=False, if_lives=if_lives
-            )
-        if ended:
-            tell(event.with_details(ended=len(ended)))
+            ended = await self._end_all(connection, account_id, event, changed=False, if_lives=if_lives)
+        if ended.sessions:
+            tell(event.with_details(ended=ended.sessions))
+        return ended
+
+    async def _end_all(
+        self,
+        connection: AsyncConnection,
+        account_id: UUID,
+        event: Event,
+        *,
+        changed: bool,
+        if_lives: UUID | None = None,
+    ) -> Ended:
+        """End the sessions, and record the event with their number unless nothing changed and none ended.
+
+        The caller has changed or locked the account: a login in flight holds its row, so its session is seen.
+        """
+        arguments = {
+            "account_id": account_id,
+            "revocations_last": self._revocations_last,
+            "if_lives": if_lives,
+        }
+        ended = Ended.of(await connection.scalars(END_ALL, arguments))
+        if changed or ended.sessions:
+            await record(connection, event.with_details(ended=ended.sessions))
         return ended
 
 
 def _locked(column: Column[_T], account_id: UUID) -> Select[_T]:
-    """A column of the account, whose row is then held: a login in flight, too, comes before or after."""
+    """A column of the account, whose row stays locked: a login in flight comes before or after."""
     return select(column).where(accounts.c.id == account_id).with_for_update()
 
 
 def _change(account_id: UUID, **values: Any) -> Update:  # noqa: ANN401 - columns have many types
     return update(accounts).where(accounts.c.id == account_id).values(**values)
-
-
-async def _end_sessions(
-    connection: AsyncConnection,
-    account_id: UUID,
-    blacklisted_for: timedelta,
-    event: Event,
-    *,
-    changed: bool,
-    if_lives: UUID | None = None,
-) -> list[str]:
-    """End the sessions, and record the event with their number, unless nothing changed and none ended.
-
-    The account is changed or locked before: a login in flight holds its row, so that its session is seen.
-    """
-    arguments = {"account_id": account_id, "blacklisted_for": blacklisted_for, "if_lives": if_lives}
-    ended = list(await connection.scalars(END_ALL, arguments))
-    if changed or ended:
-        await record(connection, event.with_details(ended=len(ended)))
-    return ended
 
 
 def _account(row: asyncpg.Record) -> Account:

@@ -66,7 +66,7 @@ class Database:
     """What the stores share; every outage becomes the refusal ``unavailable``."""
 
     def __init__(self, engine: AsyncEngine) -> None:
-        self._engine = engine
+        self.engine = engine
 
     async def row(self, statement: str, *arguments: object) -> asyncpg.Record | None:
         """The first row of one statement, committed by itself."""
@@ -76,7 +76,7 @@ class Database:
     async def rows(self, statement: str, *arguments: object) -> list[asyncpg.Record]:
         """All rows of one statement, committed by itself; straight to the driver, as hot paths want."""
         try:
-            pooled = await self._engine.raw_connection()
+            pooled = await self.engine.raw_connection()
             driver = pooled.driver_connection
             assert isinstance(driver, asyncpg.Connection)  # noqa: S101 - tells mypy what the URL fixed
             try:
@@ -109,7 +109,7 @@ class Database:
     async def transaction(self) -> AsyncIterator[AsyncConnection]:
         """A READ COMMITTED transaction for SQLAlchemy Core, rolled back when it is left by an exception."""
         try:
-            async with self._engine.connect() as connection:
+            async with self.engine.connect() as connection:
                 try:
                     async with connection.begin():
                         yield connection

@@ -10,11 +10,12 @@ import structlog
 from sqlalchemy import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.domain.events import Event, EventFilter, EventKind, RecordedEvent
+from app.domain.events import Actor, Event, EventFilter, EventKind, RecordedEvent
 from app.storage.postgres.database import BATCH, PURGING, Database
 from app.storage.postgres.tables import events
 
-INSERT = "INSERT INTO events (kind, account_id, session_id, address, request_id, details)"
+_COLUMNS = "kind, actor, actor_id, reason, account_id, session_id, address, request_id, details"
+INSERT = f"INSERT INTO events ({_COLUMNS})"
 """How a statement of another store begins to write an event beside its change."""
 
 _log = structlog.get_logger()
@@ -22,7 +23,10 @@ _log = structlog.get_logger()
 
 def given(argument: str) -> str:
     """A row source ``event`` for ``INSERT``: the argument of a statement that ``as_json`` made."""
-    columns = "kind text, account_id uuid, session_id uuid, address text, request_id text, details jsonb"
+    columns = (
+        "kind text, actor text, actor_id text, reason text, "
+        "account_id uuid, session_id uuid, address text, request_id text, details jsonb"
+    )
     return f"jsonb_to_record({argument}::jsonb) AS event({columns})"
 
 
@@ -55,28 +59,28 @@ class EventStore:
     """Security events in Postgres, which nobody changes; times are the database's own."""
 
     def __init__(self, database: Database) -> None:
-        self._database = database
+        self.database = database
 
     async def add(self, event: Event) -> None:
         """Write an event that comes with no other change, and log it."""
-        await self._database.rows(_ADD, as_json(event))
+        await self.database.rows(_ADD, as_json(event))
         tell(event)
 
     async def newest(self, wanted: EventFilter, limit: int) -> list[RecordedEvent]:
         """The last events that are wanted, the newest one last."""
-        rows = await self._database.rows(_NEWEST, *_arguments(wanted), limit)
+        rows = await self.database.rows(_NEWEST, *_arguments(wanted), limit)
         return list(map(_recorded, rows))
 
     async def since(
         self, moment: datetime | None, back: timedelta, wanted: EventFilter
     ) -> tuple[list[RecordedEvent], datetime]:
         """The wanted events from ``back`` before a moment on, or before now; and the database's time."""
-        rows = await self._database.rows(_SINCE, *_arguments(wanted), moment, back)
+        rows = await self.database.rows(_SINCE, *_arguments(wanted), moment, back)
         return [_recorded(row) for row in rows if row["id"] is not None], rows[0]["now"]
 
     async def purge(self, older_than: timedelta) -> int:
         """Delete a batch of old events, the oldest first; answers how many there were."""
-        return len(await self._database.rows(_PURGE, older_than))
+        return len(await self.database.rows(_PURGE, older_than))
 
 
 async def record(connection: AsyncConnection, *happened: Event) -> None:
@@ -96,6 +100,9 @@ def tell(*happened: Event) -> None:
     for event in happened:
         say = _log.warning if event.kind is EventKind.SESSION_REUSE_DETECTED else _log.info
         named = {
+            "actor": event.actor,
+            "actor_id": None if event.actor is Actor.OWNER else event.actor_id,
+            "reason": event.reason,
             "account": event.account_id,
             "session": event.session_id,
             "address": event.address,

@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.domain.events import Detail, Event, EventKind
+from app.domain.events import Actor, Event, EventKind
 from app.domain.keys import Algorithm, KeyChange, KeyState, SealedKey, SigningKey
 from app.storage.postgres.database import Database
 from app.storage.postgres.events import record, tell
@@ -37,13 +37,13 @@ class KeyStore:
         decide: Decide,
         candidates: Sequence[SealedKey],
         *,
-        blacklisted_for: timedelta | None = None,
-        by: str | None = None,
+        revoked_for: timedelta | None = None,
+        actor: Actor,
     ) -> KeyChange | None:
         """Decide and do it in one transaction; None, and nothing done, when there are too few candidates.
 
-        Candidates take the places that the change leaves free. ``blacklisted_for`` revokes the keys that go,
-        with every token that they signed; ``by`` is told in the events. Of many processes at once each
+        Candidates take the places that the change leaves free. ``revoked_for`` revokes the keys that go,
+        with every token that they signed; the events name the ``actor``. Of many processes at once each
         decides on what the one before left: the look is a statement of its own, since under READ COMMITTED
         the snapshot of the first one is older than the lock.
         """
@@ -55,13 +55,13 @@ class KeyStore:
                 return None
             if change.deleted:
                 await connection.execute(delete(signing_keys).where(signing_keys.c.kid.in_(change.deleted)))
-            if change.deleted and blacklisted_for is not None:
-                await revoke(connection, change.deleted, blacklisted_for)
+            if change.deleted and revoked_for is not None:
+                await revoke(connection, change.deleted, revoked_for)
             if change.activated is not None:
                 await _activate(connection, change.activated, now)
             for state, key in zip(change.vacant, candidates, strict=False):
                 await connection.execute(insert(signing_keys).values(_row(key, state, now)))
-            happened = _events(change, candidates, is_retirement=blacklisted_for is not None, by=by)
+            happened = _events(change, candidates, is_retirement=revoked_for is not None, actor=actor)
             await record(connection, *happened)
         tell(*happened)
         return change
@@ -93,21 +93,21 @@ async def _activate(connection: AsyncConnection, kid: str, now: datetime) -> Non
 
 
 def _events(
-    change: KeyChange, candidates: Sequence[SealedKey], *, is_retirement: bool, by: str | None
+    change: KeyChange, candidates: Sequence[SealedKey], *, is_retirement: bool, actor: Actor
 ) -> list[Event]:
-    """What a change is told as, an event for each key."""
-    told: dict[str, Detail] = {} if by is None else {"by": by}
+    """The events of a change, one for each key."""
     events = [
         Event(
             EventKind.KEY_CREATED,
-            details={**told, "kid": key.kid, "algorithm": key.algorithm.value, "state": state.value},
+            actor,
+            details={"kid": key.kid, "algorithm": key.algorithm.value, "state": state.value},
         )
         for state, key in zip(change.vacant, candidates, strict=False)
     ]
     if change.activated is not None:
-        events.append(Event(EventKind.KEY_ROTATED, details={**told, "kid": change.activated}))
+        events.append(Event(EventKind.KEY_ROTATED, actor, details={"kid": change.activated}))
     gone = EventKind.KEY_RETIRED if is_retirement else EventKind.KEY_DELETED
-    events += [Event(gone, details={**told, "kid": kid}) for kid in sorted(change.deleted)]
+    events += [Event(gone, actor, details={"kid": kid}) for kid in sorted(change.deleted)]
     return events
 
 

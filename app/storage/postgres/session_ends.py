@@ -1,4 +1,4 @@
-"""The statements that end sessions; each enters the revocations into the blacklist as well."""
+"""The statements that end sessions; each writes the revocations as well."""
 
 from sqlalchemy import text
 
@@ -9,12 +9,13 @@ END = f"""
 WITH ended AS (
     UPDATE sessions SET revoked_at = clock_timestamp()
     WHERE id = $1 AND revoked_at IS NULL AND account_id = coalesce($4, account_id) RETURNING id, account_id
-), blacklisted AS (
+), revoked AS (
     INSERT INTO revocations (id, expires_at)
     SELECT unnest(ARRAY[id::text] || $3::text[]), clock_timestamp() + $2::interval FROM ended
     ON CONFLICT (id) DO NOTHING
 ), recorded AS (
-    {INSERT} SELECT kind, ended.account_id, ended.id, address, request_id, details FROM ended, {given("$5")}
+    {INSERT} SELECT kind, actor, actor_id, reason, ended.account_id, ended.id, address, request_id, details
+    FROM ended, {given("$5")}
 )
 SELECT account_id FROM ended
 """  # noqa: S608 - the only things put in are constants of ours
@@ -28,7 +29,7 @@ WITH living AS (
     UPDATE sessions SET revoked_at = clock_timestamp() FROM living WHERE sessions.id = living.id
     RETURNING sessions.id
 ), recorded AS (
-    {INSERT} SELECT kind, account_id, session_id, address, request_id,
+    {INSERT} SELECT kind, actor, actor_id, reason, account_id, session_id, address, request_id,
         details || jsonb_build_object('ended', (SELECT count(*) FROM ended))
     FROM {given("$3")} WHERE EXISTS (SELECT FROM ended)
 )
@@ -46,7 +47,7 @@ WITH living AS (
         AND (CAST(:if_lives AS uuid) IS NULL OR CAST(:if_lives AS uuid) IN (SELECT id FROM living))
     RETURNING sessions.id
 )
-INSERT INTO revocations (id, expires_at) SELECT id::text, clock_timestamp() + :blacklisted_for FROM ended
+INSERT INTO revocations (id, expires_at) SELECT id::text, clock_timestamp() + :revocations_last FROM ended
 ON CONFLICT (id) DO NOTHING RETURNING id
 """)
 """Every session of an account, or none unless the one that is named lives; its caller records the event."""

@@ -7,10 +7,14 @@ from uuid import UUID
 
 import asyncpg
 
-from app.domain.events import Event, EventKind, by_visitor
+from app.domain.events import Event, EventKind, by_owner
+from app.domain.proofs import Proof
+from app.domain.revocations import Ended
 from app.domain.sessions import (
     REMEMBERED_GENERATIONS,
     ClientKind,
+    RefreshToken,
+    Rotation,
     Session,
     SessionGrant,
     SessionPolicy,
@@ -33,18 +37,18 @@ _SIGNING_KID = """
 # was changed meanwhile, or whose account was disabled or deleted, finds no owner and inserts nothing.
 _OPEN = f"""
 WITH owner AS (
-    SELECT id, roles FROM accounts WHERE id = $2 AND enabled AND password_version = $3 FOR SHARE
+    SELECT id, email, roles FROM accounts WHERE id = $2 AND enabled AND password_version = $3 FOR SHARE
 ), opened AS (
     INSERT INTO sessions
-        (id, account_id, client, refresh_token_hash,
+        (id, account_id, client, refresh_token_hash, amr, authenticated_at,
          created_at, refreshed_at, expires_at, address, user_agent)
-    SELECT $1, owner.id, $4, $5, moment, moment, moment + $6::interval, $7, $8
+    SELECT $1, owner.id, $4, $5, $6, $7, moment, moment, moment + $8::interval, $9, $10
     FROM owner, clock_timestamp() AS moment
-    RETURNING id, account_id, client, created_at, expires_at
+    RETURNING id, account_id, client, amr, authenticated_at, created_at, expires_at
 ), recorded AS (
-    {INSERT} SELECT event.* FROM opened, {given("$9")}
+    {INSERT} SELECT event.* FROM opened, {given("$11")}
 )
-SELECT opened.*, owner.roles, {_SIGNING_KID} FROM opened, owner
+SELECT opened.*, owner.email, owner.roles, {_SIGNING_KID} FROM opened, owner
 """  # noqa: S608 - the only things put in are constants of ours
 
 # The dates of generations that a failover lost are not known; they were superseded no earlier than
@@ -63,7 +67,8 @@ FROM accounts AS a
 WHERE s.id = $1 AND s.refresh_token_hash = $2 AND s.client = $5 AND a.id = s.account_id
     AND s.revoked_at IS NULL
     AND s.expires_at > clock_timestamp() AND s.refreshed_at > clock_timestamp() - $6::interval
-RETURNING s.id, s.account_id, s.client, s.created_at, s.expires_at, a.roles, {_SIGNING_KID}
+RETURNING s.id, s.account_id, s.client, s.amr, s.authenticated_at, s.created_at, s.expires_at, a.roles,
+    {_SIGNING_KID}
 """  # noqa: S608 - the only thing put in is a constant of ours
 
 _READ = f"""
@@ -94,29 +99,31 @@ RETURNING 1
 class SessionStore:
     """Sessions in Postgres; times are the database's own, so that replicas' clocks do not matter."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, policy: SessionPolicy, revocations_last: timedelta) -> None:
+        """Take how long sessions live, and how long the revocations of ended ones are kept."""
         self._database = database
+        self._policy = policy
+        self._revocations_last = revocations_last
 
     async def open(
-        self,
-        session_id: UUID,
-        account_id: UUID,
-        password_version: int,
-        client: ClientKind,
-        digest: bytes,
-        lifetime: timedelta,
-        visitor: Visitor,
-    ) -> SessionGrant | None:
-        """Open a session, or None when the account changed since its password was verified."""
-        event = by_visitor(visitor, EventKind.LOGIN_SUCCEEDED, account_id, session_id, client=client.value)
+        self, token: RefreshToken, client: ClientKind, proof: Proof, visitor: Visitor
+    ) -> tuple[SessionGrant, str] | None:
+        """Open a session with its first refresh token; answers the grant and the account's address.
+
+        None, and nothing done, when the account is disabled, deleted or has another password by now.
+        """
+        event = by_owner(visitor, EventKind.LOGIN_SUCCEEDED, proof.account_id, token.session_id)
+        event = event.with_details(client=client.value)
         row = await self._database.row(
             _OPEN,
-            session_id,
-            account_id,
-            password_version,
+            token.session_id,
+            proof.account_id,
+            proof.password_version,
             client.value,
-            digest,
-            lifetime,
+            token.digest,
+            proof.methods,
+            proof.at,
+            self._policy.absolute,
             visitor.address,
             visitor.user_agent,
             as_json(event),
@@ -124,30 +131,21 @@ class SessionStore:
         if row is None:
             return None
         tell(event)
-        return _grant(row)
+        return _grant(row), row["email"]
 
-    async def rotate(
-        self,
-        session_id: UUID,
-        expected: bytes,
-        generation: int,
-        successor: bytes,
-        client: ClientKind,
-        policy: SessionPolicy,
-        visitor: Visitor,
-    ) -> SessionGrant | None:
-        """Supersede ``generation`` if the row still keeps the hash ``expected``; None when it does not.
+    async def rotate(self, rotation: Rotation, client: ClientKind, visitor: Visitor) -> SessionGrant | None:
+        """Replace the token if the row still keeps the hash ``expected``; None when it does not.
 
-        None as well when the session is unknown, revoked, expired or another kind of client's.
+        None as well when the session is unknown, revoked, expired or of another kind of client.
         """
         row = await self._database.row(
             _ROTATE,
-            session_id,
-            expected,
-            generation,
-            successor,
+            rotation.token.session_id,
+            rotation.expected,
+            rotation.token.generation,
+            rotation.successor.digest,
             client.value,
-            policy.idle,
+            self._policy.idle,
             visitor.address,
             visitor.user_agent,
         )
@@ -168,40 +166,36 @@ class SessionStore:
         )
         return session, row["now"]
 
-    async def living(self, account_id: UUID, policy: SessionPolicy) -> list[SessionSummary]:
-        """The account's living sessions, the one used last first."""
-        rows = await self._database.rows(_LIST, account_id, policy.idle)
+    async def living(self, account_id: UUID) -> list[SessionSummary]:
+        """The living sessions of an account, the most recently used first."""
+        rows = await self._database.rows(_LIST, account_id, self._policy.idle)
         return [SessionSummary(**{**row, "client": ClientKind(row["client"])}) for row in rows]
 
     async def end(
-        self,
-        session_id: UUID,
-        blacklisted_for: timedelta,
-        event: Event,
-        token_ids: Sequence[str] = (),
-        *,
-        owner: UUID | None = None,
-    ) -> bool:
-        """Revoke the session; blacklist its id and those tokens of it that are named, in one statement.
+        self, session_id: UUID, event: Event, token_ids: Sequence[str] = (), *, owner: UUID | None = None
+    ) -> Ended:
+        """Revoke the session with the access tokens that are named, and write the event, in one statement.
 
-        It writes the event as well, with the session and its account. False, and nothing done, when the
-        session had ended before, or is not the ``owner``'s.
+        Nothing ends when the session had ended before or has another ``owner``.
         """
-        row = await self._database.row(END, session_id, blacklisted_for, token_ids, owner, as_json(event))
+        row = await self._database.row(
+            END, session_id, self._revocations_last, token_ids, owner, as_json(event)
+        )
         if row is None:
-            return False
+            return Ended()
         tell(replace(event, account_id=row["account_id"], session_id=session_id))
-        return True
+        return Ended.of([session_id], token_ids)
 
-    async def end_next(self, after: UUID, blacklisted_for: timedelta, event: Event) -> list[str]:
-        """Revoke living sessions in the order of their ids, and answer those of this batch.
+    async def end_next(self, after: UUID, event: Event) -> tuple[Ended, UUID] | None:
+        """Revoke a batch of living sessions in the order of their ids; answers them and the last id.
 
-        The event is of the whole batch, and is written with their number.
+        One event covers the batch, with the number of sessions. None when no session is left.
         """
-        rows = await self._database.rows(END_NEXT, after, blacklisted_for, as_json(event))
-        if rows:
-            tell(event.with_details(ended=len(rows)))
-        return [row["id"] for row in rows]
+        rows = await self._database.rows(END_NEXT, after, self._revocations_last, as_json(event))
+        if not rows:
+            return None
+        tell(event.with_details(ended=len(rows)))
+        return Ended.of(row["id"] for row in rows), max(UUID(row["id"]) for row in rows)
 
     async def purge(self) -> int:
         """Delete a batch of sessions that are over for a day; answers how many there were."""
@@ -214,7 +208,9 @@ def _grant(row: asyncpg.Record) -> SessionGrant:
         account_id=row["account_id"],
         client=ClientKind(row["client"]),
         roles=tuple(row["roles"]),
-        authenticated_at=row["created_at"],
+        amr=tuple(row["amr"]),
+        # A session that a release before the schema 0003 opened has no moment of its own.
+        authenticated_at=row["authenticated_at"] or row["created_at"],
         expires_at=row["expires_at"],
         signing_kid=row["signing_kid"],
     )

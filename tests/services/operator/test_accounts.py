@@ -5,8 +5,9 @@ from uuid import uuid4
 
 import pytest
 
+from app.domain.refusals import Refused
 from app.domain.sessions import ClientKind
-from app.services.operator.accounts import AccountError, Accounts
+from app.services.operator.accounts import Accounts
 from app.storage.postgres.sessions import Visitor
 from app.wiring import Service
 from tests.support.people import PASSWORD
@@ -29,9 +30,9 @@ async def email(accounts: Accounts) -> str:
 
 
 async def refusal(command: Awaitable[object]) -> str:
-    with pytest.raises(AccountError) as refused:
+    with pytest.raises(Refused) as refused:
         await command
-    return str(refused.value)
+    return refused.value.sentence
 
 
 async def sign_in(parts: Service, email: str, password: str = PASSWORD) -> None:

@@ -20,7 +20,14 @@ from tests.support.people import PASSWORD
 from tests.support.races import inside, waiting
 
 EVERYTHING = HAPPENINGS | FAILURES
-COLUMNS = {"account": "account_id", "session": "session_id", "address": "address", "request_id": "request_id"}
+COLUMNS = {
+    "actor": "actor",
+    "reason": "reason",
+    "account": "account_id",
+    "session": "session_id",
+    "address": "address",
+    "request_id": "request_id",
+}
 UNTOLD = "account."
 """Kinds of which the command itself tells the operator, and no log tells anybody else."""
 
@@ -55,6 +62,8 @@ async def test_each_kind_is_kept_with_what_it_reports_and_told_by_the_log(cheap:
         assert [each["kind"] for each in further] == ["login.succeeded"] * (name == "a change of password")
         assert (row["kind"], row["account_id"]) == (happening.kind, stage.person.id), name
         assert row["details"] == happening.details, name
+        assert (row["actor"], row["reason"]) == (happening.actor, happening.reason), name
+        assert row["actor_id"] == (str(stage.person.id) if happening.actor == "owner" else None), name
         seen = (HERE.address, HERE.request_id) if happening.by_visitor else (None, None)
         assert (row["address"], row["request_id"]) == seen, name
         if happening.kind is not EventKind.LOGIN_SUCCEEDED:
@@ -160,17 +169,18 @@ async def test_a_sign_in_without_an_account_names_nobody(cheap: Service, sql: Sq
         with pytest.raises(Refused):
             await cheap.use_cases.login(email, PASSWORD, ClientKind.NATIVE, HERE)
     rows = await sql.fetch("SELECT * FROM events WHERE id > $1 ORDER BY id", newest)
-    assert [(row["kind"], row["account_id"], row["details"]) for row in rows] == [
-        ("login.failed", None, "{}")
+    assert [(row["kind"], row["account_id"], row["actor"], row["reason"]) for row in rows] == [
+        ("login.failed", None, "visitor", "unknown_account")
     ] * 2
 
 
 async def test_an_account_begins_with_an_event(cheap: Service, sql: Sql) -> None:
     account = await cheap.accounts.create(f"{uuid4().hex}@example.com", PASSWORD, ["editor", "admin"])
     (row,) = await sql.fetch(EVENTS, account.id)
-    assert (row["kind"], row["details"]) == (
+    assert (row["kind"], row["actor"], row["details"]) == (
         "account.created",
-        '{"by": "operator", "roles": "admin editor"}',
+        "operator",
+        '{"roles": "admin editor"}',
     )
 
 
@@ -195,7 +205,7 @@ async def test_what_a_change_of_the_password_overtook_is_told_as_failed(
     assert refused.value.refusal is Refusal.INVALID_CREDENTIALS
     (row,) = await stage.events()
     kind = "login.failed" if rival == "a login" else "password.change_failed"
-    assert (row["kind"], row["details"]) == (kind, {"overtaken": True})
+    assert (row["kind"], row["reason"]) == (kind, "overtaken")
 
 
 async def test_of_two_replays_at_once_one_is_an_event(cheap: Service, sql: Sql, migrated: Any) -> None:

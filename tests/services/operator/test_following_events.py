@@ -9,7 +9,6 @@ import pytest
 
 from app.domain.events import EventFilter
 from app.domain.refusals import Refusal, Refused
-from app.services.operator.accounts import AccountError
 from app.wiring import Service
 from tests.support.database import Sql, connect
 from tests.support.people import Person
@@ -97,7 +96,7 @@ async def test_an_event_that_is_committed_after_a_later_one_is_told_too(
 async def test_what_came_while_nobody_could_look_is_told_at_the_next_look(
     parts: Service, sql: Sql, account_id: UUID
 ) -> None:
-    store, ids = parts.events._store, list[int]()
+    store, ids = parts.events.events, list[int]()
     since = store.since
 
     async def an_hour_later() -> None:
@@ -119,17 +118,17 @@ async def test_an_outage_of_postgres_ends_nothing_and_loses_nothing(
     parts: Service, sql: Sql, account_id: UUID, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ids: list[int] = []
-    look = parts.events._store.since
+    look = parts.events.events.since
 
     async def unanswered(*_: object) -> None:
         raise Refused(Refusal.UNAVAILABLE)
 
     async def goes_away() -> None:
-        monkeypatch.setattr(parts.events._store, "since", unanswered)
+        monkeypatch.setattr(parts.events.events, "since", unanswered)
         ids.append(await sql.fetchval(ADD, account_id, NOW))
 
     async def comes_back() -> None:
-        monkeypatch.setattr(parts.events._store, "since", look)
+        monkeypatch.setattr(parts.events.events, "since", look)
 
     assert await followed(parts, account_id, goes_away, comes_back) == ids
     assert len(ids) == 1
@@ -157,6 +156,7 @@ async def test_an_account_is_named_by_its_address_or_by_its_id_even_when_it_is_g
 ) -> None:
     assert await parts.events.account(f" {person.email.upper()}") == person.id
     assert await parts.events.account(str(account_id)) == account_id
-    with pytest.raises(AccountError, match="no account has the address"):
+    with pytest.raises(Refused) as unknown:
         await parts.events.account("nobody@example.com")
+    assert unknown.value.refusal is Refusal.ACCOUNT_UNKNOWN
     assert await parts.events.newest(EventFilter(account_id), 1) == []

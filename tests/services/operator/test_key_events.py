@@ -14,7 +14,7 @@ from tests.support.database import Sql, connect
 from tests.support.races import parts
 from tests.support.servers import migrate
 
-OPERATOR = {"by": "operator"}
+SERVICE, OPERATOR = "service", "operator"
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ async def kid(keys: Keys, state: KeyState) -> str:
 async def test_each_step_is_kept_and_told_alike_and_an_operator_s_as_such(own: tuple[Keys, Sql]) -> None:
     keys, sql = own
     with structlog.testing.capture_logs() as logs:
-        await keys._changes.advance()
+        await keys.changes.advance()
         first, second = await kid(keys, KeyState.SIGNING), await kid(keys, KeyState.STANDBY)
         await keys.rotate(at_once=True)
         third = await kid(keys, KeyState.STANDBY)
@@ -46,29 +46,31 @@ async def test_each_step_is_kept_and_told_alike_and_an_operator_s_as_such(own: t
         await sql.execute(
             "UPDATE signing_keys SET superseded_at = now() - interval '1 day' WHERE kid = $1", first
         )
-        await keys._changes.advance()
+        await keys.changes.advance()
 
     def created(kid: str, state: str) -> dict[str, Any]:
         return {"kid": kid, "algorithm": "EdDSA", "state": state}
 
-    expected: list[tuple[str, dict[str, Any]]] = [
-        ("key.created", created(first, "signing")),
-        ("key.created", created(second, "standby")),
-        ("key.created", created(third, "standby") | OPERATOR),
-        ("key.rotated", {"kid": second} | OPERATOR),
-        ("key.created", created(fourth, "standby") | OPERATOR),
-        ("key.retired", {"kid": third} | OPERATOR),
-        ("key.deleted", {"kid": first}),
+    expected: list[tuple[str, str, dict[str, Any]]] = [
+        ("key.created", SERVICE, created(first, "signing")),
+        ("key.created", SERVICE, created(second, "standby")),
+        ("key.created", OPERATOR, created(third, "standby")),
+        ("key.rotated", OPERATOR, {"kid": second}),
+        ("key.created", OPERATOR, created(fourth, "standby")),
+        ("key.retired", OPERATOR, {"kid": third}),
+        ("key.deleted", SERVICE, {"kid": first}),
     ]
     rows = await sql.fetch("SELECT * FROM events ORDER BY id")
-    assert [(row["kind"], json.loads(row["details"])) for row in rows] == expected
+    assert [(row["kind"], row["actor"], json.loads(row["details"])) for row in rows] == expected
     told = [line for line in logs if line["event"].startswith("key.")]
-    assert told == [{"event": kind, "log_level": "info", **details} for kind, details in expected]
+    assert told == [
+        {"event": kind, "log_level": "info", "actor": actor, **details} for kind, actor, details in expected
+    ]
 
 
 async def test_without_its_event_no_key_changes(own: tuple[Keys, Sql]) -> None:
     keys, sql = own
-    await keys._changes.advance()
+    await keys.changes.advance()
     before = await keys.all()
     await sql.execute("ALTER TABLE events ADD CONSTRAINT odd CHECK (kind <> 'key.rotated') NOT VALID")
     with structlog.testing.capture_logs() as logs, pytest.raises(IntegrityError):

@@ -37,7 +37,7 @@ class Work:
             connection: asyncpg.Connection[Any] = dbapi_connection.driver_connection
             connection.add_query_logger(self._statement)
 
-        event.listen(parts.database._engine.sync_engine, "checkout", watch)
+        event.listen(parts.database.engine.sync_engine, "checkout", watch)
 
     def _statement(self, record: Any) -> None:
         self.done.append(record.query)

@@ -1,5 +1,6 @@
 """What a use case answers when somebody else was faster between two of its steps."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -7,9 +8,9 @@ from uuid import UUID
 import httpx
 import pytest
 
-from app.domain.events import Event, EventKind
+from app.domain.events import Actor, Event, EventKind
 from app.domain.refusals import Refusal, Refused
-from app.domain.sessions import ClientKind, Session
+from app.domain.sessions import ClientKind, ReuseRevokes, Session, SessionPolicy
 from app.services.health import Readiness
 from app.storage.postgres.sessions import SessionStore, Visitor
 from app.storage.redis.revocations import RevocationIndex
@@ -18,7 +19,8 @@ from tests.support.database import Sql
 from tests.support.people import PASSWORD, Person, login, me, refresh
 
 VISITOR = Visitor(None, None)
-LASTS = timedelta(minutes=16)
+POLICY = SessionPolicy(timedelta(days=30), timedelta(days=7), timedelta(seconds=10), ReuseRevokes.SESSION)
+REVOCATIONS_LAST = timedelta(minutes=16)
 
 
 class Contended(SessionStore):
@@ -33,7 +35,8 @@ class EndedMeanwhile(SessionStore):
 
     async def read(self, session_id: UUID) -> tuple[Session, datetime] | None:
         found = await super().read(session_id)
-        assert await super().end(session_id, LASTS, Event(EventKind.SESSION_ENDED))
+        ended = await super().end(session_id, Event(EventKind.SESSION_ENDED, Actor.OPERATOR))
+        assert ended.sessions == 1
         return found
 
 
@@ -50,12 +53,11 @@ async def test_a_current_token_that_cannot_be_rotated_is_no_reuse(
 ) -> None:
     cases = parts.use_cases
     token = (await cases.login(person.email, PASSWORD, ClientKind.NATIVE, VISITOR)).refresh_token
-    genuine, cases.refresh._sessions = cases.refresh._sessions, Contended(parts.database)
+    contended = replace(cases.refresh, sessions=Contended(parts.database, POLICY, REVOCATIONS_LAST))
     with pytest.raises(Refused) as refused:
-        await cases.refresh(token, ClientKind.NATIVE, VISITOR)
+        await contended(token, ClientKind.NATIVE, VISITOR)
     assert refused.value.refusal is Refusal.UNAVAILABLE
     assert await living(sql, person) == 1
-    cases.refresh._sessions = genuine
     assert (await cases.refresh(token, ClientKind.NATIVE, VISITOR)).refresh_token != token
 
 
@@ -67,9 +69,12 @@ async def test_of_two_reuses_at_once_the_later_one_finds_the_session_revoked(
     await cases.refresh(token, ClientKind.NATIVE, VISITOR)
     long_ago = "UPDATE sessions SET superseded_at = ARRAY[now() - interval '1 hour'] WHERE account_id = $1"
     await sql.execute(long_ago, person.id)
-    cases.refresh._sessions = EndedMeanwhile(parts.database)
+    sessions = EndedMeanwhile(parts.database, POLICY, REVOCATIONS_LAST)
+    ending = replace(cases.refresh.end_sessions, sessions=sessions)
     with pytest.raises(Refused) as refused:
-        await cases.refresh(token, ClientKind.NATIVE, VISITOR)
+        await replace(cases.refresh, sessions=sessions, end_sessions=ending)(
+            token, ClientKind.NATIVE, VISITOR
+        )
     assert refused.value.refusal is Refusal.SESSION_REVOKED
     assert await living(sql, person) == 0
 
@@ -79,7 +84,7 @@ async def test_nobody_is_signed_in_or_out_by_a_service_without_keys(
 ) -> None:
     cases = parts.use_cases
     pair = await cases.login(person.email, PASSWORD, ClientKind.NATIVE, VISITOR)
-    parts.keys._view = None
+    parts.keys.view = None
     for attempt in (
         cases.logout(None, pair.access_token.text, VISITOR),
         cases.refresh(pair.refresh_token, ClientKind.NATIVE, VISITOR),

@@ -68,12 +68,14 @@ async def test_a_reuse_ends_the_session_and_is_told_once(
 async def test_a_reuse_ends_every_session_of_the_account_where_that_is_the_policy(
     parts: Service, token: str, sql: Sql, person: Person
 ) -> None:
-    case = parts.use_cases.refresh
-    case._policy = replace(case._policy, reuse_revokes=ReuseRevokes.ACCOUNT)
+    policy = replace(parts.use_cases.refresh.policy, reuse_revokes=ReuseRevokes.ACCOUNT)
+    strict = replace(parts.use_cases.refresh, policy=policy)
     other = await signed_in(parts, person)
     await refreshed(parts, token)
     await later(sql, person)
-    assert await refusal(parts, token) is Refusal.REFRESH_TOKEN_REUSED
+    with pytest.raises(Refused) as refused:
+        await strict(token, ClientKind.NATIVE, HERE)
+    assert refused.value.refusal is Refusal.REFRESH_TOKEN_REUSED
     assert await refusal(parts, other) is Refusal.SESSION_REVOKED
 
 
@@ -116,9 +118,9 @@ async def test_what_is_not_genuine_is_nobodys_and_ends_nothing(parts: Service, t
     stranger = RefreshTokens(ServiceSecrets([bytes(range(32))]))
     forged = {
         "no token at all": "junk",
-        "an unknown session": TOKENS.write(replace(genuine, session_id=uuid4())),
-        "another seed": TOKENS.write(replace(genuine, seed=bytes(16))),
-        "another secret": stranger.write(stranger.first(genuine.session_id, genuine.seed)),
+        "an unknown session": TOKENS.at(replace(genuine, session_id=uuid4()), 0).text,
+        "another seed": TOKENS.at(replace(genuine, seed=bytes(16)), 0).text,
+        "another secret": stranger.first(genuine.session_id, genuine.seed).text,
     }
     for name, text in forged.items():
         assert await refusal(parts, text) is Refusal.REFRESH_TOKEN_INVALID, name

@@ -47,7 +47,12 @@ async def test_a_session_that_is_over_is_not_asked_for_again_and_again(
     await strict.use_cases.logout(pair.refresh_token, None, Visitor(HERE, None))
     for address in (HERE, THERE, None):
         assert code(await refresh(strict, pair.refresh_token, address)) is Refusal.SESSION_REVOKED
-    monkeypatch.setattr(strict.use_cases.refresh, "_sessions", None)  # Nothing asks it.
+
+    async def unexpected(*_: object) -> None:
+        raise AssertionError("the session was read")
+
+    for statement in ("rotate", "read"):
+        monkeypatch.setattr(strict.use_cases.refresh.sessions, statement, unexpected)
     assert used_up(await refresh(strict, pair.refresh_token)) == ("refresh", MINUTE)
 
 
@@ -68,7 +73,7 @@ async def test_an_outage_is_no_failure_of_a_token(
         raise Refused(Refusal.UNAVAILABLE)
 
     with monkeypatch.context() as patched:
-        patched.setattr(strict.use_cases.refresh._sessions, "rotate", unavailable)
+        patched.setattr(strict.use_cases.refresh.sessions, "rotate", unavailable)
         for _ in range(5):
             assert code(await refresh(strict, pair.refresh_token)) is Refusal.UNAVAILABLE
     assert counted(migrated.redis_url) == {}

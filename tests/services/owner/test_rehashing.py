@@ -1,6 +1,7 @@
 """A login upgrades a hash that is old or too cheap, and gives way to everything more important."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 import bcrypt
 import httpx
@@ -12,6 +13,7 @@ from passlib.hash import django_pbkdf2_sha256
 from app.crypto.passwords import HashingPolicy, PasswordHasher
 from app.domain.refusals import Refusal, Refused
 from app.domain.sessions import ClientKind
+from app.services.owner.login import Login
 from app.storage.postgres.sessions import Visitor
 from app.wiring import Service
 from tests.support.database import Sql
@@ -81,10 +83,14 @@ class Interrupted(PasswordHasher):
         return await super().hash(password)
 
 
+def hashing_with(parts: Service, hasher: PasswordHasher) -> Login:
+    login = parts.use_cases.login
+    return replace(login, guesses=replace(login.guesses, hasher=hasher))
+
+
 async def test_a_new_hash_needs_no_second_place(parts: Service, sql: Sql) -> None:
     person = await new_person(sql, password_hash=OLD["bcrypt"])
-    use_case = parts.use_cases.login
-    use_case._hasher = PasswordHasher(HashingPolicy(threads=1, queue=0))
+    use_case = hashing_with(parts, PasswordHasher(HashingPolicy(threads=1, queue=0)))
     await use_case(person.email, PASSWORD, ClientKind.NATIVE, VISITOR)
     rehashed, version = await row(sql, person)
     assert version == 1
@@ -96,8 +102,7 @@ async def test_a_password_that_is_changed_meanwhile_is_not_overwritten(parts: Se
         await parts.accounts.set_password(person.email, "another battery horse staple")
 
     person = await new_person(sql, password_hash=OLD["bcrypt"])
-    use_case = parts.use_cases.login
-    use_case._hasher = Interrupted(change)
+    use_case = hashing_with(parts, Interrupted(change))
     with pytest.raises(Refused) as refused:
         await use_case(person.email, PASSWORD, ClientKind.NATIVE, VISITOR)
     assert refused.value.refusal is Refusal.INVALID_CREDENTIALS

@@ -8,7 +8,8 @@ import asyncpg
 import pytest
 
 from app.dev import Servers
-from app.domain.events import Event, EventFilter, EventKind
+from app.domain.events import Actor, Event, EventFilter, EventKind
+from app.domain.sessions import ReuseRevokes, SessionPolicy
 from app.services.purge import Purge
 from app.storage.postgres.database import Database, open_engine
 from app.storage.postgres.events import EventStore
@@ -93,7 +94,8 @@ async def test_a_purge_takes_what_is_older_than_asked_in_batches_the_oldest_firs
 async def test_what_clears_away_clears_old_events_away_too(store: EventStore, own_sql: Sql) -> None:
     await own_sql.execute(ADD, BATCH + 1, 10 * DAY)
     await own_sql.execute(ADD, 2, 9 * DAY)
-    sessions, revocations = SessionStore(store._database), RevocationStore(store._database)
+    policy = SessionPolicy(10 * DAY, DAY, timedelta(), ReuseRevokes.SESSION)
+    sessions, revocations = SessionStore(store.database, policy, DAY), RevocationStore(store.database)
     assert await Purge(sessions, revocations, store, 10 * DAY)() == BATCH + 1
     assert await count(own_sql) == 2
 
@@ -119,7 +121,7 @@ async def test_the_events_wanted_are_those_that_meet_every_condition_the_newest_
     before = await own_sql.fetchval("SELECT clock_timestamp()")
     for account_id in (one, other, None):
         for kind in (EventKind.LOGIN_FAILED, EventKind.LOGIN_SUCCEEDED, EventKind.SESSION_ENDED):
-            await store.add(Event(kind, account_id))
+            await store.add(Event(kind, Actor.SERVICE, account_id=account_id))
     everything = await store.newest(EventFilter(), 100)
     assert [(event.account_id, event.kind) for event in everything[:3]] == [
         (one, "login.failed"),

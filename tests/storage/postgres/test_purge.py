@@ -108,7 +108,7 @@ async def test_one_statement_deletes_no_more_than_a_batch_and_the_oldest_first(
     await sql.execute(SESSIONS, someone.id, BATCH // 2, OVER)
     await sql.execute(SESSIONS, someone.id, BATCH, 2 * OVER)
     await sql.execute(REVOCATIONS, BATCH + 1, OVER)
-    assert await parts.purge._sessions.purge() == BATCH
+    assert await parts.purge.sessions.purge() == BATCH
     # Those that are over for longer went.
     assert (
         await sql.fetchval(
@@ -116,8 +116,8 @@ async def test_one_statement_deletes_no_more_than_a_batch_and_the_oldest_first(
         )
         == 0
     )
-    assert [await parts.purge._sessions.purge() for _ in range(2)] == [BATCH // 2, 0]
-    assert [await parts.purge._revocations.purge() for _ in range(3)] == [BATCH, 1, 0]
+    assert [await parts.purge.sessions.purge() for _ in range(2)] == [BATCH // 2, 0]
+    assert [await parts.purge.revocations.purge() for _ in range(3)] == [BATCH, 1, 0]
 
 
 async def test_a_purge_takes_nothing_that_may_still_matter(parts: Parts, sql: Sql, someone: Person) -> None:
