@@ -1,30 +1,17 @@
-"""``GET /me/activity``."""
+"""Recent activity: ``GET /me/activity``."""
 
 from dataclasses import dataclass
-from typing import Annotated, Any
+from datetime import datetime
+from typing import Annotated
 
-import orjson
-from fastapi import APIRouter
-from pydantic import BaseModel, WithJsonSchema
-from starlette.requests import Request
+from pydantic import ConfigDict, WithJsonSchema
 from starlette.responses import Response
 
 from app.domain.refusals import Refusal
 from app.features.activity.domain import SHOWN
-from app.features.activity.services import Activity
-from app.http.openapi import BEARER, answers
-from app.http.sessions import require_bearer
-from app.http.use_cases import cases_of
-
-router = APIRouter(tags=["activity"])
-
-_BEFORE = {
-    "name": "before",
-    "in": "query",
-    "description": "The `next` of the page before, or the `id` of an event; without it, the newest events.",
-    "required": False,
-    "schema": {"type": "string", "pattern": "^[A-Za-z0-9_-]{48}$"},
-}
+from app.features.activity.services import Activity, ShownEvent
+from app.http.answers import private
+from app.http.routing import Answer, Bearer, Call, Parameter, Routes
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,38 +21,87 @@ class ActivityCases:
     activity: Activity
 
 
-class ActivityEventResponse(BaseModel):
-    """A security event; ``current`` when it belongs to the session of the access token."""
+@dataclass(frozen=True, slots=True)
+class ActivityEvent:
+    """A security event of the account."""
+
+    __pydantic_config__ = ConfigDict(
+        use_attribute_docstrings=True,
+        json_schema_extra={
+            "examples": [
+                {
+                    "id": "b3J4Zz1mV0n2QhJ8y5cPqkS7tLwXaDrUeHiGfNoMvYxB9K4s",
+                    "at": "2026-11-26T20:15:30.123456+00:00",
+                    "kind": "login.failed",
+                    "actor": "visitor",
+                    "reason": "wrong_password",
+                    "address": "203.0.113.7",
+                    "session_id": None,
+                    "current": False,
+                }
+            ]
+        },
+    )
 
     id: str
-    at: str
-    kind: Annotated[str, WithJsonSchema({"type": "string", "enum": list(SHOWN)})]
+    """Opaque; `before` takes it."""
+    at: datetime
+    kind: Annotated[str, WithJsonSchema({"type": "string", "examples": list(SHOWN)})]
+    """The event; later releases may add kinds."""
     actor: str | None
+    """Who caused it: `visitor`, `owner`, `operator` or `service`; null for an event of an older release."""
     reason: str | None
+    """How it came about, where the kind alone does not tell."""
     address: str | None
-    session_id: str | None
+    """The address that the request came from; null for an event without a request."""
+    session_id: Annotated[str | None, WithJsonSchema({"type": ["string", "null"], "format": "uuid"})]
+    """The session that it belongs to, or null."""
     current: bool
+    """Whether it belongs to the session of the access token."""
 
 
-class ActivityResponse(BaseModel):
-    """At most 50 events, the newest first; ``next`` is null on the last page."""
+@dataclass(frozen=True, slots=True)
+class ActivityPage:
+    """Security events of the account, the newest first."""
 
-    events: Annotated[
-        list[dict[str, Any]],
-        WithJsonSchema({"type": "array", "items": ActivityEventResponse.model_json_schema()}),
-    ]
+    __pydantic_config__ = ConfigDict(use_attribute_docstrings=True)
+
+    events: tuple[ActivityEvent, ...]
     next: str | None
+    """Send it as `before` to get the next page; null on the last page."""
 
 
-@router.get(
+route = Routes(ActivityCases, "activity", "The recent security events of the account.")
+
+
+@route.get(
     "/me/activity",
-    openapi_extra={"security": [BEARER], "parameters": [_BEFORE]},
-    responses=answers(ActivityResponse, Refusal.INVALID_TOKEN, Refusal.INVALID_REQUEST, Refusal.UNAVAILABLE),
+    Answer("The events, at most fifty.", ActivityPage),
+    query=(
+        Parameter(
+            "before",
+            "`next` of the page before, or the `id` of an event. Without it, the newest events are answered.",
+            {"type": "string", "pattern": "^[A-Za-z0-9_-]{48}$"},
+        ),
+    ),
+    bearer=Bearer.REQUIRED,
+    refuses=(Refusal.INVALID_REQUEST, Refusal.UNAVAILABLE),
 )
-async def my_activity(request: Request) -> Response:
-    """The security events of the account, the newest first."""
-    activity = cases_of(request, ActivityCases).activity
-    page = await activity(require_bearer(request.headers), request.query_params.get("before"))
-    # An id that the driver read is of a subclass of UUID, which orjson does not take by itself.
-    body = orjson.dumps(page, default=str)
-    return Response(body, headers={"Cache-Control": "no-store"}, media_type="application/json")
+async def list_activity(call: Call[ActivityCases, None]) -> Response:
+    """List the security events of the account, the newest first."""
+    page = await call.cases.activity(call.access_token, call.request.query_params.get("before"))
+    return private(ActivityPage(tuple(map(_answer, page.events)), page.next))
+
+
+def _answer(shown: ShownEvent) -> ActivityEvent:
+    event = shown.event
+    return ActivityEvent(
+        id=shown.id,
+        at=event.position.at,
+        kind=event.kind,
+        actor=event.actor,
+        reason=event.reason,
+        address=event.address,
+        session_id=None if event.session_id is None else str(event.session_id),
+        current=shown.current,
+    )

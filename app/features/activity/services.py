@@ -1,10 +1,8 @@
 """``Activity``: the security events of the caller's own account."""
 
 from dataclasses import dataclass
-from datetime import datetime
 from uuid import UUID
 
-from app.domain.events import EventKind
 from app.domain.refusals import Refusal, Refused
 from app.features.activity.crypto import EventIds
 from app.features.activity.domain import NEWEST, PAGE, SHOWN, OwnEvent, Position, page
@@ -13,24 +11,19 @@ from app.services.owner.caller import WhoAmI
 
 
 @dataclass(frozen=True, slots=True)
-class ActivityEvent:
+class ShownEvent:
     """An event with its public id; ``current`` when it belongs to the session of the access token."""
 
     id: str
-    at: datetime
-    kind: EventKind
-    actor: str | None
-    reason: str | None
-    address: str | None
-    session_id: UUID | None
+    event: OwnEvent
     current: bool
 
 
 @dataclass(frozen=True, slots=True)
-class ActivityPage:
+class ShownPage:
     """Events, the newest first. ``next`` asks for the next page, and is None on the last one."""
 
-    events: list[ActivityEvent]
+    events: list[ShownEvent]
     next: str | None
 
 
@@ -42,31 +35,21 @@ class Activity:
     store: OwnEventStore
     ids: EventIds
 
-    async def __call__(self, access_token: str, before: str | None) -> ActivityPage:
+    async def __call__(self, access_token: str, before: str | None) -> ShownPage:
         """The page before the event with this public id, or the newest; refuses an id of no own event."""
         caller = await self.who_am_i(access_token)
         account_id, session_id = caller.account.id, caller.token.session_id
         position = NEWEST if before is None else self._position(before, account_id)
         found = page(await self.store.before(position, account_id, SHOWN, PAGE + 1))
         ids = self.ids.seal([event.position for event in found.events], account_id)
-        shown = [_shown(id, event, session_id) for id, event in zip(ids, found.events, strict=True)]
-        return ActivityPage(shown, None if found.is_last else ids[-1])
+        shown = [
+            ShownEvent(id, event, current=event.session_id == session_id)
+            for id, event in zip(ids, found.events, strict=True)
+        ]
+        return ShownPage(shown, None if found.is_last else ids[-1])
 
     def _position(self, before: str, account_id: UUID) -> Position:
         position = self.ids.open(before, account_id)
         if position is None:
             raise Refused(Refusal.INVALID_REQUEST)
         return position
-
-
-def _shown(id: str, event: OwnEvent, current: UUID) -> ActivityEvent:
-    return ActivityEvent(
-        id,
-        event.position.at,
-        event.kind,
-        event.actor,
-        event.reason,
-        event.address,
-        event.session_id,
-        current=event.session_id == current,
-    )
