@@ -59,8 +59,8 @@ class Revocations:
         verdict = await self._index.rebuild(self._store.live)
         if verdict is not self._verdict:
             self._verdict = verdict
-            if verdict is IndexState.BELIEVED:
+            if verdict is IndexState.TRUSTED:
                 _log.info("blacklist.believed")
             else:
                 _log.warning("blacklist.not_believed", reason=self.trouble, instead="Postgres answers")
-        return verdict is IndexState.BELIEVED
+        return verdict is IndexState.TRUSTED
