@@ -26,6 +26,13 @@ def create_app() -> FastAPI:
             # Everything loaded by now stays. Searching it for garbage would delay all requests.
             gc.collect()
             gc.freeze()
-            yield {"use_cases": service.use_cases}
+            cases = {type(cases): cases for feature in service.features for cases in feature.cases}
+            yield {"use_cases": service.use_cases, "cases": cases}
 
-    return build(lifespan, service.use_cases.origins, issuer=settings.issuer, version=__version__)
+    return build(
+        lifespan,
+        service.use_cases.origins,
+        issuer=settings.issuer,
+        version=__version__,
+        features=[router for feature in service.features for router in feature.routers],
+    )

@@ -1,12 +1,12 @@
 """The ASGI application: routes, handlers and middleware."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlsplit
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -23,11 +23,14 @@ from app.http.openapi import DocumentedApp
 from app.http.origins import Origins
 from app.http.schemas import InvalidBody
 
+Router = APIRouter
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[Mapping[str, Any]]]
 
 
-def build(lifespan: Lifespan, origins: Origins, *, issuer: str, version: str) -> FastAPI:
-    """The application; ``lifespan`` yields its use cases."""
+def build(
+    lifespan: Lifespan, origins: Origins, *, issuer: str, version: str, features: Sequence[Router] = ()
+) -> FastAPI:
+    """The application with the routes of these features; ``lifespan`` yields the use cases."""
     app = DocumentedApp(
         title="Watchword",
         version=version,
@@ -44,6 +47,7 @@ def build(lifespan: Lifespan, origins: Origins, *, issuer: str, version: str) ->
         keys.router,
         discovery.router(issuer),
         health.router,
+        *features,
     )
     for router in routers:
         app.include_router(router)

@@ -1,6 +1,7 @@
 """What the routes may call; the wiring builds it and the application carries it."""
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 from starlette.requests import Request
 
@@ -13,6 +14,8 @@ from app.services.owner.logout import Logout, LogoutEverywhere
 from app.services.owner.password import ChangePassword
 from app.services.owner.refresh import Refresh
 from app.services.owner.sessions import OwnSessions
+
+_Cases = TypeVar("_Cases")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,4 +38,11 @@ def use_cases(request: Request) -> UseCases:
     """The use cases of the running application."""
     found = request.state.use_cases
     assert isinstance(found, UseCases)  # noqa: S101 - tells mypy what the lifespan put there
+    return found
+
+
+def cases_of(request: Request, kind: type[_Cases]) -> _Cases:
+    """The record of use cases that a feature's routes call."""
+    found = request.state.cases[kind]
+    assert isinstance(found, kind)  # noqa: S101 - tells mypy what the lifespan put there
     return found

@@ -35,7 +35,7 @@ async def add_columns(sql: Sql) -> None:
 
     A name in two tables makes a join ambiguous, unless the statement says whose column it means.
     """
-    tables: dict[str, list[str]] = {table: names for table, names in await sql.fetch(COLUMNS)}
+    tables: dict[str, list[str]] = dict(map(tuple, await sql.fetch(COLUMNS)))
     every = {name for names in tables.values() for name in names}
     for table, names in tables.items():
         for name in every - set(names):

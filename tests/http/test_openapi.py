@@ -25,6 +25,7 @@ STATUSES = {
     "GET /sessions": {200, 401, 503},
     "DELETE /sessions/{session_id}": {204, 401, 404, 503},
     "GET /me": {200, 401, 503},
+    "GET /me/activity": {200, 401, 422, 503},
     "GET /.well-known/jwks.json": {200, 304, 503},
     "GET /.well-known/openid-configuration": {200, 304, 503},
     "GET /.well-known/oauth-authorization-server": {200, 304, 503},
