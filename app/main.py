@@ -28,9 +28,10 @@ def create_app() -> FastAPI:
             gc.freeze()
             yield
 
+    features = service.features
     return build(
-        core_routes(settings.issuer),
-        service.use_cases.records(),
+        [*core_routes(settings.issuer), *(routes for feature in features for routes in feature.routes)],
+        [*service.use_cases.records(), *(cases for feature in features for cases in feature.cases)],
         Origins(settings.issuer, settings.allowed_origins),
         lifespan,
         issuer=settings.issuer,

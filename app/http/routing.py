@@ -56,6 +56,15 @@ class Answer:
     media_type: str = JSON
 
 
+@dataclass(frozen=True, slots=True)
+class Query:
+    """An optional parameter of the query, for OpenAPI. The handler checks it."""
+
+    name: str
+    description: str
+    pattern: str
+
+
 Reason: TypeAlias = Refusal | HTTPStatus
 """Why a route refuses: a refusal of the catalogue, or a failure of HTTP itself."""
 
@@ -69,6 +78,7 @@ class Policy:
     bearer: Bearer = Bearer.UNREAD
     same_site: SameSite = SameSite.NEVER
     takes_turn: bool = False
+    query: tuple[Query, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,10 +173,15 @@ class Routes(Generic[CasesT]):
         self.routes: list[Route[CasesT, Any]] = []
 
     def get(
-        self, path: str, *answers: Answer, refuses: tuple[Reason, ...] = (), bearer: Bearer = Bearer.UNREAD
+        self,
+        path: str,
+        *answers: Answer,
+        refuses: tuple[Reason, ...] = (),
+        bearer: Bearer = Bearer.UNREAD,
+        query: tuple[Query, ...] = (),
     ) -> Callable[[Handler[CasesT, None]], Handler[CasesT, None]]:
         """Add a route for GET, which takes no body."""
-        return self._add("GET", path, NO_BODY, Policy(answers, refuses, bearer))
+        return self._add("GET", path, NO_BODY, Policy(answers, refuses, bearer, query=query))
 
     def delete(
         self, path: str, *answers: Answer, refuses: tuple[Reason, ...] = (), bearer: Bearer = Bearer.UNREAD

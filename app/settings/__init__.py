@@ -3,6 +3,7 @@
 Each file holds the settings of one noun. ``Settings`` inherits them all, so names stay flat (``AUTH_...``).
 """
 
+from app.settings.activity import ActivitySettings
 from app.settings.database import DatabaseSettings, PoolSettings
 from app.settings.environment import PREFIX, SettingsError, load
 from app.settings.events import EventSettings
@@ -17,6 +18,7 @@ __all__ = ["PREFIX", "DatabaseSettings", "Settings", "SettingsError", "load"]
 
 
 class Settings(
+    ActivitySettings,
     LogSettings,
     EventSettings,
     PasswordSettings,

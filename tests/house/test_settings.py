@@ -57,6 +57,7 @@ OTHER = {
     "AUTH_EVENT_RETENTION": "P30D",
     "AUTH_DATABASE_POOL_SIZE": "20",
     "AUTH_STARTUP_TIMEOUT": "PT1M30S",
+    "AUTH_ACTIVITY": "off",
     "AUTH_LOG_FORMAT": "console",
 }
 

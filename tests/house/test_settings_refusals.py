@@ -79,6 +79,7 @@ def test_every_wrong_value_has_a_line_of_its_own() -> None:
         "AUTH_PASSWORD_HASH_THREADS": ("none", "integer"),
         "AUTH_DATABASE_POOL_SIZE": ("0", "1"),
         "AUTH_STARTUP_TIMEOUT": ("-1", "between"),
+        "AUTH_ACTIVITY": ("yes", "must be on or off"),
         "AUTH_LOG_FORMAT": ("xml", "'json' or 'console'"),
     }
     lines = refusal(GOOD | {name: value for name, (value, _) in wrong.items()})

@@ -22,11 +22,12 @@ _T = TypeVar("_T")
 
 _COLUMNS = "id, email, roles, enabled, created_at, password_hash, password_version"
 _BY_EMAIL = f"SELECT {_COLUMNS} FROM accounts WHERE email = $1"  # noqa: S608 - constants of ours
-_OF_SESSION = """
-SELECT a.* FROM accounts AS a JOIN sessions AS s ON s.account_id = a.id
-WHERE a.id = $1 AND a.enabled AND s.id = $2 AND s.revoked_at IS NULL
-    AND NOT EXISTS (SELECT FROM revocations WHERE id = ANY($3) AND expires_at > clock_timestamp())
-"""
+_OF_SESSION = f"""
+SELECT {_COLUMNS} FROM accounts
+WHERE id = $1 AND enabled
+    AND EXISTS (SELECT FROM sessions AS s WHERE s.id = $2 AND s.account_id = $1 AND s.revoked_at IS NULL)
+    AND NOT EXISTS (SELECT FROM revocations AS r WHERE r.id = ANY($3) AND r.expires_at > clock_timestamp())
+"""  # noqa: S608 - constants of ours
 _ALL = f"SELECT {_COLUMNS} FROM accounts ORDER BY email"  # noqa: S608 - constants of ours
 _REHASH = "UPDATE accounts SET password_hash = $3 WHERE id = $1 AND password_hash = $2"
 
@@ -184,4 +185,12 @@ def _change(account_id: UUID, **values: Any) -> Update:  # noqa: ANN401 - column
 
 
 def _account(row: asyncpg.Record) -> Account:
-    return Account(**{**row, "roles": tuple(row["roles"])})
+    return Account(
+        id=row["id"],
+        email=row["email"],
+        roles=tuple(row["roles"]),
+        enabled=row["enabled"],
+        created_at=row["created_at"],
+        password_hash=row["password_hash"],
+        password_version=row["password_version"],
+    )

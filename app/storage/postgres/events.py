@@ -14,9 +14,10 @@ from app.domain.events import Actor, Event, EventFilter, EventKind, RecordedEven
 from app.storage.postgres.database import BATCH, PURGING, Database
 from app.storage.postgres.tables import events
 
-_COLUMNS = "kind, actor, actor_id, reason, account_id, session_id, address, request_id, details"
-INSERT = f"INSERT INTO events ({_COLUMNS})"
-"""How a statement of another store begins to write an event beside its change."""
+COLUMNS = "kind, actor, actor_id, reason, account_id, session_id, address, request_id, details"
+"""The columns that a statement writes; Postgres adds the id and the time."""
+INSERT = f"INSERT INTO events ({COLUMNS})"
+"""The start of a part of another store's statement, which writes an event beside its change."""
 
 _log = structlog.get_logger()
 
@@ -30,21 +31,24 @@ def given(argument: str) -> str:
     return f"jsonb_to_record({argument}::jsonb) AS event({columns})"
 
 
-_ADD = f"{INSERT} SELECT event.* FROM {given('$1')}"  # noqa: S608 - constants of ours
+_ADD = f"{INSERT} SELECT {COLUMNS} FROM {given('$1')}"  # noqa: S608 - constants of ours
+_RECORDED = f"id, at, {COLUMNS}"
 
 _WANTED = """
 ($1::uuid IS NULL OR account_id = $1) AND ($2::text[] = '{}' OR kind = ANY($2))
     AND ($3::timestamptz IS NULL OR at >= $3) AND ($4::timestamptz IS NULL OR at < $4)
 """
 _NEWEST = f"""
-SELECT * FROM (SELECT * FROM events WHERE {_WANTED} ORDER BY at DESC, id DESC LIMIT $5) AS newest
+SELECT {_RECORDED} FROM (
+    SELECT {_RECORDED} FROM events WHERE {_WANTED} ORDER BY at DESC, id DESC LIMIT $5
+) AS newest
 ORDER BY at, id
-"""  # noqa: S608 - the only thing put in is a constant of ours
+"""  # noqa: S608 - the only things put in are constants of ours
 _SINCE = f"""
-SELECT moment AS now, events.* FROM clock_timestamp() AS moment
-LEFT JOIN events ON at >= coalesce($5, moment) - $6::interval AND {_WANTED}
+SELECT clock.now, {_RECORDED} FROM clock_timestamp() AS clock (now)
+LEFT JOIN events ON at >= coalesce($5, clock.now) - $6::interval AND {_WANTED}
 ORDER BY at, id
-"""  # noqa: S608 - the only thing put in is a constant of ours
+"""  # noqa: S608 - the only things put in are constants of ours
 _PURGE = f"""
 DELETE FROM events WHERE id IN (
     SELECT id FROM events
@@ -117,4 +121,16 @@ def _arguments(wanted: EventFilter) -> Iterable[object]:
 
 
 def _recorded(row: asyncpg.Record) -> RecordedEvent:
-    return RecordedEvent(**{name: value for name, value in row.items() if name != "now"})
+    return RecordedEvent(
+        id=row["id"],
+        at=row["at"],
+        kind=row["kind"],
+        actor=row["actor"],
+        actor_id=row["actor_id"],
+        reason=row["reason"],
+        account_id=row["account_id"],
+        session_id=row["session_id"],
+        address=row["address"],
+        request_id=row["request_id"],
+        details=row["details"],
+    )

@@ -77,8 +77,17 @@ class KeyStore:
 
 
 async def _read(connection: AsyncConnection) -> tuple[list[SigningKey], datetime]:
+    columns = signing_keys.c
     rows = await connection.execute(
-        select(signing_keys).order_by(signing_keys.c.created_at, signing_keys.c.kid)
+        select(
+            columns.kid,
+            columns.algorithm,
+            columns.public_jwk,
+            columns.sealed_private_key,
+            columns.created_at,
+            columns.activated_at,
+            columns.superseded_at,
+        ).order_by(columns.created_at, columns.kid)
     )
     keys = [_key(row) for row in rows.mappings()]
     now = (await connection.execute(select(func.clock_timestamp()))).scalar_one()
@@ -123,4 +132,12 @@ def _row(key: SealedKey, state: KeyState, now: datetime) -> dict[str, Any]:
 
 
 def _key(row: Mapping[Any, Any]) -> SigningKey:
-    return SigningKey(**{**row, "algorithm": Algorithm(row["algorithm"])})
+    return SigningKey(
+        kid=row["kid"],
+        algorithm=Algorithm(row["algorithm"]),
+        public_jwk=row["public_jwk"],
+        sealed_private_key=row["sealed_private_key"],
+        created_at=row["created_at"],
+        activated_at=row["activated_at"],
+        superseded_at=row["superseded_at"],
+    )

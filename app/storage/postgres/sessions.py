@@ -22,7 +22,7 @@ from app.domain.sessions import (
 )
 from app.domain.visitors import Visitor as Visitor  # noqa: PLC0414 - whoever uses the store needs it too
 from app.storage.postgres.database import BATCH, PURGING, Database
-from app.storage.postgres.events import INSERT, as_json, given, tell
+from app.storage.postgres.events import COLUMNS, INSERT, as_json, given, tell
 from app.storage.postgres.session_ends import END, END_NEXT
 
 MOST_LISTED = 100
@@ -46,9 +46,11 @@ WITH owner AS (
     FROM owner, clock_timestamp() AS moment
     RETURNING id, account_id, client, amr, authenticated_at, created_at, expires_at
 ), recorded AS (
-    {INSERT} SELECT event.* FROM opened, {given("$11")}
+    {INSERT} SELECT {COLUMNS} FROM {given("$11")} WHERE EXISTS (SELECT FROM opened)
 )
-SELECT opened.*, owner.email, owner.roles, {_SIGNING_KID} FROM opened, owner
+SELECT opened.id, opened.account_id, opened.client, opened.amr, opened.authenticated_at,
+    opened.created_at, opened.expires_at, owner.email, owner.roles, {_SIGNING_KID}
+FROM opened, owner
 """  # noqa: S608 - the only things put in are constants of ours
 
 # The dates of generations that a failover lost are not known; they were superseded no earlier than
@@ -72,7 +74,9 @@ RETURNING s.id, s.account_id, s.client, s.amr, s.authenticated_at, s.created_at,
 """  # noqa: S608 - the only thing put in is a constant of ours
 
 _READ = f"""
-SELECT s.*, a.roles, clock_timestamp() AS now, {_SIGNING_KID}
+SELECT s.id, s.account_id, s.client, s.amr, s.authenticated_at, s.created_at, s.expires_at, a.roles,
+    s.generation, s.refresh_token_hash, s.superseded_at, s.refreshed_at, s.revoked_at,
+    clock_timestamp() AS now, {_SIGNING_KID}
 FROM sessions AS s JOIN accounts AS a ON a.id = s.account_id
 WHERE s.id = $1
 """  # noqa: S608 - the only thing put in is a constant of ours
@@ -169,7 +173,7 @@ class SessionStore:
     async def living(self, account_id: UUID) -> list[SessionSummary]:
         """The living sessions of an account, the most recently used first."""
         rows = await self._database.rows(_LIST, account_id, self._policy.idle)
-        return [SessionSummary(**{**row, "client": ClientKind(row["client"])}) for row in rows]
+        return [_summary(row) for row in rows]
 
     async def end(
         self, session_id: UUID, event: Event, token_ids: Sequence[str] = (), *, owner: UUID | None = None
@@ -213,4 +217,15 @@ def _grant(row: asyncpg.Record) -> SessionGrant:
         authenticated_at=row["authenticated_at"] or row["created_at"],
         expires_at=row["expires_at"],
         signing_kid=row["signing_kid"],
+    )
+
+
+def _summary(row: asyncpg.Record) -> SessionSummary:
+    return SessionSummary(
+        id=row["id"],
+        client=ClientKind(row["client"]),
+        created_at=row["created_at"],
+        last_used_at=row["last_used_at"],
+        address=row["address"],
+        user_agent=row["user_agent"],
     )
