@@ -37,7 +37,7 @@ METHODS = {"get", "put", "post", "delete", "options", "head", "patch", "trace"}
 
 @pytest.fixture(scope="module")
 def document(service: Service) -> dict[str, Any]:
-    answer = httpx.get(f"{service.url}/openapi.json", trust_env=False)
+    answer = httpx.get(f"{service.url}/openapi.json", trust_env=False, timeout=120)
     assert answer.headers["content-type"] == "application/json"
     document: dict[str, Any] = answer.json()
     return document
@@ -116,7 +116,7 @@ def schemathesis(service: Service, folder: Path, *arguments: str) -> str:
     """Run it with every check in every phase; what it has to say, once it found nothing."""
     command = [str(Path(sys.executable).with_name("schemathesis")), "run", f"{service.url}/openapi.json"]
     # Deterministic: it draws the same requests in every run, and keeps no database of examples.
-    bounds = ["--generation-deterministic", "--max-examples=50", "--request-timeout=10", "--no-color"]
+    bounds = ["--generation-deterministic", "--max-examples=50", "--request-timeout=120", "--no-color"]
     whole = ["--checks=all", "--phases=examples,coverage,fuzzing,stateful"]
     done = subprocess.run(
         [*command, *bounds, *whole, *arguments],
@@ -124,7 +124,6 @@ def schemathesis(service: Service, folder: Path, *arguments: str) -> str:
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert int((re.search(r"(\d+) generated", done.stdout) or [0, 0])[1]) > 0, done.stdout

@@ -21,6 +21,7 @@ from app.http.origins import Origins
 from app.http.use_cases import UseCases
 from app.server.protocol import BoundedProtocol
 from tests.support.people import problem_of
+from tests.support.processes import PATIENCE
 from tests.support.servers import ISSUER, Service
 
 
@@ -71,7 +72,7 @@ class Connection:
             f"{method} {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(content)}\r\n{headers}\r\n"
         )
         self._writer.write(head.encode() + content)
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE):
             answered = await self._reader.readuntil(b"\r\n\r\n")
             status, _, fields = answered.decode().partition("\r\n")
             lengths = [line for line in fields.lower().splitlines() if line.startswith("content-length:")]
@@ -117,7 +118,6 @@ def _served(service: Service) -> dict[int, int]:
     }
 
 
-SECONDS = 10.0
 KEY_SET = b"GET /.well-known/jwks.json HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
@@ -139,7 +139,7 @@ class Peer:
 
     async def answer(self, *, to_head: bool = False) -> httpx.Response:
         """The next answer whole, after interim ones; one to HEAD has no body."""
-        async with asyncio.timeout(SECONDS):
+        async with asyncio.timeout(PATIENCE):
             head = await self._reader.readuntil(b"\r\n\r\n")
             status, *lines = head.decode().split("\r\n")[:-2]
             headers = httpx.Headers(
@@ -170,7 +170,7 @@ class Peer:
     async def rest(self) -> bytes:
         """All that comes before the end; a reset is an end too."""
         received = bytearray()
-        async with asyncio.timeout(SECONDS):
+        async with asyncio.timeout(PATIENCE):
             with suppress(ConnectionError):
                 while piece := await self._reader.read(1 << 20):
                     received += piece
@@ -236,7 +236,7 @@ class Served:
 
     async def emptied(self) -> None:
         """Come back when no connection is left."""
-        async with asyncio.timeout(SECONDS):
+        async with asyncio.timeout(PATIENCE):
             while self.state.connections:  # noqa: ASYNC110 - uvicorn tells nobody
                 await asyncio.sleep(0.002)
 
