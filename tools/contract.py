@@ -1,4 +1,4 @@
-"""Writes the OpenAPI document of the core and of all features to contract/openapi.json.
+"""Writes the OpenAPI document of the core and of every feature to contract/openapi.json.
 
     PYTHONPATH=. python tools/contract.py
 
@@ -6,6 +6,7 @@ The document is the one that the service publishes, for an issuer that stands fo
 """
 
 import json
+from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 from pkgutil import iter_modules
@@ -20,17 +21,16 @@ ISSUER = "https://auth.example.com"
 CONTRACT = Path(__file__).parents[1] / "contract/openapi.json"
 
 
-def feature_routes() -> list[Routes[Any]]:
-    """The routes of every feature, whatever the settings switch off."""
-    modules = sorted(f"app.features.{feature.name}.http" for feature in iter_modules(features.__path__))
-    return [import_module(module).route for module in modules]
-
-
 def contract() -> str:
     """The text of the file; the same on every machine."""
-    routes = [*core_routes(ISSUER), *feature_routes()]
+    routes = [*core_routes(ISSUER), *_feature_routes()]
     described = document(routes, issuer=ISSUER, version=__version__)
     return json.dumps(described, ensure_ascii=False, indent=2) + "\n"
+
+
+def _feature_routes() -> Iterator[Routes[Any]]:
+    for feature in iter_modules(features.__path__):
+        yield import_module(f"app.features.{feature.name}.http").route
 
 
 if __name__ == "__main__":

@@ -24,4 +24,4 @@ route = Routes(AccountCases, "accounts", "The account of the caller.")
 async def me(call: Call[AccountCases, None]) -> Response:
     """Answer the account that the access token belongs to."""
     account = (await call.cases.who_am_i(call.access_token)).account
-    return private(Account(str(account.id), account.email, account.roles, account.created_at))
+    return private(Account(account.id, account.email, account.roles, account.created_at))

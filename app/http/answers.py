@@ -6,10 +6,11 @@ A field that defaults to None is left out of the JSON while it is None.
 from dataclasses import dataclass, fields
 from datetime import datetime
 from functools import cache
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
+from uuid import UUID
 
 import orjson
-from pydantic import ConfigDict, JsonValue, RootModel, WithJsonSchema
+from pydantic import ConfigDict, JsonValue, RootModel
 from pydantic.json_schema import SkipJsonSchema
 from starlette.responses import Response
 
@@ -19,14 +20,13 @@ from app.domain.sessions import ClientKind
 JSON = "application/json"
 _NO_STORE = {"Cache-Control": "no-store"}
 
-_Id: TypeAlias = Annotated[str, WithJsonSchema({"type": "string", "format": "uuid"})]
 _Omittable: TypeAlias = str | SkipJsonSchema[None]
 Part: TypeAlias = Literal["ok", "failing"]
 
 
 def encode(answer: object) -> bytes:
     """The answer as JSON."""
-    return orjson.dumps(answer, default=_present, option=orjson.OPT_PASSTHROUGH_DATACLASS)
+    return orjson.dumps(answer, default=_encodable, option=orjson.OPT_PASSTHROUGH_DATACLASS)
 
 
 def private(answer: object, status: int = 200) -> Response:
@@ -39,7 +39,10 @@ def no_content() -> Response:
     return Response(status_code=204, headers=_NO_STORE)
 
 
-def _present(answer: Any) -> dict[str, object]:  # noqa: ANN401 - orjson passes any dataclass
+def _encodable(answer: Any) -> dict[str, object] | str:  # noqa: ANN401 - orjson passes what it does not know
+    if isinstance(answer, UUID):
+        # The database driver's ids are of a subclass, which orjson does not take.
+        return str(answer)
     values = ((name, getattr(answer, name), omittable) for name, omittable in _fields(answer.__class__))
     return {name: value for name, value, omittable in values if value is not None or not omittable}
 
@@ -49,15 +52,18 @@ def _fields(kind: type) -> tuple[tuple[str, bool], ...]:
     return tuple((field.name, field.default is None) for field in fields(kind))
 
 
-def _config(**example: JsonValue) -> ConfigDict:
-    return ConfigDict(use_attribute_docstrings=True, json_schema_extra={"examples": [example]})
+def documented(**example: JsonValue) -> ConfigDict:
+    """How OpenAPI documents an answer: with the texts below its fields, and with an example if any."""
+    return ConfigDict(
+        use_attribute_docstrings=True, json_schema_extra={"examples": [example]} if example else None
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class BrowserTokens:
     """Tokens for a browser. The refresh token is in the cookie and never in the body."""
 
-    __pydantic_config__ = _config(access_token="eyJhbGciOi…", token_type="Bearer", expires_in=900) | {
+    __pydantic_config__ = documented(access_token="eyJhbGciOi…", token_type="Bearer", expires_in=900) | {
         # So that no answer is both: a native client's tokens have a refresh token beside these fields.
         "extra": "forbid"
     }
@@ -73,7 +79,7 @@ class BrowserTokens:
 class NativeTokens:
     """Tokens for a native client (RFC 6749 section 5.1). No cookie is set."""
 
-    __pydantic_config__ = _config(
+    __pydantic_config__ = documented(
         access_token="eyJhbGciOi…",
         token_type="Bearer",
         expires_in=900,
@@ -104,14 +110,14 @@ class TokenResponse(RootModel[BrowserTokens | NativeTokens]):
 class Account:
     """The account as the service knows it now."""
 
-    __pydantic_config__ = _config(
+    __pydantic_config__ = documented(
         id="0b8f5a1e-3f4e-4d3c-9a51-6b0c8a3f2d10",
         email="alice@example.com",
         roles=["admin"],
         created_at="2026-11-23T11:50:49.123456+00:00",
     )
 
-    id: _Id
+    id: UUID
     """The `sub` of its access tokens."""
     email: str
     roles: tuple[str, ...]
@@ -122,7 +128,7 @@ class Account:
 class Session:
     """A living session of the account."""
 
-    __pydantic_config__ = _config(
+    __pydantic_config__ = documented(
         id="6a0f0c52-7d0e-4b5e-8f0a-0d8a3b7c9e21",
         client="browser",
         created_at="2026-11-23T11:50:49.123456+00:00",
@@ -132,7 +138,7 @@ class Session:
         current=True,
     )
 
-    id: _Id
+    id: UUID
     """The `sid` of its access tokens."""
     client: ClientKind
     created_at: datetime
@@ -156,6 +162,8 @@ class SessionList:
 @dataclass(frozen=True, slots=True)
 class Jwk:
     """A public key (RFC 7517 section 4): `n` and `e` for RSA, `crv` and `x` for EC and OKP, `y` for EC."""
+
+    __pydantic_config__ = documented()
 
     kty: Literal["RSA", "EC", "OKP"]
     use: Literal["sig"]
@@ -199,6 +207,8 @@ class Liveness:
 class Readiness:
     """Whether the service can work, and the state of each part."""
 
+    __pydantic_config__ = documented()
+
     status: Literal["ready", "not ready"]
     postgres: Part
     keys: Part
@@ -210,7 +220,7 @@ class Readiness:
 class FieldError:
     """A field of the body that was refused."""
 
-    __pydantic_config__ = _config(
+    __pydantic_config__ = documented(
         field="new_password", reason="common", advice="This password is among the most common ones."
     )
 
@@ -224,6 +234,8 @@ class FieldError:
 @dataclass(frozen=True, slots=True)
 class Problem:
     """An error (RFC 9457). Programs decide by `code`."""
+
+    __pydantic_config__ = documented()
 
     type: Literal["about:blank"]
     title: str

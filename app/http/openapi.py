@@ -2,7 +2,7 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from http import HTTPStatus
 from inspect import getdoc
 from typing import Any
@@ -11,7 +11,7 @@ from app.domain.refusals import SENTENCES, Refusal
 from app.http.answers import JSON, Problem
 from app.http.components import HEADERS, SECURITY_SCHEMES, Object, reference, schemas
 from app.http.problems import FAILURES, MEDIA_TYPE, STATUS
-from app.http.routing import Answer, Bearer, Reason, Route, Routes, SameSite
+from app.http.routing import Answer, Bearer, Query, Reason, Route, Routes, SameSite
 
 _DESCRIPTION = """\
 Watchword signs people in, keeps their sessions and issues access tokens that any service can check.
@@ -82,7 +82,7 @@ def _operation(route: Route[Any, Any]) -> Object:
     }
     if description:
         operation["description"] = description
-    if parameters := list(_parameters(route)):
+    if parameters := [*_path_parameters(route.path), *map(_query_parameter, route.policy.query)]:
         operation["parameters"] = parameters
     if route.body.form is not None:
         content = {JSON: {"schema": reference("schemas", route.body.form.__name__)}}
@@ -90,11 +90,16 @@ def _operation(route: Route[Any, Any]) -> Object:
     return operation
 
 
-def _parameters(route: Route[Any, Any]) -> Iterator[Object]:
-    for name in re.findall(r"\{(\w+)\}", route.path):
-        yield {"name": name, "in": "path", "required": True, "schema": {"type": "string", "format": "uuid"}}
-    for asked in route.policy.query:
-        yield {"name": asked.name, "in": "query", "description": asked.description, "schema": asked.schema}
+def _path_parameters(path: str) -> Iterable[Object]:
+    """The parameters in braces; all of them are ids."""
+    schema = {"type": "string", "format": "uuid"}
+    for name in re.findall(r"\{(\w+)\}", path):
+        yield {"name": name, "in": "path", "required": True, "schema": schema}
+
+
+def _query_parameter(query: Query) -> Object:
+    schema = {"type": "string", "pattern": query.pattern}
+    return {"name": query.name, "in": "query", "description": query.description, "schema": schema}
 
 
 def _security(route: Route[Any, Any]) -> list[dict[str, list[str]]]:

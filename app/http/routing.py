@@ -57,12 +57,12 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class Parameter:
-    """An optional parameter of the query, for OpenAPI; the handler reads and checks it."""
+class Query:
+    """An optional parameter of the query, for OpenAPI. The handler checks it."""
 
     name: str
     description: str
-    schema: dict[str, Any]
+    pattern: str
 
 
 Reason: TypeAlias = Refusal | HTTPStatus
@@ -78,7 +78,7 @@ class Policy:
     bearer: Bearer = Bearer.UNREAD
     same_site: SameSite = SameSite.NEVER
     takes_turn: bool = False
-    query: tuple[Parameter, ...] = ()
+    query: tuple[Query, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,9 +176,9 @@ class Routes(Generic[CasesT]):
         self,
         path: str,
         *answers: Answer,
-        query: tuple[Parameter, ...] = (),
         refuses: tuple[Reason, ...] = (),
         bearer: Bearer = Bearer.UNREAD,
+        query: tuple[Query, ...] = (),
     ) -> Callable[[Handler[CasesT, None]], Handler[CasesT, None]]:
         """Add a route for GET, which takes no body."""
         return self._add("GET", path, NO_BODY, Policy(answers, refuses, bearer, query=query))

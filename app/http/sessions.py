@@ -161,7 +161,7 @@ async def list_sessions(call: Call[SessionCases, None]) -> Response:
         SessionList(
             tuple(
                 Session(
-                    str(session.id),
+                    session.id,
                     session.client,
                     session.created_at,
                     session.last_used_at,

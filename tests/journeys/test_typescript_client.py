@@ -51,8 +51,8 @@ def test_a_consumer_of_the_generated_client_compiles(project: Path) -> None:
         ("case 'session_revoked'", "case 'session_revoke'", "TS2678"),
         ("    case 'refresh_token_invalid':\n", "", "TS2322"),
         ("'too_many_requests'", "'too_many_request'", "TS2367"),
-        ("session.current", "session.is_current", "TS2339"),
-        ("body: { email, password } }", "body: { email } }", "TS2741"),
+        ("session.current", "session.is_current", "TS2551"),
+        ("body: { email, password } }", "body: { email } }", "TS2322"),
         ("client: 'native'", "client: 'desktop'", "TS2322"),
     ],
     ids=[

@@ -3,15 +3,17 @@
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated
+from uuid import UUID
 
-from pydantic import ConfigDict, WithJsonSchema
+from pydantic import WithJsonSchema
 from starlette.responses import Response
 
+from app.domain.events import EventKind
 from app.domain.refusals import Refusal
 from app.features.activity.domain import SHOWN
 from app.features.activity.services import Activity, ShownEvent
-from app.http.answers import private
-from app.http.routing import Answer, Bearer, Call, Parameter, Routes
+from app.http.answers import documented, private
+from app.http.routing import Answer, Bearer, Call, Query, Routes
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,36 +27,28 @@ class ActivityCases:
 class ActivityEvent:
     """A security event of the account."""
 
-    __pydantic_config__ = ConfigDict(
-        use_attribute_docstrings=True,
-        json_schema_extra={
-            "examples": [
-                {
-                    "id": "b3J4Zz1mV0n2QhJ8y5cPqkS7tLwXaDrUeHiGfNoMvYxB9K4s",
-                    "at": "2026-11-26T20:15:30.123456+00:00",
-                    "kind": "login.failed",
-                    "actor": "visitor",
-                    "reason": "wrong_password",
-                    "address": "203.0.113.7",
-                    "session_id": None,
-                    "current": False,
-                }
-            ]
-        },
+    __pydantic_config__ = documented(
+        id="b3J4Zz1mV0n2QhJ8y5cPqkS7tLwXaDrUeHiGfNoMvYxB9K4s",
+        at="2026-11-26T20:15:30.123456+00:00",
+        kind="login.failed",
+        actor="visitor",
+        reason="wrong_password",
+        address="203.0.113.7",
+        session_id=None,
+        current=False,
     )
 
     id: str
     """Opaque; `before` takes it."""
     at: datetime
-    kind: Annotated[str, WithJsonSchema({"type": "string", "examples": list(SHOWN)})]
-    """The event; later releases may add kinds."""
+    kind: Annotated[EventKind, WithJsonSchema({"type": "string", "enum": list(SHOWN)})]
     actor: str | None
     """Who caused it: `visitor`, `owner`, `operator` or `service`; null for an event of an older release."""
     reason: str | None
     """How it came about, where the kind alone does not tell."""
     address: str | None
     """The address that the request came from; null for an event without a request."""
-    session_id: Annotated[str | None, WithJsonSchema({"type": ["string", "null"], "format": "uuid"})]
+    session_id: UUID | None
     """The session that it belongs to, or null."""
     current: bool
     """Whether it belongs to the session of the access token."""
@@ -64,7 +58,7 @@ class ActivityEvent:
 class ActivityPage:
     """Security events of the account, the newest first."""
 
-    __pydantic_config__ = ConfigDict(use_attribute_docstrings=True)
+    __pydantic_config__ = documented()
 
     events: tuple[ActivityEvent, ...]
     next: str | None
@@ -78,10 +72,10 @@ route = Routes(ActivityCases, "activity", "The recent security events of the acc
     "/me/activity",
     Answer("The events, at most fifty.", ActivityPage),
     query=(
-        Parameter(
+        Query(
             "before",
-            "`next` of the page before, or the `id` of an event. Without it, the newest events are answered.",
-            {"type": "string", "pattern": "^[A-Za-z0-9_-]{48}$"},
+            "The `next` of the page before, or the `id` of an event. Without it, the newest events.",
+            pattern="^[A-Za-z0-9_-]{48}$",
         ),
     ),
     bearer=Bearer.REQUIRED,
@@ -102,6 +96,6 @@ def _answer(shown: ShownEvent) -> ActivityEvent:
         actor=event.actor,
         reason=event.reason,
         address=event.address,
-        session_id=None if event.session_id is None else str(event.session_id),
+        session_id=event.session_id,
         current=shown.current,
     )
