@@ -9,7 +9,7 @@ STAMP := .venv/.stamp
 INTEROP := tests/journeys/interop
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup run test test-slow test-busy bench bench-flood bench-equal check format blocklist lock
+.PHONY: help setup run test test-slow test-busy bench bench-flood bench-equal check format reference blocklist lock
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -72,6 +72,9 @@ check: $(STAMP) ## Check format, lint, types and the layers; changes nothing.
 format: $(STAMP) ## Format the code and mend what ruff can mend.
 	@$(BIN)/ruff check --fix-only
 	@$(BIN)/ruff format
+
+reference: $(STAMP) ## Write docs/reference anew from the settings, routes, refusals and events.
+	@PYTHONPATH=. $(BIN)/python tools/reference.py docs/reference
 
 BLOCKLIST := app/crypto/common_passwords.bin
 blocklist: $(STAMP) ## Make the list of common passwords anew from LIST=file, the most frequent first.
