@@ -14,4 +14,4 @@ def activity(core: Core, settings: Settings) -> Feature | None:
     if not settings.activity:
         return None
     case = Activity(core.who_am_i, OwnEventStore(core.resources.database), EventIds(core.crypto.secrets))
-    return Feature(routers=(http.router,), cases=(http.ActivityCases(case),))
+    return Feature(routes=(http.route,), cases=(http.ActivityCases(case),))

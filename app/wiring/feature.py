@@ -1,8 +1,9 @@
 """The parts of a feature that the service runs."""
 
 from dataclasses import dataclass
+from typing import Any
 
-from app.http.application import Router
+from app.http.routing import Routes
 from app.wiring.jobs import Job
 
 
@@ -10,6 +11,6 @@ from app.wiring.jobs import Job
 class Feature:
     """Routes, the records of use cases that they call, and jobs."""
 
-    routers: tuple[Router, ...]
+    routes: tuple[Routes[Any], ...]
     cases: tuple[object, ...]
     jobs: tuple[Job, ...] = ()

@@ -58,7 +58,7 @@ async def test_a_check_is_one_look_up_and_asks_redis_no_more(
     private_servers.valkey.pause()
     # The first one finds out.
     await who_am_i(pair.access_token.text)
-    assert not index.is_believed
+    assert not index.is_trusted
 
     with unasked(index):
         for _ in range(20):

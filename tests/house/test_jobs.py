@@ -7,12 +7,11 @@ import structlog
 
 import app.wiring.jobs
 from app.domain.refusals import Refusal, Refused
-from app.services.purge import Purge
 from app.wiring.jobs import PURGE_EVERY, Job, maintained
 from tests.support.races import inside
 
 
-class Troubled(Purge):
+class Troubled:
     """Meets an outage, then something that nobody thought of, and then works."""
 
     def __init__(self) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Self
@@ -11,14 +11,12 @@ import httpx
 import orjson
 import psutil  # type: ignore[import-untyped]
 import pytest
-from fastapi import FastAPI
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn import Config
 from uvicorn.server import ServerState
 
-from app.http.application import build
+from app.http.application import build, core_routes
 from app.http.origins import Origins
-from app.http.use_cases import UseCases
 from app.server.protocol import BoundedProtocol
 from tests.support.people import problem_of
 from tests.support.processes import PATIENCE
@@ -267,20 +265,17 @@ class Served:
 
 @asynccontextmanager
 async def served() -> AsyncIterator[Served]:
-    @asynccontextmanager
-    async def nothing(_: FastAPI) -> AsyncIterator[Mapping[str, Any]]:
-        yield {}
-
     found = Served()
-    app = build(nothing, Origins(ISSUER, ()), issuer=ISSUER, version="0")
+    routes = core_routes(ISSUER)
+    # The tests send no request that reaches a use case.
+    cases = [object.__new__(module.cases) for module in routes]
+    app = build(routes, cases, Origins(ISSUER, ()), issuer=ISSUER, version="0")
     config = Config(
         found.behind(app), lifespan="off", log_config=None, access_log=False, timeout_keep_alive=75
     )
     config.load()
-    # Bodies are read before anything is done with them.
-    state = {"use_cases": object.__new__(UseCases)}
     server = await asyncio.get_running_loop().create_server(
-        lambda: BoundedProtocol(config, found.state, state), "127.0.0.1", 0
+        lambda: BoundedProtocol(config, found.state, {}), "127.0.0.1", 0
     )
     found.port = server.sockets[0].getsockname()[1]
     async with server, found.peers:

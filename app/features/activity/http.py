@@ -1,30 +1,19 @@
 """``GET /me/activity``."""
 
 from dataclasses import dataclass
-from typing import Annotated, Any
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
 
-import orjson
-from fastapi import APIRouter
-from pydantic import BaseModel, WithJsonSchema
-from starlette.requests import Request
+from pydantic import WithJsonSchema
 from starlette.responses import Response
 
+from app.domain.events import EventKind
 from app.domain.refusals import Refusal
 from app.features.activity.domain import SHOWN
 from app.features.activity.services import Activity
-from app.http.openapi import BEARER, answers
-from app.http.sessions import require_bearer
-from app.http.use_cases import cases_of
-
-router = APIRouter(tags=["activity"])
-
-_BEFORE = {
-    "name": "before",
-    "in": "query",
-    "description": "The `next` of the page before, or the `id` of an event; without it, the newest events.",
-    "required": False,
-    "schema": {"type": "string", "pattern": "^[A-Za-z0-9_-]{48}$"},
-}
+from app.http.answers import documented, private
+from app.http.routing import Answer, Bearer, Call, Query, Routes
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,36 +23,53 @@ class ActivityCases:
     activity: Activity
 
 
-class ActivityEventResponse(BaseModel):
-    """A security event; ``current`` when it belongs to the session of the access token."""
+@dataclass(frozen=True, slots=True)
+class ActivityEvent:
+    """A security event of the account."""
+
+    __pydantic_config__ = documented()
 
     id: str
-    at: str
-    kind: Annotated[str, WithJsonSchema({"type": "string", "enum": list(SHOWN)})]
+    at: datetime
+    kind: Annotated[EventKind, WithJsonSchema({"type": "string", "enum": list(SHOWN)})]
     address: str | None
-    session_id: str | None
+    session_id: UUID | None
     current: bool
+    """Whether it belongs to the session of the access token."""
 
 
-class ActivityResponse(BaseModel):
-    """At most 50 events, the newest first; ``next`` is null on the last page."""
+@dataclass(frozen=True, slots=True)
+class ActivityPage:
+    """At most 50 events, the newest first."""
 
-    events: Annotated[
-        list[dict[str, Any]],
-        WithJsonSchema({"type": "array", "items": ActivityEventResponse.model_json_schema()}),
-    ]
+    __pydantic_config__ = documented()
+
+    events: tuple[ActivityEvent, ...]
     next: str | None
+    """The `before` of the next page, or null on the last page."""
 
 
-@router.get(
+route = Routes(ActivityCases, "activity", "The account's own security events.")
+
+
+@route.get(
     "/me/activity",
-    openapi_extra={"security": [BEARER], "parameters": [_BEFORE]},
-    responses=answers(ActivityResponse, Refusal.INVALID_TOKEN, Refusal.INVALID_REQUEST, Refusal.UNAVAILABLE),
+    Answer("The events.", ActivityPage),
+    query=(
+        Query(
+            "before",
+            "The `next` of the page before, or the `id` of an event. Without it, the newest events.",
+            pattern="^[A-Za-z0-9_-]{48}$",
+        ),
+    ),
+    bearer=Bearer.REQUIRED,
+    refuses=(Refusal.INVALID_REQUEST, Refusal.UNAVAILABLE),
 )
-async def my_activity(request: Request) -> Response:
-    """The security events of the account, the newest first."""
-    activity = cases_of(request, ActivityCases).activity
-    page = await activity(require_bearer(request.headers), request.query_params.get("before"))
-    # An id that the driver read is of a subclass of UUID, which orjson does not take by itself.
-    body = orjson.dumps(page, default=str)
-    return Response(body, headers={"Cache-Control": "no-store"}, media_type="application/json")
+async def list_activity(call: Call[ActivityCases, None]) -> Response:
+    """List the security events of the account, the newest first."""
+    page = await call.cases.activity(call.access_token, call.request.query_params.get("before"))
+    events = tuple(
+        ActivityEvent(event.id, event.at, event.kind, event.address, event.session_id, event.current)
+        for event in page.events
+    )
+    return private(ActivityPage(events, page.next))

@@ -50,7 +50,7 @@ async def in_step(index: RevocationIndex) -> RevocationIndex:
     """With a Postgres that has one entry, once the servers let it."""
 
     async def believed() -> bool:
-        return await index.rebuild(live) is IndexState.BELIEVED and await is_right(index)
+        return await index.rebuild(live) is IndexState.TRUSTED and await is_right(index)
 
     await until(believed)
     return index
@@ -72,7 +72,7 @@ async def is_not_wrong(index: RevocationIndex) -> bool:
 
 async def cannot_tell(index: RevocationIndex) -> bool:
     answers = [await index.find([REVOKED]), await index.find([FREE])]
-    return answers == [None, None] and not index.is_believed
+    return answers == [None, None] and not index.is_trusted
 
 
 async def test_a_cluster_is_used_as_any_server_is_and_nodes_without_the_slot_do_not_matter(
@@ -93,7 +93,7 @@ async def test_a_cluster_is_used_as_any_server_is_and_nodes_without_the_slot_do_
     eventually(lambda: "fail" in servers.owner.operator.cluster("NODES")[down.address]["flags"])
     assert await is_right(index)
     assert await index.add({LOST: LASTS})
-    assert await index.rebuild(live) is IndexState.BELIEVED
+    assert await index.rebuild(live) is IndexState.TRUSTED
     await in_step(open_index(servers.url))
 
 

@@ -39,7 +39,7 @@ async def in_step(index: RevocationIndex) -> RevocationIndex:
     """With a Postgres that has one entry, once the servers let it."""
 
     async def believed() -> bool:
-        return await index.rebuild(live) is IndexState.BELIEVED
+        return await index.rebuild(live) is IndexState.TRUSTED
 
     await until(believed)
     assert await is_right(index)
@@ -63,7 +63,7 @@ async def is_right(index: RevocationIndex) -> bool:
 
 async def cannot_tell(index: RevocationIndex) -> bool:
     answers = [await index.find([REVOKED]), await index.find([FREE])]
-    return answers == [None, None] and not index.is_believed
+    return answers == [None, None] and not index.is_trusted
 
 
 async def lose(servers: Watched, index: RevocationIndex) -> None:
@@ -130,7 +130,7 @@ async def test_a_replica_is_never_believed_though_it_holds_the_marker(
     assert await direct.rebuild(live) is IndexState.UNREACHABLE
     assert await cannot_tell(direct)
     # Not even if it was believed when it was a primary.
-    direct._believed = True
+    direct._trusted = True
     assert await direct.find([FREE]) is None
     assert await is_right(index)
 
@@ -155,7 +155,7 @@ async def test_what_a_killed_primary_took_with_it_is_not_called_free(
     assert await cannot_tell(index)
     assert await idle.add({str(uuid4()): LASTS})
     assert await idle.find([LOST]) is None
-    assert await idle.rebuild(live_now) is IndexState.BELIEVED
+    assert await idle.rebuild(live_now) is IndexState.TRUSTED
     assert await idle.find([LOST]) is True
     assert await is_right(idle)
     # It was rebuilt by another, so that this one has only to look.
@@ -177,7 +177,7 @@ async def test_a_frozen_primary_costs_one_timeout_and_is_not_believed_when_it_th
     assert not await index.add({str(uuid4()): LASTS})
     servers.await_failover()
     assert await cannot_tell(index)
-    assert await index.rebuild(live_now) is IndexState.BELIEVED
+    assert await index.rebuild(live_now) is IndexState.TRUSTED
     assert await index.find([LOST]) is True
     old = servers.replica
     old.resume()
