@@ -1,17 +1,19 @@
 """The ASGI entry: ``uvicorn --factory app.main:create_app``."""
 
 import gc
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
 
 from fastapi import FastAPI
 
 from app import __version__
-from app.http.application import build
+from app.http.application import build, core_routes
+from app.http.origins import Origins
 from app.logs import configure_logs
 from app.settings import Settings, load
 from app.wiring import maintained, open_service
+from app.wiring.features import build_features
+from app.wiring.routes import records
 
 
 def create_app() -> FastAPI:
@@ -19,13 +21,22 @@ def create_app() -> FastAPI:
     settings = load(Settings)
     configure_logs(settings.log_format)
     service = open_service(settings)
+    features = build_features(service.core, settings)
+    jobs = [*service.jobs, *(job for feature in features for job in feature.jobs)]
 
     @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[Mapping[str, Any]]:
-        async with service, maintained(service.jobs):
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        async with service, maintained(jobs):
             # Everything loaded by now stays. Searching it for garbage would delay all requests.
             gc.collect()
             gc.freeze()
-            yield {"use_cases": service.use_cases}
+            yield
 
-    return build(lifespan, service.use_cases.origins, issuer=settings.issuer, version=__version__)
+    return build(
+        [*core_routes(settings.issuer), *(routes for feature in features for routes in feature.routes)],
+        [*records(service.use_cases), *(cases for feature in features for cases in feature.cases)],
+        Origins(settings.issuer, settings.allowed_origins),
+        lifespan,
+        issuer=settings.issuer,
+        version=__version__,
+    )

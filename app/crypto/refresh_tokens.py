@@ -6,6 +6,7 @@
 import hmac
 import struct
 from base64 import urlsafe_b64decode, urlsafe_b64encode
+from hashlib import sha256
 from uuid import UUID
 
 from app.crypto.secrets import ServiceSecret, ServiceSecrets
@@ -52,7 +53,7 @@ class RefreshTokens:
             return None
         if generation == _LAST_GENERATION:  # It could have no successor; we never write it.
             return None
-        return RefreshToken(secret_id, UUID(bytes=session_id), generation, seed, text)
+        return RefreshToken(secret_id, UUID(bytes=session_id), generation, seed, text, _digest(text))
 
     def is_genuine(self, token: RefreshToken, session: Session) -> bool:
         """Whether the token belongs to the family of this session.
@@ -66,7 +67,11 @@ class RefreshTokens:
 def _write(secret: ServiceSecret, session_id: UUID, generation: int, seed: bytes) -> RefreshToken:
     body = _BODY.pack(_VERSION, secret.id, session_id.bytes, generation, seed)
     text = PREFIX + urlsafe_b64encode(body + _mac(secret, body)).decode()
-    return RefreshToken(secret.id, session_id, generation, seed, text)
+    return RefreshToken(secret.id, session_id, generation, seed, text, _digest(text))
+
+
+def _digest(text: str) -> bytes:
+    return sha256(text.encode()).digest()
 
 
 def _mac(secret: ServiceSecret, body: bytes) -> bytes:

@@ -14,7 +14,6 @@ A genuine refresh token is judged in this order (RFC 9700 section 4.14.2):
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import Enum, StrEnum
-from hashlib import sha256
 from uuid import UUID
 
 from app.domain.refusals import Refusal
@@ -49,18 +48,17 @@ class SessionPolicy:
 
 @dataclass(frozen=True, slots=True)
 class RefreshToken:
-    """A refresh token whose mac is right: its parts, and its one spelling as ``text``."""
+    """A refresh token whose mac is right: its parts, and its one spelling as ``text``.
+
+    ``digest`` is the SHA-256 of the text; a session's row stores it for its current token.
+    """
 
     secret_id: bytes
     session_id: UUID
     generation: int
     seed: bytes = field(repr=False)
     text: str = field(repr=False)
-
-    @property
-    def digest(self) -> bytes:
-        """SHA-256 of the text; a session's row stores it for its current token."""
-        return sha256(self.text.encode()).digest()
+    digest: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
-from app.http.use_cases import UseCases
 from app.services.keys import KeyRing
 from app.services.operator.accounts import Accounts
 from app.services.operator.events import Events
@@ -20,7 +19,7 @@ from app.storage.postgres.database import Database
 from app.wiring.core import Core, build_core, utc_now
 from app.wiring.jobs import MAINTAIN_EVERY, PURGE_EVERY, Job, maintained
 from app.wiring.operator import operator
-from app.wiring.owner import use_cases
+from app.wiring.owner import UseCases, use_cases
 from app.wiring.resources import blaming, open_resources
 
 __all__ = ["Service", "blaming", "maintained", "open_service", "utc_now"]

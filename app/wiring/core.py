@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from secrets import token_bytes, token_urlsafe
 
 from app.crypto.access_tokens import TOKEN_ID_LENGTH
@@ -29,10 +30,8 @@ from app.storage.postgres.revocations import RevocationStore
 from app.storage.postgres.sessions import SessionStore
 from app.wiring.resources import Resources, blaming
 
-
-def utc_now() -> datetime:
-    """The clock of a running service."""
-    return datetime.now(UTC)
+utc_now: Clock = partial(datetime.now, UTC)
+"""The clock of a running service."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +90,7 @@ def build_core(settings: Settings, resources: Resources, clock: Clock) -> Core:
     crypto = _crypto(settings)
     key_changes = KeyChanges(stores.keys, crypto.keys, settings.key_policy(longest_view=LONGEST_VIEW))
     keys = KeyRing(key_changes, crypto.keys, clock)
-    minter = TokenMinter(keys, token_policy, clock, lambda: token_urlsafe(TOKEN_ID_LENGTH))
+    minter = TokenMinter(keys, token_policy, clock, partial(token_urlsafe, TOKEN_ID_LENGTH))
     revocations = Revocations(stores.revocations, resources.index, revocations_last)
     authenticate = Authenticate(keys, revocations, token_policy, clock)
     throttling = settings.throttling_policy()
@@ -111,7 +110,7 @@ def build_core(settings: Settings, resources: Resources, clock: Clock) -> Core:
             crypto.refresh_tokens,
             crypto.devices,
             minter,
-            lambda: token_bytes(SEED_LENGTH),
+            partial(token_bytes, SEED_LENGTH),
             stores.events,
         ),
         end_sessions=EndSessions(stores.sessions, stores.accounts, revocations),

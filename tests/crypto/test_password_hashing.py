@@ -201,11 +201,11 @@ class Gate:
         self.hashes.append(stored)
         self.niceness.append(niceness())
         self.entered.set()
-        assert self.opened.wait(timeout=10)
+        assert self.opened.wait(timeout=120)
         return self._verify(stored, *arguments)
 
     async def wait(self) -> None:
-        assert await asyncio.to_thread(self.entered.wait, 10)
+        assert await asyncio.to_thread(self.entered.wait, 120)
 
 
 def niceness() -> int:
@@ -285,7 +285,7 @@ def test_the_constructor_loads_the_backends() -> None:
         "PasswordHasher(HashingPolicy(threads=1, queue=0)).close()\n"
         "assert {'argon2', 'bcrypt'} <= sys.modules.keys()"
     )
-    subprocess.run([sys.executable, "-c", script], check=True, timeout=30)
+    subprocess.run([sys.executable, "-c", script], check=True)
 
 
 def test_the_default_parameters_are_those_of_the_design() -> None:
@@ -407,7 +407,7 @@ async def test_hashes_over_the_ceilings_cost_only_a_decoy(
     hasher: PasswordHasher, counted: Gate, stored: str
 ) -> None:
     assert not acceptable(stored)
-    assert await asyncio.wait_for(hasher.verify(PASSWORD, stored), timeout=5) == NO
+    assert await hasher.verify(PASSWORD, stored) == NO
     assert counted.calls == 1, "only the decoy"
 
 

@@ -55,7 +55,7 @@ def judgement(
     policy: SessionPolicy = POLICY,
     now: datetime = NOW,
 ) -> Standing | Refusal:
-    token = RefreshToken(b"four", GRANT.session_id, generation, b"a seed, 16 bytes", "wwr_text")
+    token = RefreshToken(b"four", GRANT.session_id, generation, b"a seed, 16 bytes", "wwr_text", b"a digest")
     return judge(token, session, client, policy, now=now)
 
 
@@ -185,8 +185,9 @@ def test_only_a_dated_generation_within_the_grace_is_a_retry(
 @pytest.mark.parametrize(
     ("shown", "hidden"),
     [
-        (RefreshToken(b"four", UUID(int=1), 0, b"SEED", "wwr_TEXT"), "SEED"),
-        (RefreshToken(b"four", UUID(int=1), 0, b"SEED", "wwr_TEXT"), "TEXT"),
+        (RefreshToken(b"four", UUID(int=1), 0, b"SEED", "wwr_TEXT", b"DIGEST"), "SEED"),
+        (RefreshToken(b"four", UUID(int=1), 0, b"SEED", "wwr_TEXT", b"DIGEST"), "TEXT"),
+        (RefreshToken(b"four", UUID(int=1), 0, b"SEED", "wwr_TEXT", b"DIGEST"), "DIGEST"),
         (LIVING, "the hash"),
     ],
 )

@@ -1,7 +1,6 @@
-"""The blacklist against a real Valkey: whatever befalls that, it is right or says that it cannot tell."""
+"""The revocation index on a real Valkey: in every state of the server it is right, or cannot tell."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Iterator, Mapping
 from datetime import timedelta
 from uuid import uuid4
@@ -12,9 +11,9 @@ import redis
 from app.dev.processes import claimed
 from app.dev.servers import valkey
 from app.domain.refusals import Refusal, Refused
-from app.storage.redis.client import TIMEOUT
 from app.storage.redis.revocations import IndexState, RevocationIndex
 from tests.support.servers import Faulty, server_folder
+from tests.support.valkeys import unasked
 from tests.support.waiting import until
 
 MARKER = "{watchword}:marker"
@@ -47,10 +46,10 @@ async def index(server: Faulty) -> AsyncIterator[RevocationIndex]:
 
 
 async def in_step(index: RevocationIndex) -> None:
-    """Sooner or later, for a busy machine may need another try."""
+    """Rebuild until the index is in step; a busy machine may need another try."""
 
     async def is_in_step() -> bool:
-        return await index.rebuild(live) is IndexState.BELIEVED and await is_right(index)
+        return await index.rebuild(live) is IndexState.TRUSTED and await is_right(index)
 
     await until(is_in_step)
 
@@ -67,13 +66,13 @@ async def is_right(index: RevocationIndex) -> bool:
 
 async def cannot_tell(index: RevocationIndex) -> bool:
     answers = [await index.find([REVOKED]), await index.find([FREE])]
-    return answers == [None, None] and not index.is_believed
+    return answers == [None, None] and not index.is_trusted
 
 
-async def test_nothing_is_believed_before_everything_was_entered(
+async def test_the_index_is_not_trusted_before_every_entry_is_in_it(
     server: Faulty, index: RevocationIndex
 ) -> None:
-    # A replica that has just started, on a server that another one keeps.
+    # A replica that has just started, on a server that another replica has filled.
     newcomer = RevocationIndex(server.url)
     assert await cannot_tell(newcomer)
     assert await newcomer.add({str(uuid4()): LASTS})
@@ -83,13 +82,15 @@ async def test_nothing_is_believed_before_everything_was_entered(
     await newcomer.close()
 
 
-async def test_entries_live_as_long_as_they_are_told(index: RevocationIndex, operator: "redis.Redis") -> None:
+async def test_entries_live_for_the_time_given_with_them(
+    index: RevocationIndex, operator: "redis.Redis"
+) -> None:
     # More than one batch of them.
     entries = {f"many-{number}": LASTS for number in range(1201)} | {"over": timedelta(), "late": -LASTS}
     assert await index.add(entries)
     names = list(operator.scan_iter(match="*:blacklist:*", count=5000))
     assert len([name for name in names if ":many-" in name]) == 1201
-    # One hash tag, so that a cluster answers them together; and nothing that stays for ever.
+    # One hash tag, so that a cluster answers for them together; and every entry expires.
     for name in names:
         assert name.startswith("{watchword}:")
         left = operator.pttl(name)
@@ -100,24 +101,24 @@ async def test_entries_live_as_long_as_they_are_told(index: RevocationIndex, ope
     assert await is_right(index)
 
 
-async def test_a_flushed_server_is_not_believed_until_it_was_filled_again(
+async def test_a_flushed_server_is_not_trusted_until_it_is_filled_again(
     index: RevocationIndex, operator: "redis.Redis"
 ) -> None:
     operator.flushall()
     assert await cannot_tell(index)
-    # What is revoked now does not make up for what is gone.
+    # A new revocation does not make up for the lost ones.
     assert await index.add({str(uuid4()): LASTS})
     assert await cannot_tell(index)
     await in_step(index)
 
 
-async def test_a_restarted_server_is_not_believed_until_it_was_filled_again(
+async def test_a_restarted_server_is_not_trusted_until_it_is_filled_again(
     server: Faulty, index: RevocationIndex
 ) -> None:
     server.kill()
     assert await cannot_tell(index)
     assert not await index.add(ENTRIES)
-    assert await index.rebuild(live) is not IndexState.BELIEVED
+    assert await index.rebuild(live) is not IndexState.TRUSTED
     server.start()
     assert await cannot_tell(index)
     await in_step(index)
@@ -126,7 +127,7 @@ async def test_a_restarted_server_is_not_believed_until_it_was_filled_again(
 async def test_the_marker_of_another_server_proves_nothing(
     index: RevocationIndex, operator: "redis.Redis"
 ) -> None:
-    """As a promoted replica has it, which may lack the last writes of its late primary."""
+    """A promoted replica has it, and may lack the last writes of its primary."""
     assert operator.get(MARKER) == operator.info("server")["run_id"]
     operator.set(MARKER, "0" * 40)
     assert await cannot_tell(index)
@@ -134,11 +135,11 @@ async def test_the_marker_of_another_server_proves_nothing(
 
 
 @pytest.mark.parametrize("policy", ["allkeys-lru", "volatile-ttl"])
-async def test_a_server_that_may_evict_is_never_believed(
+async def test_a_server_that_may_evict_is_never_trusted(
     index: RevocationIndex, operator: "redis.Redis", policy: str
 ) -> None:
     operator.config_set("maxmemory-policy", policy)
-    assert await index.rebuild(live) is not IndexState.BELIEVED
+    assert await index.rebuild(live) is not IndexState.TRUSTED
     assert await cannot_tell(index)
     operator.config_set("maxmemory-policy", "noeviction")
     await in_step(index)
@@ -151,7 +152,7 @@ async def test_a_flush_while_entries_are_read_from_postgres_leaves_no_marker(
         operator.flushall()
         return ENTRIES
 
-    assert await index.rebuild(flushed) is not IndexState.BELIEVED
+    assert await index.rebuild(flushed) is not IndexState.TRUSTED
     assert operator.get(MARKER) is None
     assert await cannot_tell(index)
     await in_step(index)
@@ -161,12 +162,12 @@ async def test_postgres_that_fails_during_a_rebuild_changes_no_answer(index: Rev
     async def away() -> Mapping[str, timedelta]:
         raise ConnectionAbortedError
 
-    assert await index.rebuild(away) is not IndexState.BELIEVED
+    assert await index.rebuild(away) is not IndexState.TRUSTED
     assert await index.find([REVOKED]) in (True, None)
     assert await index.find([FREE]) in (False, None)
 
 
-async def test_many_questions_at_once_are_all_answered(index: RevocationIndex) -> None:
+async def test_many_checks_at_once_are_all_answered(index: RevocationIndex) -> None:
     async def all_are() -> bool:
         await in_step(index)
         return set(await asyncio.gather(*(index.find([REVOKED]) for _ in range(150)))) == {True}
@@ -179,35 +180,30 @@ async def test_a_frozen_server_costs_one_timeout_and_is_filled_again_when_it_tha
     server: Faulty, index: RevocationIndex
 ) -> None:
     server.pause()
-    start = time.monotonic()
-    # Answers that come too late must not be taken for those to later questions.
+    # Late answers must not be taken for the answers to later checks.
     assert set(await asyncio.gather(*(index.find([REVOKED]) for _ in range(20)))) == {None}
-    assert time.monotonic() - start < 20 * TIMEOUT
-    start = time.monotonic()
-    assert [await index.find([FREE]) for _ in range(100)] == [None] * 100
-    assert time.monotonic() - start < 2 * TIMEOUT
+    with unasked(index):
+        assert [await index.find([FREE]) for _ in range(100)] == [None] * 100
     assert not await index.add({REVOKED: LASTS})
-    assert await index.rebuild(live) is not IndexState.BELIEVED
+    assert await index.rebuild(live) is not IndexState.TRUSTED
     server.resume()
     assert await cannot_tell(index)
-    assert await index.rebuild(live) is IndexState.BELIEVED
+    assert await index.rebuild(live) is IndexState.TRUSTED
     for _ in range(20):
         assert await is_right(index)
 
 
-async def test_a_question_that_is_given_up_leaves_no_answer_behind(
-    server: Faulty, index: RevocationIndex
-) -> None:
+async def test_a_cancelled_check_leaves_no_answer_behind(server: Faulty, index: RevocationIndex) -> None:
     server.pause()
     asked = [asyncio.create_task(index.find([REVOKED])) for _ in range(5)]
     await asyncio.sleep(0)
     for task in asked:
         task.cancel()
     gone = await asyncio.gather(*asked, return_exceptions=True)
-    # Python 3.11's wait_for loses a cancellation now and then, and the question then ends by its timeout.
+    # Python 3.11's wait_for loses a cancellation now and then; the check then ends by its timeout.
     assert all(answer is None or isinstance(answer, asyncio.CancelledError) for answer in gone)
     server.resume()
-    assert await index.rebuild(live) is IndexState.BELIEVED
+    assert await index.rebuild(live) is IndexState.TRUSTED
     answers = await asyncio.gather(*(index.find([FREE]) for _ in range(20)))
     assert answers == [False] * 20
     assert await is_right(index)
@@ -221,15 +217,15 @@ async def test_a_restart_from_disk_during_a_rebuild_is_noticed_though_the_nonce_
         server.kill()
         server.start()
         assert list(operator.scan_iter("*nonce*")), "the nonce came back from disk"
-        # The next command opens a new connection, and nothing tells it of the old one's end.
+        # The next command opens a new connection, and is not told that the old one ended.
         await index.close()
         return {"something": timedelta(minutes=1)}
 
-    assert await index.rebuild(restarting) is not IndexState.BELIEVED
+    assert await index.rebuild(restarting) is not IndexState.TRUSTED
     assert await index.find(["something"]) is None
 
 
-async def test_a_postgres_that_cannot_be_read_leaves_nothing_believed(index: RevocationIndex) -> None:
+async def test_the_index_is_not_trusted_when_postgres_cannot_be_read(index: RevocationIndex) -> None:
     async def unreadable() -> dict[str, timedelta]:
         raise Refused(Refusal.UNAVAILABLE)
 

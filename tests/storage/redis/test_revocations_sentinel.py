@@ -1,6 +1,5 @@
-"""The blacklist on a primary that Sentinels replace: what the failover lost is never called free."""
+"""The revocation index on a primary that Sentinels replace: a lost entry is never called free."""
 
-import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from datetime import timedelta
 from urllib.parse import quote
@@ -8,9 +7,8 @@ from uuid import uuid4
 
 import pytest
 
-from app.storage.redis.client import TIMEOUT
 from app.storage.redis.revocations import IndexState, RevocationIndex
-from tests.support.valkeys import SERVICE, Watched, blacklists, eventually, watched
+from tests.support.valkeys import SERVICE, Watched, blacklists, eventually, unasked, watched
 from tests.support.waiting import until
 
 Open = Callable[[str], RevocationIndex]
@@ -41,7 +39,7 @@ async def in_step(index: RevocationIndex) -> RevocationIndex:
     """With a Postgres that has one entry, once the servers let it."""
 
     async def believed() -> bool:
-        return await index.rebuild(live) is IndexState.BELIEVED
+        return await index.rebuild(live) is IndexState.TRUSTED
 
     await until(believed)
     assert await is_right(index)
@@ -65,18 +63,18 @@ async def is_right(index: RevocationIndex) -> bool:
 
 async def cannot_tell(index: RevocationIndex) -> bool:
     answers = [await index.find([REVOKED]), await index.find([FREE])]
-    return answers == [None, None] and not index.is_believed
+    return answers == [None, None] and not index.is_trusted
 
 
 async def lose(servers: Watched, index: RevocationIndex) -> None:
-    """A revocation that the primary takes, and the replica never hears of."""
+    """Enter a revocation that reaches the primary and not the replica."""
     eventually(lambda: servers.replica.operator.get(MARKER))
     servers.primary.forgets(servers.replica)
     assert await index.add({LOST: LASTS})
     assert await index.find([LOST]) is True
 
 
-async def test_a_watched_primary_is_used_as_any_server_is(
+async def test_a_watched_primary_is_used_like_a_server(
     servers: Watched, open_index: Open, index: RevocationIndex
 ) -> None:
     other = open_index(servers.url)
@@ -97,16 +95,14 @@ async def test_a_watched_primary_is_used_as_any_server_is(
 
 async def test_a_sentinel_that_is_down_is_passed_over(servers: Watched, open_index: Open) -> None:
     servers.sentinels[0].kill()
-    index, start = open_index(servers.url), time.monotonic()
-    await in_step(index)
-    assert time.monotonic() - start < 20 * TIMEOUT
+    index = await in_step(open_index(servers.url))
     servers.sentinels[1].kill()
-    # It has to ask where the primary is.
+    # The client has to ask where the primary is.
     servers.primary.operator.client_kill_filter(_type="normal")
     await in_step(index)
 
 
-async def test_without_a_sentinel_or_the_service_nothing_is_believed(
+async def test_without_a_sentinel_or_the_service_the_index_is_not_trusted(
     servers: Watched, open_index: Open, index: RevocationIndex
 ) -> None:
     stranger = open_index(servers.url.replace(SERVICE, "another"))
@@ -115,31 +111,31 @@ async def test_without_a_sentinel_or_the_service_nothing_is_believed(
     assert await cannot_tell(stranger)
     for sentinel in servers.sentinels:
         sentinel.kill()
-    # The way to the primary is known still.
+    # The client still has its connection to the primary.
     assert await is_right(index)
-    newcomer, start = open_index(servers.url), time.monotonic()
+    newcomer = open_index(servers.url)
     assert await newcomer.rebuild(live) is IndexState.UNREACHABLE
     assert not await newcomer.add(ENTRIES)
-    assert await cannot_tell(newcomer)
-    assert time.monotonic() - start < 20 * TIMEOUT
+    with unasked(newcomer):
+        assert await cannot_tell(newcomer)
     servers.sentinels[2].start()
     await in_step(newcomer)
 
 
-async def test_a_replica_is_never_believed_though_it_holds_the_marker(
+async def test_a_replica_is_never_trusted_though_it_holds_the_marker(
     servers: Watched, open_index: Open, index: RevocationIndex
 ) -> None:
     direct = open_index(servers.replica.url)
     eventually(lambda: servers.replica.operator.get(MARKER))
     assert await direct.rebuild(live) is IndexState.UNREACHABLE
     assert await cannot_tell(direct)
-    # Not even if it was believed when it was a primary.
-    direct._believed = True
+    # The same holds if it was trusted as a primary.
+    direct._trusted = True
     assert await direct.find([FREE]) is None
     assert await is_right(index)
 
 
-async def test_what_a_killed_primary_took_with_it_is_not_called_free(
+async def test_an_entry_that_a_killed_primary_lost_is_not_called_free(
     servers: Watched, open_index: Open, index: RevocationIndex
 ) -> None:
     idle = await in_step(open_index(servers.url))
@@ -152,37 +148,36 @@ async def test_what_a_killed_primary_took_with_it_is_not_called_free(
     promoted = servers.primary.operator
     assert promoted.get(MARKER)
     assert not [name for name in promoted.scan_iter() if LOST in name], "the failover lost nothing"
-    # One that has asked nothing since finds its way to the new primary without noticing that it is new.
+    # An idle client reaches the new primary without noticing that it is new.
     await idle.close()
     assert await idle.find([LOST]) is None
     assert await cannot_tell(idle)
     assert await cannot_tell(index)
     assert await idle.add({str(uuid4()): LASTS})
     assert await idle.find([LOST]) is None
-    assert await idle.rebuild(live_now) is IndexState.BELIEVED
+    assert await idle.rebuild(live_now) is IndexState.TRUSTED
     assert await idle.find([LOST]) is True
     assert await is_right(idle)
-    # It was rebuilt by another, so that this one has only to look.
+    # Another client rebuilt the index, and this one has only to look.
     assert await cannot_tell(index)
     await in_step(index)
     assert await index.find([LOST]) is True
 
 
-async def test_a_frozen_primary_costs_one_timeout_and_is_not_believed_when_it_thaws(
+async def test_a_frozen_primary_costs_one_timeout_and_is_not_trusted_when_it_thaws(
     servers: Watched, open_index: Open, index: RevocationIndex
 ) -> None:
     direct = await in_step(open_index(servers.primary.url))
     await lose(servers, index)
     servers.primary.pause()
     servers.replica.resume()
-    start = time.monotonic()
     assert await index.find([LOST]) is None
-    assert [await index.find([FREE]) for _ in range(100)] == [None] * 100
+    with unasked(index):
+        assert [await index.find([FREE]) for _ in range(100)] == [None] * 100
     assert not await index.add({str(uuid4()): LASTS})
-    assert time.monotonic() - start < 10 * TIMEOUT
     servers.await_failover()
     assert await cannot_tell(index)
-    assert await index.rebuild(live_now) is IndexState.BELIEVED
+    assert await index.rebuild(live_now) is IndexState.TRUSTED
     assert await index.find([LOST]) is True
     old = servers.replica
     old.resume()
@@ -193,10 +188,10 @@ async def test_a_frozen_primary_costs_one_timeout_and_is_not_believed_when_it_th
     assert await is_right(index)
 
 
-async def test_a_late_primary_that_comes_back_as_a_replica_is_not_believed_by_its_own_marker(
+async def test_a_primary_that_comes_back_as_a_replica_is_not_trusted_for_its_own_marker(
     servers: Watched, open_index: Open, index: RevocationIndex
 ) -> None:
-    """The new primary handed it back, for it was promoted with it and nobody has rebuilt yet."""
+    """The new primary was promoted with that marker and replicates it, until a client rebuilds the index."""
     direct = await in_step(open_index(servers.primary.url))
     await lose(servers, index)
     servers.primary.pause()
@@ -207,7 +202,7 @@ async def test_a_late_primary_that_comes_back_as_a_replica_is_not_believed_by_it
     eventually(lambda: old.follows(servers.primary))
     assert old.operator.get(MARKER) == old.operator.info("server")["run_id"]
     assert not [name for name in old.operator.scan_iter() if LOST in name]
-    # The next question opens a new connection, and nothing tells of the old one's end.
+    # The next check opens a new connection, and is not told that the old one ended.
     await direct.close()
     assert await direct.find([LOST]) is None
     assert await cannot_tell(direct)
