@@ -2,29 +2,47 @@
 
 PYTHON ?= python3
 PORT ?= 8000
+RUNS ?= 10
+BUSY ?= 4
 BIN := .venv/bin
-STAMP := .venv/.stamp
+STAMP := .venv/.dev.txt
+RUN_STAMP := .venv/.run.txt
 INTEROP := tests/journeys/interop
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup run test chaos bench bench-flood bench-equal check format blocklist lock
+.PHONY: help setup run test test-slow test-busy bench bench-flood bench-equal check format contract blocklist lock
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
 
-setup: $(STAMP) ## Build .venv from the hash-locked requirements; the other targets do it when it is missing or stale.
+setup: $(STAMP) ## Build .venv with all that tests and checks need; the other targets do it when it is missing or stale.
 
-# The stamp is a copy of the requirements: it is written last, so that an interrupted build is taken up again, and
-# compared first, so that a file with a new date and the old content builds nothing.
-$(STAMP): requirements/dev.txt
-	@cmp -s $< $@ || { set -e; \
-		$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed.")'; \
-		echo "Building .venv from $<; this takes about a minute."; \
-		$(PYTHON) -m venv --clear .venv; \
-		$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement $<; }
+# `make run` installs requirements/run.txt alone. All else needs dev.txt, which holds the same versions and more, and
+# is installed on top. A stamp is a copy of the file that was installed. Contents are compared, so a file with only a
+# new date installs nothing. Stamps are removed first and written last, so an interrupted build starts anew.
+$(STAMP): requirements/dev.txt requirements/run.txt
+	@cmp -s $< $@ && cmp -s requirements/run.txt $(RUN_STAMP) || { \
+		test ! -e $@ && cmp -s requirements/run.txt $(RUN_STAMP) && clear= || clear=--clear; $(install); }
+	@cp requirements/run.txt $(RUN_STAMP)
 	@cp $< $@
 
-run: $(STAMP) ## Start the service with its own Postgres and Valkey on port PORT (8000); Ctrl-C stops all of it.
+$(RUN_STAMP): requirements/run.txt
+	@cmp -s $< $@ || { clear=--clear; $(install); }
+	@cp $< $@
+
+# Install $< into .venv, which is made anew with $$clear.
+define install
+set -e; start=$$(date +%s); \
+$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed.")'; \
+echo "Installing $< into .venv; this takes about a minute."; \
+test -z "$$clear" || $(PYTHON) -m venv --clear .venv; \
+rm -f $(STAMP) $(RUN_STAMP); \
+$(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check --no-input --require-hashes --requirement $<; \
+echo "Installed $$(ls -d .venv/lib/python*/site-packages/*.dist-info | wc -l | tr -d ' ') packages," \
+	"$$(du -sm .venv | cut -f1) MB, in $$(($$(date +%s) - start)) s."
+endef
+
+run: $(RUN_STAMP) ## Start the service with its own Postgres and Valkey on port PORT (8000); Ctrl-C stops all of it.
 	@exec $(BIN)/python -m app dev --port $(PORT)
 
 # The other languages' verifiers are tested only where npm is on the machine.
@@ -37,13 +55,20 @@ $(INTEROP_STAMP): $(INTEROP)/package.json $(INTEROP)/package-lock.json
 endif
 endif
 
-test: $(STAMP) $(INTEROP_STAMP) ## Run every test on private servers, and ask full branch coverage of the rules.
-	@$(BIN)/pytest --numprocesses=$$($(BIN)/python -c "import os; print((os.cpu_count() or 2) * 3 // 2)") --dist=loadscope --no-loadscope-reorder --cov --cov-report=
-	@$(BIN)/coverage report --fail-under=100
+# Many tests wait for a server or a process, so that three workers keep two cores busy.
+PYTEST = $(BIN)/pytest --quiet --numprocesses=$$($(BIN)/python -c "import os; print((os.cpu_count() or 2) * 3 // 2)") \
+	--dist=loadscope --no-loadscope-reorder
 
-chaos: $(STAMP) ## Let the servers fail under load, freeze them for twenty seconds each, send the worst of requests.
-	@WATCHWORD_FREEZE=20 WATCHWORD_HOSTILE=30000 $(BIN)/pytest tests/faults/test_chaos.py tests/faults/test_failover.py \
-		tests/attacks/test_naughty_strings.py
+test: $(STAMP) $(INTEROP_STAMP) ## Run the tests on private servers, and require full branch coverage of the rules.
+	@$(PYTEST) --cov --cov-report=
+	@report=$$($(BIN)/coverage report --fail-under=100) || { echo "$$report"; exit 1; }
+	@echo "The tests cover every branch of the rules."
+
+test-slow: $(STAMP) $(INTEROP_STAMP) ## Run the tests that take minutes: soaks, long freezes, a thousand examples of each property.
+	@$(PYTEST) -m "slow or hypothesis" --hypothesis-profile=deep
+
+test-busy: $(STAMP) ## Run make test RUNS times (10) beside BUSY processes (4) that keep the processors busy.
+	@$(BIN)/python tools/busy.py "$(RUNS)" "$(BUSY)"
 
 bench: $(STAMP) ## Measure what each request costs in CPU time.
 	@PYTHONPATH=. $(BIN)/python bench/requests.py
@@ -64,6 +89,9 @@ format: $(STAMP) ## Format the code and mend what ruff can mend.
 	@$(BIN)/ruff check --fix-only
 	@$(BIN)/ruff format
 
+contract: $(STAMP) ## Write contract/openapi.json anew from the routes.
+	@PYTHONPATH=. $(BIN)/python tools/contract.py
+
 BLOCKLIST := app/crypto/common_passwords.bin
 blocklist: $(STAMP) ## Make the list of common passwords anew from LIST=file, the most frequent first.
 	@test -f "$(LIST)" || { echo "LIST=file is needed, the most frequent password first" >&2; exit 1; }
@@ -75,4 +103,5 @@ COMPILE = $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-vers
 
 lock: $(STAMP) ## Write requirements/*.txt anew from pyproject.toml; UPGRADE=--upgrade takes the newest versions.
 	@$(COMPILE) --extra dev --output-file requirements/dev.txt
+	@$(COMPILE) --constraint requirements/dev.txt --extra embedded --output-file requirements/run.txt
 	@$(COMPILE) --constraint requirements/dev.txt --output-file requirements/service.txt

@@ -1,14 +1,14 @@
 """The ASGI entry: ``uvicorn --factory app.main:create_app``."""
 
 import gc
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
 
 from fastapi import FastAPI
 
 from app import __version__
-from app.http.application import build
+from app.http.application import build, core_routes
+from app.http.origins import Origins
 from app.logs import configure_logs
 from app.settings import Settings, load
 from app.wiring import maintained, open_service
@@ -21,11 +21,19 @@ def create_app() -> FastAPI:
     service = open_service(settings)
 
     @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[Mapping[str, Any]]:
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         async with service, maintained(service.jobs):
             # Everything loaded by now stays. Searching it for garbage would delay all requests.
             gc.collect()
             gc.freeze()
-            yield {"use_cases": service.use_cases}
+            yield
 
-    return build(lifespan, service.use_cases.origins, issuer=settings.issuer, version=__version__)
+    features = service.features
+    return build(
+        [*core_routes(settings.issuer), *(routes for feature in features for routes in feature.routes)],
+        [*service.use_cases.records(), *(cases for feature in features for cases in feature.cases)],
+        Origins(settings.issuer, settings.allowed_origins),
+        lifespan,
+        issuer=settings.issuer,
+        version=__version__,
+    )

@@ -1,4 +1,4 @@
-"""Alembic's entry: connects with the service's own settings and lets one migration run at a time."""
+"""Alembic's entry: connects as the service does, and lets one migration run at a time."""
 
 import asyncio
 import os
@@ -15,17 +15,17 @@ _ADVISORY_LOCK = 0x6D696772
 
 
 def run(connection: Connection) -> None:
-    """Migrate in one transaction, under a lock that other replicas wait for."""
+    """Migrate in one transaction, under a lock on which other replicas wait."""
     context.configure(connection=connection, target_metadata=metadata, compare_server_default=True)
     with context.begin_transaction():
         connection.execute(select(func.pg_advisory_xact_lock(_ADVISORY_LOCK)))
-        # A statement that cannot get its lock gives up, instead of holding up every login behind it.
+        # While a statement waits for its lock, every login queues behind it; so it gives up after a while.
         connection.execute(text("SET LOCAL lock_timeout = '5s'"))
         context.run_migrations()
 
 
 async def main() -> None:
-    """Connect and run."""
+    """Connect and migrate."""
     url = context.config.attributes.get("url") or os.environ["AUTH_DATABASE_URL"]
     engine = create_async_engine(database_url(url), poolclass=NullPool, connect_args={"timeout": 5})
     async with engine.begin() as connection:

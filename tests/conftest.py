@@ -5,6 +5,7 @@ database of its own number.
 """
 
 import os
+import signal
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack
@@ -14,6 +15,7 @@ from typing import Any
 import httpx
 import pytest
 import redis
+from hypothesis import settings
 
 from app.dev import Servers, embedded_servers
 from tests.support.database import Sql, connect
@@ -30,6 +32,12 @@ from tests.support.servers import (
 from tests.support.waiting import client_of
 
 SHARED = pytest.StashKey[Servers]()
+# Coverage is measured for tests in these folders: they decide it, and it would double the time of the others.
+MEASURED = ("crypto", "domain", "services", "storage")
+# `make test-slow` takes the second profile. No example has a deadline: a busy machine is not an error.
+settings.register_profile("quick", max_examples=50, derandomize=True, deadline=None)
+settings.register_profile("deep", max_examples=1_000, deadline=None)
+settings.load_profile("quick")
 # These begin first, so that all workers are busy to the end.
 LONGEST = (
     "journeys/test_refresh_family",
@@ -65,10 +73,21 @@ def _shared(config: pytest.Config) -> Servers:
     return config.stash[SHARED]
 
 
+def pytest_configure() -> None:
+    """Let Ctrl-C reach the tests and the processes that they start.
+
+    A script's background job ignores SIGINT, and so would everything that it starts.
+    """
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Deal out the longest files first, and leave all else in its order."""
     turns = {name: turn for turn, name in enumerate(LONGEST)}
     items.sort(key=lambda item: turns.get(_name(item.path), len(LONGEST)))
+    for item in items:
+        if not _name(item.path).startswith(MEASURED):
+            item.add_marker("no_cover")
 
 
 def _name(path: Path) -> str:

@@ -24,6 +24,7 @@ class ServiceSecret:
     seal_key: bytes = field(repr=False)
     device_key: bytes = field(repr=False)
     label_key: bytes = field(repr=False)
+    features_key: bytes = field(repr=False)
 
     @classmethod
     def of(cls, secret: bytes) -> "ServiceSecret":
@@ -34,7 +35,12 @@ class ServiceSecret:
             seal_key=_derive(secret, b"watchword/seal/1"),
             device_key=_derive(secret, b"watchword/device/1"),
             label_key=_derive(secret, b"watchword/label/1"),
+            features_key=_derive(secret, b"watchword/features/1"),
         )
+
+    def feature_key(self, purpose: bytes) -> bytes:
+        """The key of a feature for this purpose, 32 bytes."""
+        return _derive(self.features_key, purpose)
 
 
 class ServiceSecrets:

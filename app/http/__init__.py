@@ -1,1 +1,1 @@
-"""Routes, wire schemas, problems, cookies and middleware."""
+"""Routes, the bodies and answers that they exchange, problems, cookies and middleware."""

@@ -1,31 +1,27 @@
-"""``GET /me``."""
+"""Accounts: ``GET /me``."""
 
-import orjson
-from fastapi import APIRouter
-from starlette.requests import Request
+from dataclasses import dataclass
+
 from starlette.responses import Response
 
 from app.domain.refusals import Refusal
-from app.http.openapi import BEARER, answers
-from app.http.schemas import AccountResponse
-from app.http.sessions import require_bearer
-from app.http.use_cases import use_cases
-
-router = APIRouter(tags=["accounts"])
+from app.http.answers import Account, private
+from app.http.routing import Answer, Bearer, Call, Routes
+from app.services.owner.caller import WhoAmI
 
 
-@router.get(
-    "/me",
-    openapi_extra={"security": [BEARER]},
-    responses=answers(AccountResponse, Refusal.INVALID_TOKEN, Refusal.UNAVAILABLE),
-)
-async def me(request: Request) -> Response:
-    """The account that the access token speaks for."""
-    account = (await use_cases(request).who_am_i(require_bearer(request.headers))).account
-    body = {
-        "id": str(account.id),
-        "email": account.email,
-        "roles": account.roles,
-        "created_at": account.created_at,
-    }
-    return Response(orjson.dumps(body), headers={"Cache-Control": "no-store"}, media_type="application/json")
+@dataclass(frozen=True, slots=True)
+class AccountCases:
+    """The use cases of these routes."""
+
+    who_am_i: WhoAmI
+
+
+route = Routes(AccountCases, "accounts", "The account of the caller.")
+
+
+@route.get("/me", Answer("The account.", Account), bearer=Bearer.REQUIRED, refuses=(Refusal.UNAVAILABLE,))
+async def me(call: Call[AccountCases, None]) -> Response:
+    """Answer the account that the access token belongs to."""
+    account = (await call.cases.who_am_i(call.access_token)).account
+    return private(Account(account.id, account.email, account.roles, account.created_at))

@@ -1,7 +1,8 @@
-"""The ASGI application: routes, handlers and middleware."""
+"""The ASGI application: routes, exception handlers and middleware."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
+from functools import cache
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlsplit
@@ -12,23 +13,46 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from app.domain.refusals import Refused
-from app.http import accounts, discovery, health, keys, own_sessions, passwords, problems, sessions
+from app.http import accounts, discovery, health, keys, openapi, passwords, problems, sessions
+from app.http.bodies import InvalidBody
 from app.http.middleware.cors import Cors
 from app.http.middleware.head import HeadAsGet
 from app.http.middleware.limits import RequestLimits
 from app.http.middleware.login_queue import LoginsInTurn
 from app.http.middleware.request_log import RequestLog
 from app.http.middleware.security_headers import SecurityHeaders
-from app.http.openapi import DocumentedApp
 from app.http.origins import Origins
-from app.http.schemas import InvalidBody
+from app.http.routing import Routes
 
-Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[Mapping[str, Any]]]
+Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
 
-def build(lifespan: Lifespan, origins: Origins, *, issuer: str, version: str) -> FastAPI:
-    """The application; ``lifespan`` yields its use cases."""
-    app = DocumentedApp(
+def core_routes(issuer: str) -> tuple[Routes[Any], ...]:
+    """The routes of the core, in the order of the OpenAPI document."""
+    return (
+        sessions.route,
+        passwords.route,
+        accounts.route,
+        keys.route,
+        discovery.routes(issuer),
+        health.route,
+    )
+
+
+def build(
+    routes: Sequence[Routes[Any]],
+    cases: Sequence[object],
+    origins: Origins,
+    lifespan: Lifespan | None = None,
+    *,
+    issuer: str,
+    version: str,
+) -> FastAPI:
+    """The application of these routes, each module with its own record among ``cases``.
+
+    Raises LookupError when a record is missing.
+    """
+    app = FastAPI(
         title="Watchword",
         version=version,
         lifespan=lifespan,
@@ -36,31 +60,32 @@ def build(lifespan: Lifespan, origins: Origins, *, issuer: str, version: str) ->
         redoc_url=None,
         redirect_slashes=False,
     )
-    routers = (
-        sessions.router,
-        own_sessions.router,
-        passwords.router,
-        accounts.router,
-        keys.router,
-        discovery.router(issuer),
-        health.router,
-    )
-    for router in routers:
-        app.include_router(router)
+    records = {type(record): record for record in cases}
+    for module in routes:
+        if module.cases not in records:
+            raise LookupError(f"the routes of {module.cases.__module__} need {module.cases.__name__}")
+        app.include_router(module.router(records[module.cases], origins))
+    # FastAPI's way to serve a document of one's own.
+    app.openapi = cache(lambda: openapi.document(routes, issuer=issuer, version=version))  # type: ignore[method-assign]
     app.add_exception_handler(Refused, _refused)
     app.add_exception_handler(HTTPException, _failed)
     # The last one added is the outermost.
     app.add_middleware(RequestLimits)
     app.add_middleware(Cors, origins=origins.allowed)
-    app.add_middleware(LoginsInTurn)
+    app.add_middleware(LoginsInTurn, routes=_in_turn(routes))
     app.add_middleware(RequestLog)
     app.add_middleware(SecurityHeaders, https=_is_public(issuer))
     app.add_middleware(HeadAsGet)
     return app
 
 
+def _in_turn(modules: Sequence[Routes[Any]]) -> frozenset[tuple[str, str]]:
+    routes = (route for module in modules for route in module.routes)
+    return frozenset((route.method, route.path) for route in routes if route.policy.takes_turn)
+
+
 def _is_public(issuer: str) -> bool:
-    """Whether browsers should insist on https: not for a name that other services on this machine share."""
+    """Whether browsers may insist on https: not for localhost, which other services of the machine share."""
     url = urlsplit(issuer)
     return url.scheme == "https" and url.hostname != "localhost"
 

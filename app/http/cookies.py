@@ -1,4 +1,4 @@
-"""Cookies: a browser's refresh token, and what it is known by, out of reach for scripts and other sites."""
+"""Cookies: a browser's refresh token and device token, out of reach of scripts and other sites."""
 
 from collections.abc import Iterable
 
@@ -10,13 +10,13 @@ from app.domain.refusals import Refusal, Refused
 NAME = "__Host-refresh_token"
 DEVICE_NAME = "__Host-device"
 _LONGEST_AGE = 400 * 24 * 60 * 60
-"""In seconds: browsers keep no cookie for longer (RFC 6265bis section 5.5)."""
+"""Seconds. Browsers keep no cookie for longer (RFC 6265bis section 5.5)."""
 # The prefix binds the cookie to this host, over https, for every path (RFC 6265bis section 4.1.3.2).
 _ATTRIBUTES = "; Path=/; HttpOnly; Secure; SameSite=Strict"
 
 
 def presented(headers: Headers, name: str = NAME) -> str | None:
-    """What came in the cookie of this name; two of them are refused, since one may have been planted."""
+    """The value of the cookie of this name. Two of them are refused, because one may have been planted."""
     values = list(_values(headers.getlist("cookie"), name))
     if len(values) > 1:
         raise Refused(Refusal.INVALID_REQUEST)
@@ -24,17 +24,17 @@ def presented(headers: Headers, name: str = NAME) -> str | None:
 
 
 def give(response: Response, refresh_token: str, max_age: int) -> None:
-    """Hand the browser its refresh token for ``max_age`` seconds."""
+    """Set the browser's refresh token for ``max_age`` seconds."""
     response.headers.append("Set-Cookie", f"{NAME}={refresh_token}; Max-Age={max_age}{_ATTRIBUTES}")
 
 
 def give_device(response: Response, device: str) -> None:
-    """Hand the browser what it is known by."""
+    """Set the browser's device token."""
     response.headers.append("Set-Cookie", f"{DEVICE_NAME}={device}; Max-Age={_LONGEST_AGE}{_ATTRIBUTES}")
 
 
 def clear(response: Response) -> None:
-    """Take the cookie away; a browser replaces only what has the same name, path and flags."""
+    """Delete the refresh token. A browser replaces only a cookie of the same name, path and flags."""
     response.headers.append("Set-Cookie", f"{NAME}=; Max-Age=0{_ATTRIBUTES}")
 
 

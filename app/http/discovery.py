@@ -1,47 +1,56 @@
-"""What the service offers, told in the standard places, so that the issuer's URL is all that one needs."""
+"""Discovery: the service's metadata at the standard paths, so that a client needs only the issuer's URL."""
 
+from dataclasses import dataclass
 from hashlib import sha256
 from urllib.parse import urlsplit
 
-import orjson
-from fastapi import APIRouter
-from starlette.requests import Request
 from starlette.responses import Response
 
 from app.domain.refusals import Refusal
-from app.http.keys import UNCHANGED, published
-from app.http.openapi import answers
-from app.http.schemas import MetadataResponse
-from app.http.use_cases import use_cases
+from app.http.answers import JSON, Metadata, encode
+from app.http.keys import NOT_MODIFIED, PUBLIC, published
+from app.http.routing import Answer, Call, Routes
+from app.services.keys import KeyRing
 
-_OPENID = "/.well-known/openid-configuration"
 _OAUTH = "/.well-known/oauth-authorization-server"
 
 
-def router(issuer: str) -> APIRouter:
-    """The routes of this issuer; a path that it has follows the well-known one (RFC 8414 section 3.1)."""
+@dataclass(frozen=True, slots=True)
+class DiscoveryCases:
+    """The use cases of these routes."""
 
-    async def metadata(request: Request) -> Response:
-        """The service's metadata (RFC 8414 section 2, OpenID Connect Discovery 1.0 section 3).
+    keys: KeyRing
 
-        It has no authorization and no token endpoint, and so neither grants nor response types.
-        """
-        document = orjson.dumps(
-            {
-                "issuer": issuer,
-                "jwks_uri": f"{issuer.removesuffix('/')}/.well-known/jwks.json",
-                "response_types_supported": [],
-                "grant_types_supported": [],
-                "subject_types_supported": ["public"],
-                # Verifiers of access tokens go by it too; a standby's algorithm is here before it signs.
-                "id_token_signing_alg_values_supported": use_cases(request).keys.key_set().algorithms,
-            }
-        )
-        return published(request, document, f'"{sha256(document).hexdigest()[:32]}"', "application/json")
 
-    routes = APIRouter(tags=["discovery"])
-    for path in dict.fromkeys((_OPENID, _OAUTH, _OAUTH + urlsplit(issuer).path.removesuffix("/"))):
-        routes.add_api_route(
-            path, metadata, responses=UNCHANGED | answers(MetadataResponse, Refusal.UNAVAILABLE)
-        )
-    return routes
+def routes(issuer: str) -> Routes[DiscoveryCases]:
+    """The routes of this issuer, whose own path follows the well-known one (RFC 8414 section 3.1)."""
+    jwks_uri = f"{issuer.removesuffix('/')}/.well-known/jwks.json"
+    route = Routes(DiscoveryCases, "discovery", "The service's metadata at the standard paths.")
+
+    def serve(call: Call[DiscoveryCases, None]) -> Response:
+        # Verifiers of access tokens read the algorithms too. A standby's is listed before it signs.
+        algorithms = call.cases.keys.key_set().algorithms
+        # The service has no authorization and no token endpoint, so it lists no grants and no response types.
+        document = encode(Metadata(issuer, jwks_uri, (), (), ("public",), algorithms))
+        return published(call.headers, document, f'"{sha256(document).hexdigest()[:32]}"', JSON)
+
+    described = Answer("The metadata.", Metadata, headers=PUBLIC)
+
+    @route.get("/.well-known/openid-configuration", described, NOT_MODIFIED, refuses=(Refusal.UNAVAILABLE,))
+    async def openid_configuration(call: Call[DiscoveryCases, None]) -> Response:
+        """Answer the service's metadata (OpenID Connect Discovery 1.0 section 3)."""
+        return serve(call)
+
+    @route.get(_OAUTH, described, NOT_MODIFIED, refuses=(Refusal.UNAVAILABLE,))
+    async def oauth_metadata(call: Call[DiscoveryCases, None]) -> Response:
+        """Answer the service's metadata (RFC 8414 section 2)."""
+        return serve(call)
+
+    if path := urlsplit(issuer).path.removesuffix("/"):
+
+        @route.get(_OAUTH + path, described, NOT_MODIFIED, refuses=(Refusal.UNAVAILABLE,))
+        async def oauth_metadata_of_issuer(call: Call[DiscoveryCases, None]) -> Response:
+            """Answer the service's metadata at the path of an issuer that has one (RFC 8414 section 3.1)."""
+            return serve(call)
+
+    return route

@@ -1,36 +1,45 @@
-"""``GET /livez`` and ``GET /readyz``."""
+"""Health: ``GET /livez`` and ``GET /readyz``."""
 
-import orjson
-from fastapi import APIRouter
-from starlette.requests import Request
+from dataclasses import dataclass
+from http import HTTPStatus
+
 from starlette.responses import Response
 
-from app.http.openapi import answers
-from app.http.schemas import LivenessResponse, ReadinessResponse
-from app.http.use_cases import use_cases
-
-router = APIRouter(tags=["health"])
-
-
-@router.get("/livez", responses=answers(LivenessResponse))
-async def livez() -> Response:
-    """The process answers."""
-    return _answer(200, {"status": "alive"})
+from app.http import answers
+from app.http.answers import Liveness, Part, private
+from app.http.routing import Answer, Call, Routes
+from app.services.health import Readiness
 
 
-@router.get(
+@dataclass(frozen=True, slots=True)
+class HealthCases:
+    """The use cases of these routes."""
+
+    readiness: Readiness
+
+
+route = Routes(HealthCases, "health", "Probes for orchestrators and load balancers.")
+
+
+@route.get("/livez", Answer("The process answers.", Liveness))
+async def livez(_: Call[HealthCases, None]) -> Response:
+    """Tell whether the process answers."""
+    return private(Liveness("alive"))
+
+
+@route.get(
     "/readyz",
-    responses=answers(ReadinessResponse)
-    | {503: answers(ReadinessResponse)[200] | {"description": "Not ready."}},
+    Answer("Ready.", answers.Readiness),
+    Answer("Not ready.", answers.Readiness, HTTPStatus.SERVICE_UNAVAILABLE),
 )
-async def readyz(request: Request) -> Response:
-    """Whether requests should come here: Postgres and the keys are needed, Redis is reported."""
-    health = await use_cases(request).readiness()
-    parts = {part: "ok" if works else "failing" for part, works in health._asdict().items()}
+async def readyz(call: Call[HealthCases, None]) -> Response:
+    """Tell whether requests should be sent here: Postgres and the keys are needed, Redis is reported."""
+    health = await call.cases.readiness()
+    parts = (_part(health.postgres), _part(health.keys), _part(health.redis))
     if health.is_ready:
-        return _answer(200, {"status": "ready", **parts})
-    return _answer(503, {"status": "not ready", **parts})
+        return private(answers.Readiness("ready", *parts))
+    return private(answers.Readiness("not ready", *parts), 503)
 
 
-def _answer(status: int, body: dict[str, str]) -> Response:
-    return Response(orjson.dumps(body), status, {"Cache-Control": "no-store"}, media_type="application/json")
+def _part(works: bool) -> Part:  # noqa: FBT001 - the state of one part
+    return "ok" if works else "failing"

@@ -1,37 +1,49 @@
-"""``GET /.well-known/jwks.json``."""
+"""Keys: ``GET /.well-known/jwks.json``, and how a public document is served."""
 
-from typing import Any
+from dataclasses import dataclass
+from http import HTTPStatus
 
-from fastapi import APIRouter
-from starlette.requests import Request
+from starlette.datastructures import Headers
 from starlette.responses import Response
 
 from app.domain.keys import MAX_AGE
 from app.domain.refusals import Refusal
-from app.http.openapi import answers
-from app.http.schemas import KeySetResponse
-from app.http.use_cases import use_cases
-
-router = APIRouter(tags=["keys"])
+from app.http.answers import KeySet
+from app.http.routing import Answer, Call, Routes
+from app.services.keys import KeyRing
 
 MEDIA_TYPE = "application/jwk-set+json"
-UNCHANGED: dict[int | str, dict[str, Any]] = {304: {"description": "It is what it was."}}
+PUBLIC = ("Cache-Control", "ETag")
+"""The headers of a public document, which caches may keep."""
+NOT_MODIFIED = Answer("Not modified.", status=HTTPStatus.NOT_MODIFIED, headers=PUBLIC)
 
 
-@router.get(
+@dataclass(frozen=True, slots=True)
+class KeyCases:
+    """The use cases of these routes."""
+
+    keys: KeyRing
+
+
+route = Routes(KeyCases, "keys", "The public keys of access tokens.")
+
+
+@route.get(
     "/.well-known/jwks.json",
-    responses=UNCHANGED | answers(KeySetResponse, Refusal.UNAVAILABLE, media_type=MEDIA_TYPE),
+    Answer("The key set.", KeySet, headers=PUBLIC, media_type=MEDIA_TYPE),
+    NOT_MODIFIED,
+    refuses=(Refusal.UNAVAILABLE,),
 )
-async def key_set(request: Request) -> Response:
-    """The keys that access tokens are checked with (RFC 7517 section 5)."""
-    keys = use_cases(request).keys.key_set()
-    return published(request, keys.document, keys.etag, MEDIA_TYPE)
+async def key_set(call: Call[KeyCases, None]) -> Response:
+    """Answer the public keys that access tokens are checked with (RFC 7517 section 5)."""
+    keys = call.cases.keys.key_set()
+    return published(call.headers, keys.document, keys.etag, MEDIA_TYPE)
 
 
-def published(request: Request, document: bytes, etag: str, media_type: str) -> Response:
-    """A public document, or 304 to who has it already."""
+def published(request: Headers, document: bytes, etag: str, media_type: str) -> Response:
+    """A public document, or 304 when the client has it already."""
     headers = {"ETag": etag, "Cache-Control": f"public, max-age={MAX_AGE}"}
-    if _matches(request.headers.getlist("if-none-match"), etag):
+    if _matches(request.getlist("if-none-match"), etag):
         return Response(status_code=304, headers=headers)
     return Response(document, headers=headers, media_type=media_type)
 

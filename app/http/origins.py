@@ -1,4 +1,7 @@
-"""Cross-site requests: refused wherever a browser's cookie would act (OWASP CSRF, Fetch Metadata)."""
+"""Origins: cross-site requests are refused where a browser's cookie would authenticate them.
+
+See OWASP's CSRF prevention cheat sheet, and Fetch Metadata.
+"""
 
 from collections.abc import Iterable
 from urllib.parse import urlsplit
@@ -17,10 +20,10 @@ class Origins:
         self._accepted = self.allowed | {f"{url.scheme}://{url.netloc}".lower()}
 
     def require_same_site(self, headers: Headers) -> None:
-        """Refuse what another site's page sent.
+        """Refuse a request that a page of another site sent.
 
-        ``Sec-Fetch-Site`` decides, which no script can set; browsers that lack it send ``Origin`` with
-        every POST; what has neither is not a browser.
+        ``Sec-Fetch-Site`` decides, because no script can set it. Browsers without it send ``Origin`` with
+        every POST. A client that sends neither is not a browser.
         """
         sites, origins = headers.getlist("sec-fetch-site"), headers.getlist("origin")
         from_accepted = len(origins) == 1 and origins[0] in self._accepted
@@ -33,5 +36,5 @@ class Origins:
 
 
 def is_browser(headers: Headers) -> bool:
-    """Whether the request plainly comes from a page in a browser."""
+    """Whether a page in a browser sent the request."""
     return "origin" in headers or "sec-fetch-site" in headers

@@ -1,52 +1,59 @@
-"""``POST /password``."""
+"""Passwords: ``POST /password``."""
 
-from fastapi import APIRouter
-from starlette.requests import Request
+from dataclasses import dataclass
+
 from starlette.responses import Response
 
 from app.domain.refusals import Refusal, Refused
 from app.domain.sessions import ClientKind
 from app.http import cookies
-from app.http.openapi import BEARER, answers
+from app.http.answers import FieldError, TokenResponse
+from app.http.bodies import InvalidBody, PasswordBody, required
+from app.http.credentials import tokens
 from app.http.origins import is_browser
-from app.http.problems import InvalidField
-from app.http.schemas import InvalidBody, PasswordBody, TokenResponse, documented, require
-from app.http.sessions import require_bearer, tokens
-from app.http.use_cases import use_cases
-from app.http.visitors import visitor
+from app.http.routing import Answer, Bearer, Call, Routes, SameSite
+from app.services.owner.caller import WhoAmI
+from app.services.owner.password import ChangePassword
 from app.services.password_rules import WeakPassword
 
-router = APIRouter(tags=["passwords"])
+
+@dataclass(frozen=True, slots=True)
+class PasswordCases:
+    """The use cases of these routes."""
+
+    change_password: ChangePassword
+    who_am_i: WhoAmI
 
 
-@router.post(
+route = Routes(PasswordCases, "passwords", "Changing the password.")
+
+
+@route.post(
     "/password",
-    openapi_extra=documented(PasswordBody, required=True) | {"security": [BEARER]},
-    responses=answers(
-        TokenResponse,
-        Refusal.INVALID_TOKEN,
+    Answer("The password is changed, and a new session is open.", TokenResponse, headers=("Set-Cookie",)),
+    body=required(PasswordBody),
+    bearer=Bearer.REQUIRED,
+    same_site=SameSite.ALWAYS,
+    refuses=(
         Refusal.INVALID_CREDENTIALS,
-        Refusal.CROSS_SITE_REQUEST,
-        Refusal.INVALID_REQUEST,
         Refusal.TOO_MANY_REQUESTS,
         Refusal.OVERLOADED,
         Refusal.UNAVAILABLE,
     ),
 )
-async def change_password(request: Request) -> Response:
+async def change_password(call: Call[PasswordCases, PasswordBody]) -> Response:
     """Change the password, end every session of the account, and open a new one of the same kind."""
-    cases, access_token = use_cases(request), require_bearer(request.headers)
-    cases.origins.require_same_site(request.headers)
-    device = cookies.presented(request.headers, cookies.DEVICE_NAME) or ""
-    passwords = await require(request, PasswordBody)
-    if is_browser(request.headers) and (await cases.who_am_i(access_token)).token.client is ClientKind.NATIVE:
-        # As at a login: a page must not get hold of a refresh token.
-        raise Refused(Refusal.INVALID_REQUEST)
+    device = cookies.presented(call.headers, cookies.DEVICE_NAME) or ""
+    if is_browser(call.headers):
+        caller = await call.cases.who_am_i(call.access_token)
+        if caller.token.client is ClientKind.NATIVE:
+            # As at a login: a page must not get hold of a refresh token.
+            raise Refused(Refusal.INVALID_REQUEST)
     try:
-        pair = await cases.change_password(
-            access_token, passwords.current_password, passwords.new_password, visitor(request), device
+        pair = await call.cases.change_password(
+            call.access_token, call.body.current_password, call.body.new_password, call.visitor, device
         )
     except WeakPassword as weak:
         reason, advice = weak.objection.weakness.value, weak.objection.advice
-        raise InvalidBody((InvalidField("new_password", reason, advice),)) from None
+        raise InvalidBody((FieldError("new_password", reason, advice),)) from None
     return tokens(pair)

@@ -4,14 +4,13 @@ from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import NamedTuple
 
-import orjson
 from starlette.responses import Response
 
 from app.domain.refusals import Refusal, Refused
 from app.domain.throttling import TooManyRequests
+from app.http.answers import FieldError, Problem, encode
 
 MEDIA_TYPE = "application/problem+json"
-
 
 _UNAUTHORIZED, _UNAVAILABLE = HTTPStatus.UNAUTHORIZED, HTTPStatus.SERVICE_UNAVAILABLE
 _NOT_FOUND, _CONFLICT = HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT
@@ -47,43 +46,34 @@ assert STATUS.keys() == set(Refusal)  # noqa: S101 - a forgotten status is an im
 
 
 class Failure(NamedTuple):
-    """What HTTP itself refuses, with its code and its words."""
+    """An error of HTTP itself: its code and its sentence."""
 
     code: str
     detail: str
 
 
 FAILURES: Mapping[HTTPStatus, Failure] = {
-    HTTPStatus.BAD_REQUEST: Failure("bad_request", "This is not a request that can be understood."),
-    HTTPStatus.NOT_FOUND: Failure("not_found", "There is nothing at this path."),
-    HTTPStatus.METHOD_NOT_ALLOWED: Failure("method_not_allowed", "This path does not take this method."),
+    HTTPStatus.BAD_REQUEST: Failure("bad_request", "The request is malformed."),
+    HTTPStatus.NOT_FOUND: Failure("not_found", "There is no resource at this path."),
+    HTTPStatus.METHOD_NOT_ALLOWED: Failure("method_not_allowed", "This path does not support this method."),
     HTTPStatus.REQUEST_TIMEOUT: Failure("request_timeout", "The request took too long to arrive."),
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: Failure("payload_too_large", "The body is too large."),
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE: Failure(
-        "unsupported_media_type", "A body has to be application/json."
+        "unsupported_media_type", "The content type of the body must be application/json."
     ),
     HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE: Failure("headers_too_large", "The headers are too large."),
-    HTTPStatus.INTERNAL_SERVER_ERROR: Failure("internal_error", "Something went wrong here; it was logged."),
+    HTTPStatus.INTERNAL_SERVER_ERROR: Failure(
+        "internal_error", "The service failed; the error has been logged."
+    ),
 }
 
 
-class InvalidField(NamedTuple):
-    """A field of a body that was refused: its name in our schema, and why, in pydantic's word or a rule's.
-
-    ``advice`` is a sentence for whoever typed it, where there is one.
-    """
-
-    field: str
-    reason: str
-    advice: str | None = None
-
-
-def refused(refused: Refused, errors: Sequence[InvalidField] = ()) -> Response:
-    """The answer to a refusal."""
+def refused(refused: Refused, errors: Sequence[FieldError] = ()) -> Response:
+    """The response to a refusal."""
     status = STATUS[refused.refusal]
     headers = {}
     if status is HTTPStatus.UNAUTHORIZED:
-        # RFC 9110 section 15.5.2 wants a challenge with every 401; RFC 6750 section 3 has its words.
+        # RFC 9110 section 15.5.2 requires a challenge with every 401, RFC 6750 section 3 defines it.
         invalid = refused.refusal is Refusal.INVALID_TOKEN
         headers["WWW-Authenticate"] = 'Bearer error="invalid_token"' if invalid else "Bearer"
     if refused.retry_after is not None:
@@ -94,7 +84,7 @@ def refused(refused: Refused, errors: Sequence[InvalidField] = ()) -> Response:
 
 
 def _rate_limit(refused: TooManyRequests) -> dict[str, str]:
-    """The fields of draft-ietf-httpapi-ratelimit-headers: what the budget allows, and where it is used up."""
+    """The fields of draft-ietf-httpapi-ratelimit-headers: the limits of the budget, and the one used up."""
     names = {
         limit: f'"{refused.budget.name}-{int(limit.window.total_seconds())}"'
         for limit in refused.budget.limits
@@ -109,7 +99,7 @@ def _rate_limit(refused: TooManyRequests) -> dict[str, str]:
 
 
 def failed(status: HTTPStatus, headers: Mapping[str, str] | None = None) -> Response:
-    """The answer to what HTTP itself refuses, such as an unknown path."""
+    """The response to an error of HTTP itself, such as an unknown path."""
     code, detail = FAILURES[status]
     return _response(status, code, detail, headers or {})
 
@@ -119,19 +109,9 @@ def _response(
     code: str,
     detail: str,
     headers: Mapping[str, str],
-    errors: Sequence[InvalidField] = (),
+    errors: Sequence[FieldError] = (),
 ) -> Response:
-    body: dict[str, object] = {
-        "type": "about:blank",
-        "title": status.phrase,
-        "status": status.value,
-        "code": code,
-        "detail": detail,
-    }
-    if errors:
-        body["errors"] = [
-            {name: value for name, value in error._asdict().items() if value is not None} for error in errors
-        ]
+    body = Problem("about:blank", status.phrase, status.value, code, detail, tuple(errors) or None)
     return Response(
-        orjson.dumps(body), status.value, {"Cache-Control": "no-store", **headers}, media_type=MEDIA_TYPE
+        encode(body), status.value, {"Cache-Control": "no-store", **headers}, media_type=MEDIA_TYPE
     )

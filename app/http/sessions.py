@@ -1,83 +1,110 @@
-"""``POST /login``, ``POST /refresh``, ``POST /logout``."""
+"""Sessions: ``POST /login``, ``/refresh``, ``/logout``, ``/logout/all``; ``GET`` and ``DELETE /sessions``."""
 
-import orjson
-from fastapi import APIRouter
-from starlette.datastructures import Headers
-from starlette.requests import Request
+from dataclasses import dataclass
+from http import HTTPStatus
+from uuid import UUID
+
+from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from app.domain.refusals import Refusal, Refused
 from app.domain.sessions import ClientKind
 from app.http import cookies, problems
-from app.http.openapi import answers
+from app.http.answers import Session, SessionList, TokenResponse, no_content, private
+from app.http.bodies import LoginBody, RefreshTokenBody, optional, required
+from app.http.credentials import refresh_token, tokens
 from app.http.origins import is_browser
-from app.http.schemas import LoginBody, RefreshTokenBody, TokenResponse, documented, read, require
-from app.http.use_cases import use_cases
-from app.http.visitors import visitor
-from app.services.open_session import TokenPair
+from app.http.routing import Answer, Bearer, Call, Routes, SameSite
+from app.http.visitors import in_words
+from app.services.owner.login import Login
+from app.services.owner.logout import Logout, LogoutEverywhere
+from app.services.owner.refresh import Refresh
+from app.services.owner.sessions import OwnSessions
 
-router = APIRouter(tags=["sessions"])
 
-# With these the session is over for good, and its cookie of no more use.
+@dataclass(frozen=True, slots=True)
+class SessionCases:
+    """The use cases of these routes."""
+
+    login: Login
+    refresh: Refresh
+    logout: Logout
+    logout_everywhere: LogoutEverywhere
+    own_sessions: OwnSessions
+
+
+route = Routes(SessionCases, "sessions", "Signing in and out, refreshing, and the account's own sessions.")
+
+# These end the session for good, so its cookie is of no more use.
 _FINAL = {Refusal.REFRESH_TOKEN_EXPIRED, Refusal.REFRESH_TOKEN_REUSED, Refusal.SESSION_REVOKED}
+_ENDED = Answer("The session has ended.", status=HTTPStatus.NO_CONTENT)
+_SIGNED_OUT = Answer(
+    "Signed out. The cookie is cleared.", status=HTTPStatus.NO_CONTENT, headers=("Set-Cookie",)
+)
 
 
-@router.post(
+@route.post(
     "/login",
-    openapi_extra=documented(LoginBody, required=True),
-    responses=answers(
-        TokenResponse,
+    Answer("The session is open.", TokenResponse, headers=("Set-Cookie",)),
+    body=required(LoginBody),
+    same_site=SameSite.BROWSERS,
+    takes_turn=True,
+    refuses=(
         Refusal.INVALID_CREDENTIALS,
         Refusal.ACCOUNT_DISABLED,
-        Refusal.CROSS_SITE_REQUEST,
-        Refusal.INVALID_REQUEST,
         Refusal.TOO_MANY_REQUESTS,
         Refusal.OVERLOADED,
         Refusal.UNAVAILABLE,
     ),
 )
-async def login(request: Request) -> Response:
-    """Open a session with an e-mail address and a password."""
-    cases = use_cases(request)
-    credentials = await require(request, LoginBody)
+async def login(call: Call[SessionCases, LoginBody]) -> Response:
+    """Open a session with an e-mail address and a password.
+
+    A browser, which is the default, gets its refresh token in a cookie that no script can read.
+    A native client gets it in the body.
+    """
+    credentials = call.body
     device = credentials.device_token
     if credentials.client is ClientKind.BROWSER:
-        cases.origins.require_same_site(request.headers)
-        device = cookies.presented(request.headers, cookies.DEVICE_NAME) or ""
-    elif is_browser(request.headers):
+        call.require_same_site()
+        device = cookies.presented(call.headers, cookies.DEVICE_NAME) or ""
+    elif is_browser(call.headers):
         # A page must not get hold of a refresh token, which a native client reads in the body.
         raise Refused(Refusal.INVALID_REQUEST)
     return tokens(
-        await cases.login(
-            credentials.email, credentials.password, credentials.client, visitor(request), device
+        await call.cases.login(
+            credentials.email, credentials.password, credentials.client, call.visitor, device
         )
     )
 
 
-@router.post(
+@route.post(
     "/refresh",
-    openapi_extra=documented(RefreshTokenBody, required=False),
-    responses=answers(
-        TokenResponse,
+    Answer(
+        "The access token and the successor of the refresh token.", TokenResponse, headers=("Set-Cookie",)
+    ),
+    body=optional(RefreshTokenBody),
+    same_site=SameSite.WITH_COOKIE,
+    refuses=(
         Refusal.REFRESH_TOKEN_MISSING,
         Refusal.REFRESH_TOKEN_INVALID,
         Refusal.REFRESH_TOKEN_EXPIRED,
         Refusal.REFRESH_TOKEN_REUSED,
         Refusal.SESSION_REVOKED,
-        Refusal.CROSS_SITE_REQUEST,
-        Refusal.INVALID_REQUEST,
         Refusal.TOO_MANY_REQUESTS,
         Refusal.UNAVAILABLE,
     ),
 )
-async def refresh(request: Request) -> Response:
-    """Exchange a refresh token for its successor and a new access token (RFC 6749 section 6)."""
-    cases = use_cases(request)
-    token, client = await _refresh_token(request)
+async def refresh(call: Call[SessionCases, RefreshTokenBody | None]) -> Response:
+    """Exchange a refresh token for its successor and a new access token (RFC 6749 section 6).
+
+    A browser sends no body, because its refresh token is in the cookie. A native client sends it in the body.
+    """
+    token, client = refresh_token(call.cookie, call.body)
     if token is None:
         raise Refused(Refusal.REFRESH_TOKEN_MISSING)
     try:
-        return tokens(await cases.refresh(token, client, visitor(request)))
+        return tokens(await call.cases.refresh(token, client, call.visitor))
     except Refused as refused:
         response = problems.refused(refused)
         if client is ClientKind.BROWSER and refused.refusal in _FINAL:
@@ -85,82 +112,86 @@ async def refresh(request: Request) -> Response:
         return response
 
 
-@router.post(
+@route.post(
     "/logout",
-    status_code=204,
-    openapi_extra=documented(RefreshTokenBody, required=False),
-    responses=answers(None, Refusal.CROSS_SITE_REQUEST, Refusal.INVALID_REQUEST, Refusal.UNAVAILABLE),
+    _SIGNED_OUT,
+    body=optional(RefreshTokenBody),
+    bearer=Bearer.OPTIONAL,
+    same_site=SameSite.WITH_COOKIE,
+    refuses=(Refusal.UNAVAILABLE,),
 )
-async def logout(request: Request) -> Response:
-    """End the session of the refresh token or the access token, or of both."""
-    cases = use_cases(request)
-    token, _ = await _refresh_token(request)
-    await cases.logout(token, bearer(request.headers), visitor(request))
-    response = Response(status_code=204, headers={"Cache-Control": "no-store"})
-    cookies.clear(response)
-    return response
+async def logout(call: Call[SessionCases, RefreshTokenBody | None]) -> Response:
+    """End the session of the refresh token, of the access token, or of both."""
+    token, _ = refresh_token(call.cookie, call.body)
+    await call.cases.logout(token, call.bearer, call.visitor)
+    return _signed_out()
 
 
-@router.post(
+@route.post(
     "/logout/all",
-    status_code=204,
-    openapi_extra=documented(RefreshTokenBody, required=False),
-    responses=answers(
-        None,
-        Refusal.INVALID_TOKEN,
-        Refusal.CROSS_SITE_REQUEST,
-        Refusal.INVALID_REQUEST,
-        Refusal.UNAVAILABLE,
-    ),
+    _SIGNED_OUT,
+    body=optional(RefreshTokenBody),
+    bearer=Bearer.OPTIONAL,
+    same_site=SameSite.WITH_COOKIE,
+    refuses=(Refusal.INVALID_TOKEN, Refusal.UNAVAILABLE),
 )
-async def logout_everywhere(request: Request) -> Response:
-    """End every session of the account that the refresh token or the access token speaks for."""
-    cases = use_cases(request)
-    token, _ = await _refresh_token(request)
-    await cases.logout_everywhere(token, bearer(request.headers), visitor(request))
-    response = Response(status_code=204, headers={"Cache-Control": "no-store"})
+async def logout_everywhere(call: Call[SessionCases, RefreshTokenBody | None]) -> Response:
+    """End every session of the account that the refresh token or the access token belongs to."""
+    token, _ = refresh_token(call.cookie, call.body)
+    await call.cases.logout_everywhere(token, call.bearer, call.visitor)
+    return _signed_out()
+
+
+def _signed_out() -> Response:
+    response = no_content()
     cookies.clear(response)
     return response
 
 
-def bearer(headers: Headers) -> str | None:
-    """The access token of the ``Authorization`` header (RFC 6750 section 2.1)."""
-    presented = headers.getlist("authorization")
-    scheme, _, token = presented[0].partition(" ") if len(presented) == 1 else ("", "", "")
-    return token if scheme.lower() == "bearer" else None
-
-
-def require_bearer(headers: Headers) -> str:
-    """The access token, which there must be."""
-    token = bearer(headers)
-    if token is None:
-        raise Refused(Refusal.INVALID_TOKEN)
-    return token
-
-
-async def _refresh_token(request: Request) -> tuple[str | None, ClientKind]:
-    """The refresh token and the way it came; both ways at once are refused."""
-    cookie = cookies.presented(request.headers)
-    if cookie is not None:
-        use_cases(request).origins.require_same_site(request.headers)
-    body = await read(request, RefreshTokenBody)
-    if cookie is not None and body is not None:
-        raise Refused(Refusal.INVALID_REQUEST)
-    return (cookie, ClientKind.BROWSER) if body is None else (body.refresh_token, ClientKind.NATIVE)
-
-
-def tokens(pair: TokenPair) -> Response:
-    """The answer with new tokens: a refresh token travels back only the way it came."""
-    minted = pair.access_token
-    body = {"access_token": minted.text, "token_type": "Bearer", "expires_in": minted.expires_in}
-    if pair.client is ClientKind.NATIVE:
-        body |= {"refresh_token": pair.refresh_token, "refresh_expires_in": minted.session_expires_in}
-        body |= {} if pair.device is None else {"device_token": pair.device}
-    response = Response(
-        orjson.dumps(body), headers={"Cache-Control": "no-store"}, media_type="application/json"
+@route.get(
+    "/sessions",
+    Answer("The sessions, at most a hundred.", SessionList),
+    bearer=Bearer.REQUIRED,
+    refuses=(Refusal.UNAVAILABLE,),
+)
+async def list_sessions(call: Call[SessionCases, None]) -> Response:
+    """List the account's living sessions, the one used last first."""
+    sessions, current = await call.cases.own_sessions.all(call.access_token)
+    return private(
+        SessionList(
+            tuple(
+                Session(
+                    session.id,
+                    session.client,
+                    session.created_at,
+                    session.last_used_at,
+                    session.address,
+                    in_words(session.user_agent),
+                    current=session.id == current,
+                )
+                for session in sessions
+            )
+        )
     )
-    if pair.client is ClientKind.BROWSER:
-        cookies.give(response, pair.refresh_token, minted.session_expires_in)
-        if pair.device is not None:
-            cookies.give_device(response, pair.device)
-    return response
+
+
+@route.delete(
+    "/sessions/{session_id}",
+    _ENDED,
+    bearer=Bearer.REQUIRED,
+    refuses=(HTTPStatus.NOT_FOUND, Refusal.UNAVAILABLE),
+)
+async def end_session(call: Call[SessionCases, None]) -> Response:
+    """End a session of the account, with all its access tokens."""
+    session_id = _id(call.request.path_params["session_id"])
+    if not await call.cases.own_sessions.end(call.access_token, session_id, call.visitor):
+        raise HTTPException(404)
+    return no_content()
+
+
+def _id(text: str) -> UUID:
+    """A session's id; a text that is no id becomes the id of no session."""
+    try:
+        return UUID(text)
+    except ValueError:
+        return UUID(int=0)

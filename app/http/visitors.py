@@ -1,4 +1,4 @@
-"""Where a request comes from, and how that is told to people."""
+"""Visitors: where a request comes from, and how a user agent is shown to people."""
 
 import re
 from ipaddress import IPv6Address, ip_address
@@ -14,29 +14,29 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._+-]{0,39}", re.ASCII)
 
 
 def visitor(request: Request) -> Visitor:
-    """The address, if it is one, the user agent, cut and without control characters, and the request's id."""
+    """The address, the user agent (shortened and without control characters) and the request's id."""
     agent = "".join(letter for letter in request.headers.get("user-agent", "") if letter.isprintable())
     return Visitor(address(request.scope), agent[:_LONGEST_USER_AGENT] or None, request.state.request_id)
 
 
 def in_words(user_agent: str | None) -> str | None:
-    """A user agent as its owner would call it, such as ``Firefox on Linux``, or None when nobody knows it."""
+    """A user agent in words, such as ``Firefox on Linux``, or None when it is not recognised."""
     if user_agent is None:
         return None
     found = (parse_user_agent(user_agent), parse_os(user_agent))
-    # Some names are taken from the text itself, and may be anything.
+    # The parser takes some names from the text itself, so they may hold anything.
     names = [part.family for part in found if part is not None and _NAME.fullmatch(part.family)]
     return " on ".join(names) or None
 
 
 def address(scope: Scope) -> str | None:
-    """The address that a request came from, if it is one: a trusted proxy may forward anything."""
+    """The address of the client, or None: a trusted proxy may forward a text that is no address."""
     host, _ = scope.get("client") or ("", 0)
     try:
         parsed = ip_address(host)
     except ValueError:
         return None
-    # Of a socket for both kinds, an IPv4 address comes as an IPv6 one; one with a zone is nobody else's.
+    # A socket for both kinds shows an IPv4 address as an IPv6 one. An address with a zone is link-local.
     if isinstance(parsed, IPv6Address):
         return None if parsed.scope_id else str(parsed.ipv4_mapped or parsed)
     return str(parsed)

@@ -1,8 +1,8 @@
-"""The server's HTTP protocol, bounded in time, in memory, and in what passes for a request.
+"""The server's HTTP protocol, with limits on time, on memory and on what is accepted as a request.
 
-While no answer is being made, a clock runs on every connection: for the request that is to come, or for the
-answer that is to be taken. What is refused before it is a request is answered by the application all the
-same, so that it is a problem like any other; ``RequestLimits`` finds the status in the scope.
+While no response is being made, a timer runs on every connection: for the next request, or for the client to
+read the last response. The application also answers requests that are refused here, so that every error is a
+problem. ``RequestLimits`` finds the status in the scope.
 """
 
 import asyncio
@@ -13,77 +13,77 @@ from typing import cast
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from app.http.middleware.limits import FAILURE, MAX_HEADERS, size_of
+from app.http.heads import FAILURE, MAX_HEADERS, header_size
 
 HEAD_TIMEOUT = 10.0
 """Seconds from the first byte of a head, or from the connection, to the end of the head."""
 ANSWER_TIMEOUT = 30.0
-"""Seconds that a client who does not read has before what waits for it is dropped."""
+"""Seconds after which the response for a client that does not read is dropped."""
 LONGEST_HEAD = 64 * 1024
-"""Bytes of one request that are no body: its head, trailers and the sizes of chunks."""
+"""Bytes of one request outside its body: the head, trailers and the sizes of chunks."""
 MOST_PIPELINED = 16
-"""Requests that may wait for the one before them; browsers and proxies send none."""
+"""Pipelined requests that may wait on a connection. Browsers and proxies send none."""
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """Refuses what is no request, closes what goes silent, and keeps little of what is too large.
+    """Refuses malformed requests, closes silent connections, and keeps little of a request that is too large.
 
-    Headers beyond ``MAX_HEADERS`` are not kept; their request is refused once its head has ended.
+    Headers beyond ``MAX_HEADERS`` are not kept. Their request is refused once its head has ended.
     """
 
     _in_head = False
     _in_body = False
-    _deaf = False
-    _beside_body = 0
+    _ignores_input = False
+    _size_outside_body = 0
     _headers_size = 0
-    _arrival: TimerHandle | None = None
-    _departure: TimerHandle | None = None
+    _request_timer: TimerHandle | None = None
+    _response_timer: TimerHandle | None = None
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn has it
-        """Give the first head its time."""
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn declares it
+        """Start the timer for the first head."""
         super().connection_made(transport)
         self._await_request()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Stop the clocks."""
-        self._stop_arrival()
-        self._stop_departure()
+        """Stop the timers."""
+        self._stop_request_timer()
+        self._stop_response_timer()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Take what came, unless the connection is ending."""
+        """Parse what arrived, unless the connection is ending."""
         self._unset_keepalive_if_required()
-        if self._deaf:
+        if self._ignores_input:
             return
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade:
-            # Answered as if it had not asked (RFC 9110 section 7.8); what follows may be no HTTP any more.
-            self._deaf, self.cycle.keep_alive = True, False
+            # The upgrade is ignored (RFC 9110 section 7.8). The bytes that follow may be another protocol.
+            self._ignores_input, self.cycle.keep_alive = True, False
             return
         except httptools.HttpParserError:
             self._refuse(HTTPStatus.BAD_REQUEST)
             return
         if self._in_head or self._in_body:
-            self._beside_body += len(data)
-            if self._beside_body > LONGEST_HEAD:
+            self._size_outside_body += len(data)
+            if self._size_outside_body > LONGEST_HEAD:
                 self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
                 return
         if self._in_head or self._is_idle():
             self._await_request()
 
     def on_message_begin(self) -> None:
-        """A head begins; its time begins with it."""
-        self._stop_arrival()
+        """A head begins. Its own timer replaces the one for the next request."""
+        self._stop_request_timer()
         self._in_head = True
-        self._beside_body = self._headers_size = 0
+        self._size_outside_body = self._headers_size = 0
         super().on_message_begin()
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Keep a header; a trailer never counts as one (RFC 9110 section 6.5.1)."""
+        """Keep a header. Trailers are ignored (RFC 9110 section 6.5.1)."""
         if not self._in_head:
             return
-        size = self._headers_size + size_of(name, value)
+        size = self._headers_size + header_size(name, value)
         if size <= MAX_HEADERS:
             self._headers_size = size
             super().on_header(name, value)
@@ -91,91 +91,91 @@ class BoundedProtocol(HttpToolsProtocol):
             self._mark(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
 
     def on_headers_complete(self) -> None:
-        """The head has ended; what is raised here is a bad request."""
+        """The head has ended. An exception raised here makes it a bad request."""
         if len(self.pipeline) >= MOST_PIPELINED:
             raise ValueError("too many requests at once")
         super().on_headers_complete()
         self._in_head, self._in_body = False, True
-        self._stop_arrival()
+        self._stop_request_timer()
 
     def on_body(self, body: bytes) -> None:
         """A piece of the body."""
-        self._beside_body -= len(body)
+        self._size_outside_body -= len(body)
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        """The request has ended, if it was one."""
+        """The request has ended, unless it was refused."""
         if self._in_body:
             self._in_body = False
             super().on_message_complete()
 
     def on_response_complete(self) -> None:
-        """An answer was written; the last one of a connection still has to be taken."""
+        """A response was written. The client still has to read the last one of a connection."""
         super().on_response_complete()
         if self.transport.is_closing():
-            self._await_departure()
+            self._await_reader()
 
     def pause_writing(self) -> None:
         """The client does not read."""
         super().pause_writing()
-        self._await_departure()
+        self._await_reader()
 
     def resume_writing(self) -> None:
         """The client reads again."""
         super().resume_writing()
         if not self.transport.is_closing():
-            self._stop_departure()
+            self._stop_response_timer()
 
     def timeout_keep_alive_handler(self) -> None:
         """No further request came."""
-        self._hang_up()
+        self._close()
 
     def _is_idle(self) -> bool:
-        cycle = cast("RequestResponseCycle | None", self.cycle)  # There is none before the first request.
+        cycle = cast("RequestResponseCycle | None", self.cycle)  # None before the first request.
         return cycle is None or cycle.response_complete
 
     def _await_request(self) -> None:
-        if self._arrival is None:
-            self._arrival = self.loop.call_later(HEAD_TIMEOUT, self._not_arrived)
+        if self._request_timer is None:
+            self._request_timer = self.loop.call_later(HEAD_TIMEOUT, self._request_timed_out)
 
-    def _not_arrived(self) -> None:
-        self._arrival = None
+    def _request_timed_out(self) -> None:
+        self._request_timer = None
         if self._in_head:
             self._refuse(HTTPStatus.REQUEST_TIMEOUT)
         else:
-            self._hang_up()
+            self._close()
 
-    def _stop_arrival(self) -> None:
-        if self._arrival is not None:
-            self._arrival.cancel()
-            self._arrival = None
+    def _stop_request_timer(self) -> None:
+        if self._request_timer is not None:
+            self._request_timer.cancel()
+            self._request_timer = None
 
-    def _await_departure(self) -> None:
-        if self._departure is None:
-            self._departure = self.loop.call_later(ANSWER_TIMEOUT, self.transport.abort)
+    def _await_reader(self) -> None:
+        if self._response_timer is None:
+            self._response_timer = self.loop.call_later(ANSWER_TIMEOUT, self.transport.abort)
 
-    def _stop_departure(self) -> None:
-        if self._departure is not None:
-            self._departure.cancel()
-            self._departure = None
+    def _stop_response_timer(self) -> None:
+        if self._response_timer is not None:
+            self._response_timer.cancel()
+            self._response_timer = None
 
-    def _hang_up(self) -> None:
-        self._deaf = True
+    def _close(self) -> None:
+        self._ignores_input = True
         self.transport.close()
-        self._await_departure()
+        self._await_reader()
 
     def _mark(self, status: HTTPStatus) -> None:
         self.scope["extensions"] = {FAILURE: {"status": status}}
 
     def _refuse(self, status: HTTPStatus) -> None:
-        """Answer what came last with a problem, after the answers before it, and close."""
-        self._deaf = True
-        self._stop_arrival()
+        """Answer the last request with a problem, after the responses before it, and close."""
+        self._ignores_input = True
+        self._stop_request_timer()
         idle = self._is_idle()
         if self._in_body:
-            # The head was one, and its request is under way, waits, or was answered already.
+            # The head was accepted. Its request is being served, waits in the pipeline, or has been answered.
             if idle:
-                self._hang_up()
+                self._close()
                 return
             if self.cycle.response_started:
                 self.cycle.keep_alive = False

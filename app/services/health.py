@@ -32,7 +32,7 @@ class Readiness:
 
     async def __call__(self) -> Health:
         """The state at this moment."""
-        return Health(await self._postgres(), self._can_sign(), self.index.is_believed)
+        return Health(await self._postgres(), self._can_sign(), self.index.is_trusted)
 
     async def _postgres(self) -> bool:
         try:

@@ -58,8 +58,8 @@ class Revocations:
         state = await self.index.rebuild(self.store.live)
         if state is not self._state:
             self._state = state
-            if state is IndexState.BELIEVED:
+            if state is IndexState.TRUSTED:
                 _log.info("revocations.index_trusted")
             else:
                 _log.warning("revocations.index_not_trusted", reason=self.trouble, instead="Postgres answers")
-        return state is IndexState.BELIEVED
+        return state is IndexState.TRUSTED

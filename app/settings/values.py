@@ -1,53 +1,68 @@
-"""Values of settings: how each kind of text is read, and what is refused as unsafe."""
+"""Readers of setting values: each parses one kind of text and refuses what is unsafe."""
 
 import re
 from base64 import urlsafe_b64decode
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import timedelta
 from ipaddress import ip_network
 from itertools import pairwise
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field, TypeAdapter
+from pydantic import AfterValidator, BeforeValidator, Field, GetCoreSchemaHandler, TypeAdapter
+from pydantic_core import CoreSchema
+from pydantic_core.core_schema import no_info_after_validator_function
 from pydantic_settings import NoDecode
 
 from app.domain.throttling import Limit
 
 _LOCAL_HOSTS = {"localhost", "127.0.0.1", "::1"}
 _SECRET_BYTES = 32
-_DISTINCT = 20  # Of 32 random bytes about 30 differ; fewer than this is no accident.
+_DISTINCT = 20  # Of 32 random bytes about 30 are distinct; fewer than 20 do not occur by chance.
 _MAKE_ONE = """make one with: python3 -c "import secrets; print(secrets.token_urlsafe(32))\""""
 
 
 def _seconds(value: object) -> object:
-    """Durations are seconds or ISO 8601; pydantic knows only the second from text."""
+    """Read a number as seconds; pydantic itself reads only ISO 8601 from text."""
     is_number = isinstance(value, str) and re.fullmatch(r"-?[0-9]{1,12}", value)
     return timedelta(seconds=int(is_number[0])) if is_number else value
 
 
-def between(lowest: timedelta, highest: timedelta) -> AfterValidator:
-    """A duration within bounds, which count as within."""
+@dataclass(frozen=True, slots=True)
+class Between:
+    """A duration from ``lowest`` to ``highest``, both included; None passes."""
 
-    def check(value: timedelta) -> timedelta:
-        if not lowest <= value <= highest:
-            raise ValueError(f"must be between {_in_words(lowest)} and {_in_words(highest)}")
+    lowest: timedelta
+    highest: timedelta
+
+    def __str__(self) -> str:
+        return f"{_in_words(self.lowest)} to {_in_words(self.highest)}"
+
+    def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return no_info_after_validator_function(self._check, handler(source))
+
+    def _check(self, value: timedelta | None) -> timedelta | None:
+        if value is not None and not self.lowest <= value <= self.highest:
+            raise ValueError(f"must be between {_in_words(self.lowest)} and {_in_words(self.highest)}")
         return value
-
-    return AfterValidator(check)
 
 
 def _in_words(duration: timedelta) -> str:
-    return f"{int(duration.total_seconds())} seconds"
+    """A duration in its largest whole unit."""
+    for unit, name in ((DAY, "day"), (HOUR, "hour"), (MINUTE, "minute")):
+        if duration and not duration % unit:
+            return f"{duration // unit} {name}{'s' if duration > unit else ''}"
+    return f"{duration // SECOND} second{'' if duration == SECOND else 's'}"
 
 
 def parts(value: object) -> object:
-    """What commas or spaces part."""
+    """The items of a list that commas or spaces separate."""
     return tuple(filter(None, re.split(r"[\s,]+", value))) if isinstance(value, str) else value
 
 
 def secret(text: str) -> bytes:
-    """The bytes of a secret that is long and random enough."""
+    """The bytes of a secret; ValueError unless it is long and random enough."""
     raw = _secret_bytes(text)
     if raw is None or len(raw) < _SECRET_BYTES:
         raise ValueError(f"each secret must be at least 256 random bits as base64url or hex; {_MAKE_ONE}")
@@ -64,7 +79,7 @@ def secret(text: str) -> bytes:
 
 
 def _steps(data: bytes) -> set[int]:
-    """The distances from byte to byte, of which a sequence has few."""
+    """The distinct differences between neighbouring bytes; a sequence has few of them."""
     return {(b - a) % 256 for a, b in pairwise(data)}
 
 
@@ -74,14 +89,14 @@ def _secret_bytes(text: str) -> bytes | None:
     base64url = text.rstrip("=").replace("+", "-").replace("/", "_")
     if not re.fullmatch(r"[A-Za-z0-9_-]+", base64url) or len(base64url) % 4 == 1:
         return None
-    # Words run together are base64url too; of random text so long, none is of one case or of few letters.
+    # Words without spaces are base64url too. Random text of this length has both cases and many letters.
     if base64url in (base64url.lower(), base64url.upper()) or len(set(base64url)) < _DISTINCT:
         return None
     return urlsafe_b64decode(base64url + "=" * (-len(base64url) % 4))
 
 
 def starting(*schemes: str) -> AfterValidator:
-    """A text that starts with one of these schemes."""
+    """A URL with one of these schemes."""
 
     def check(text: str) -> str:
         if not text.startswith(tuple(f"{scheme}://" for scheme in schemes)):
@@ -92,13 +107,13 @@ def starting(*schemes: str) -> AfterValidator:
 
 
 def web_address(text: str) -> str:
-    """An absolute https address without query; http serves where nothing leaves the machine."""
+    """An absolute https URL without query; http is accepted for localhost, which stays on the machine."""
     url = urlsplit(text)
-    _ = url.port  # Raises ValueError where it is no number.
+    _ = url.port  # Raises ValueError unless it is a number.
     if url.scheme != "https" and not (url.scheme == "http" and url.hostname in _LOCAL_HOSTS):
         raise ValueError("must start with https:// (http:// is for localhost only)")
     if not url.hostname or url.query or url.fragment or "@" in url.netloc:
-        raise ValueError("must be an address without user, query and fragment")
+        raise ValueError("must be a URL without user, query or fragment")
     return text
 
 
@@ -107,13 +122,15 @@ def origin(text: str) -> str:
     if "*" in text or text == "null":
         raise ValueError("wildcards and null are refused; list each origin, like https://app.example.com")
     web_address(text)
-    if text != text.lower() or text.count("/") != 2:  # noqa: PLR2004 - the two behind the scheme
-        raise ValueError("an origin is scheme, host and port in lower case, like https://app.example.com")
+    if text != text.lower() or text.count("/") != 2:  # noqa: PLR2004 - the two after the scheme
+        raise ValueError(
+            "each origin must be scheme, host and port in lower case, like https://app.example.com"
+        )
     return text
 
 
 def asymmetric(text: object) -> object:
-    """The name of an algorithm, unless it is symmetric."""
+    """The name of an algorithm; ValueError when it is symmetric."""
     if isinstance(text, str) and text.upper().startswith("HS"):
         raise ValueError(
             "symmetric algorithms are refused, since a published key set cannot hold a shared secret; "
@@ -123,15 +140,24 @@ def asymmetric(text: object) -> object:
 
 
 def off(value: object) -> object:
-    """None for the word ``off``."""
+    """None for the word ``off``, other values unchanged."""
     return None if isinstance(value, str) and value.lower() == "off" else value
 
 
+def on_or_off(value: object) -> object:
+    """True for the word ``on`` and False for ``off``."""
+    if not isinstance(value, str):
+        return value
+    if value.lower() not in {"on", "off"}:
+        raise ValueError("must be on or off")
+    return value.lower() == "on"
+
+
 def network(text: str) -> str:
-    """The addresses of a proxy, or its network."""
+    """The address or the network of a proxy."""
     parsed = ip_network(text)
     if parsed.prefixlen == 0:
-        raise ValueError("everybody is no proxy; name the addresses of yours")
+        raise ValueError("this trusts every client; list your proxies' addresses")
     return str(parsed)
 
 
@@ -141,7 +167,7 @@ def duration(text: str) -> timedelta:
 
 
 def limit(value: object) -> object:
-    """A limit such as ``10/PT1M``: how many, in how long (1 second to 400 days)."""
+    """A limit such as ``10/PT1M``: a number, and a window of 1 second to 400 days."""
     if not isinstance(value, str):
         return value
     amount, _, window = value.partition("/")
@@ -149,13 +175,13 @@ def limit(value: object) -> object:
         parsed = duration(window)
         if re.fullmatch(r"[1-9][0-9]{0,8}", amount) and SECOND <= parsed <= 400 * DAY:
             return Limit(int(amount), timedelta(seconds=int(parsed.total_seconds())))
-    raise ValueError("each limit is a number and a duration, such as 10/60 or 10/PT1M")
+    raise ValueError("each limit must be a number and a duration, such as 10/60 or 10/PT1M")
 
 
 def growing(limits: tuple[Limit, ...]) -> tuple[Limit, ...]:
-    """Limits by the length of their windows; a longer one that allows no more would make the shorter idle."""
+    """Limits in the order of their windows; a longer one that allows no more makes the shorter useless."""
     if any(a.window >= b.window or a.amount >= b.amount for a, b in pairwise(limits)):
-        raise ValueError("each further limit must have a longer window and a larger number")
+        raise ValueError("each limit must have a longer window and a larger number than the one before it")
     return limits
 
 
@@ -167,4 +193,5 @@ Limits = Annotated[
     Field(min_length=1),
     AfterValidator(growing),
 ]
+Switch = Annotated[bool, BeforeValidator(on_or_off)]
 SECOND, MINUTE, HOUR, DAY = (timedelta(**{unit: 1}) for unit in ("seconds", "minutes", "hours", "days"))

@@ -1,1 +1,1 @@
-"""Postgres and Redis, one store a noun."""
+"""The stores in Postgres and Redis, one file a noun, and a client of another service."""

@@ -1,8 +1,16 @@
 """The use cases that the routes call, built from the core's parts."""
 
-from app.http.origins import Origins
-from app.http.use_cases import UseCases
+from dataclasses import dataclass
+
+from app.http.accounts import AccountCases
+from app.http.discovery import DiscoveryCases
+from app.http.health import HealthCases
+from app.http.keys import KeyCases
+from app.http.passwords import PasswordCases
+from app.http.sessions import SessionCases
 from app.services.health import Readiness
+from app.services.keys import KeyRing
+from app.services.owner.caller import WhoAmI
 from app.services.owner.login import Login
 from app.services.owner.logout import FindSession, Logout, LogoutEverywhere
 from app.services.owner.password import ChangePassword
@@ -12,8 +20,34 @@ from app.settings import Settings
 from app.wiring.core import Core
 
 
+@dataclass(frozen=True, slots=True)
+class UseCases:
+    """The use cases of the core, one attribute each."""
+
+    login: Login
+    refresh: Refresh
+    logout: Logout
+    logout_everywhere: LogoutEverywhere
+    change_password: ChangePassword
+    own_sessions: OwnSessions
+    who_am_i: WhoAmI
+    keys: KeyRing
+    readiness: Readiness
+
+    def records(self) -> tuple[object, ...]:
+        """The same use cases as the modules of routes ask for them."""
+        return (
+            SessionCases(self.login, self.refresh, self.logout, self.logout_everywhere, self.own_sessions),
+            PasswordCases(self.change_password, self.who_am_i),
+            AccountCases(self.who_am_i),
+            KeyCases(self.keys),
+            DiscoveryCases(self.keys),
+            HealthCases(self.readiness),
+        )
+
+
 def use_cases(core: Core, settings: Settings) -> UseCases:
-    """One use case an attribute, as the routes want them."""
+    """The use cases, put together."""
     accounts, sessions = core.stores.accounts, core.stores.sessions
     tokens, policy = core.crypto.refresh_tokens, settings.session_policy()
     find_session = FindSession(sessions, tokens)
@@ -34,5 +68,4 @@ def use_cases(core: Core, settings: Settings) -> UseCases:
         who_am_i=core.who_am_i,
         keys=core.keys,
         readiness=Readiness(core.resources.database, core.keys, core.resources.index),
-        origins=Origins(settings.issuer, settings.allowed_origins),
     )

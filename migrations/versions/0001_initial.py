@@ -13,6 +13,13 @@ down_revision = None
 
 
 def upgrade() -> None:
+    _create_accounts()
+    _create_revocations()
+    _create_signing_keys()
+    _create_sessions()
+
+
+def _create_accounts() -> None:
     op.create_table(
         "accounts",
         sa.Column("id", sa.Uuid(), nullable=False),
@@ -25,6 +32,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name="accounts_pkey"),
         sa.UniqueConstraint("email", name="accounts_email_key"),
     )
+
+
+def _create_revocations() -> None:
     op.create_table(
         "revocations",
         sa.Column("id", sa.Text(), nullable=False),
@@ -32,6 +42,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name="revocations_pkey"),
     )
     op.create_index("revocations_expires_at_idx", "revocations", ["expires_at"], unique=False)
+
+
+def _create_signing_keys() -> None:
     op.create_table(
         "signing_keys",
         sa.Column("kid", sa.Text(), nullable=False),
@@ -61,6 +74,9 @@ def upgrade() -> None:
         unique=True,
         postgresql_where=sa.text("activated_at IS NULL"),
     )
+
+
+def _create_sessions() -> None:
     op.create_table(
         "sessions",
         sa.Column("id", sa.Uuid(), nullable=False),

@@ -1,4 +1,4 @@
-"""Security events, which nobody changes.
+"""Security events, which are never changed.
 
 Revision ID: 0002
 Revises: 0001
@@ -34,7 +34,7 @@ def upgrade() -> None:
     )
     op.create_index("events_at_idx", "events", ["at"], unique=False)
     op.create_index("events_account_id_at_idx", "events", ["account_id", "at"], unique=False)
-    # A mistake, or an injected statement, cannot rewrite what happened; whoever owns the table can.
+    # A mistake or an injected statement cannot rewrite what happened. The owner of the table can.
     op.execute("""
         CREATE FUNCTION keep_events() RETURNS trigger LANGUAGE plpgsql AS $$
         BEGIN

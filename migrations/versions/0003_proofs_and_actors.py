@@ -2,6 +2,7 @@
 
 Additions only, and none rewrites a table, so the previous release can serve on these tables. It leaves the
 new columns to their defaults, which are true of its sessions: they were opened with a password.
+Its commands `events list` and `events tail` fail on the new columns; use those of the new release.
 
 Revision ID: 0003
 Revises: 0002

@@ -10,6 +10,7 @@ import pytest
 from app.dev import Servers
 from tests.support.connections import Connection, connections
 from tests.support.people import DEVICE, PASSWORD, Person, cookie_of, login
+from tests.support.processes import PATIENCE
 from tests.support.servers import Service
 
 GUESSES, CONNECTIONS_EACH, LIMIT = 10_000, 50, 20
@@ -39,7 +40,7 @@ async def test_of_ten_thousand_guesses_at_once_the_limit_is_verified_and_the_own
                 under_way.set()
 
     async with (
-        httpx.AsyncClient(base_url=attacked.url, trust_env=False, timeout=60) as owner,
+        httpx.AsyncClient(base_url=attacked.url, trust_env=False, timeout=PATIENCE) as owner,
         connections(attacked, each=CONNECTIONS_EACH) as attackers,
     ):
         device = cookie_of(await login(owner, person, kind="browser"), DEVICE)

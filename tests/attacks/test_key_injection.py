@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from app.dev import Servers
 from tests.support.people import me
+from tests.support.processes import PATIENCE
 from tests.support.servers import NO_TLS, Service
 from tests.support.tokens import Mint, assert_refused, b64, members, mint_for_somebody, rs256
 
@@ -117,7 +118,7 @@ async def test_a_good_token_with_such_a_member_is_checked_with_the_service_s_own
 
 
 async def test_the_listener_would_have_noticed_a_visitor(listener: Listener) -> None:
-    async with httpx.AsyncClient(verify=NO_TLS, trust_env=False) as visitor:
+    async with httpx.AsyncClient(verify=NO_TLS, trust_env=False, timeout=PATIENCE) as visitor:
         assert (await visitor.get(listener.url)).json() == {"keys": [JWK]}
 
     assert listener.visitors == 1

@@ -219,4 +219,4 @@ def test_a_tail_in_a_pipe_writes_each_line_at_once_and_ends_with_ctrl_c(
             "session.ended",
         ]
         tail.send_signal(signal.SIGINT)
-        assert (tail.wait(30), tail.stderr.read(), tail.stdout.read()) == (130, "", "")
+        assert (tail.wait(120), tail.stderr.read(), tail.stdout.read()) == (130, "", "")

@@ -18,7 +18,7 @@ from tests.support.database import Sql
 from tests.support.people import PASSWORD, Person, login
 from tests.support.servers import ROOT, app, process_environment
 
-_SECONDS = 30.0
+_SECONDS = 120.0
 
 
 class Terminal:

@@ -185,11 +185,11 @@ class Gate:
     def __call__(self, *given: Any) -> bool:
         self.calls += 1
         self.entered.set()
-        assert self.opened.wait(timeout=10)
+        assert self.opened.wait(timeout=120)
         return self._verify(*given)
 
     async def wait(self) -> None:
-        assert await asyncio.to_thread(self.entered.wait, 10)
+        assert await asyncio.to_thread(self.entered.wait, 120)
 
 
 @pytest.fixture
@@ -235,7 +235,7 @@ def test_construction_loads_the_backends_so_that_no_thread_has_to() -> None:
         "PasswordHasher(HashingPolicy(threads=1, queue=0)).close()\n"
         "assert {'argon2', 'bcrypt'} <= sys.modules.keys()"
     )
-    subprocess.run([sys.executable, "-c", script], check=True, timeout=30)
+    subprocess.run([sys.executable, "-c", script], check=True)
 
 
 def test_the_defaults_are_those_of_the_design() -> None:
@@ -353,7 +353,7 @@ async def test_what_is_no_hash_costs_a_decoy_and_says_nothing(
 @pytest.mark.parametrize("stored", ABSURD)
 async def test_absurd_costs_are_never_paid(hasher: PasswordHasher, counted: Gate, stored: str) -> None:
     assert not acceptable(stored)
-    assert await asyncio.wait_for(hasher.verify(PASSWORD, stored), timeout=5) == NO
+    assert await hasher.verify(PASSWORD, stored) == NO
     assert counted.calls == 1, "the decoy and nothing else"
 
 

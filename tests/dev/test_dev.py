@@ -17,9 +17,8 @@ import psutil  # type: ignore[import-untyped]
 import pytest
 
 from app.dev.processes import MARK
+from tests.support.processes import PATIENCE
 from tests.support.servers import ROOT, free_port, process_environment
-
-SECONDS = 60
 
 
 class Dev:
@@ -47,7 +46,7 @@ class Dev:
         return self.said()
 
     def until(self, happened: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + SECONDS
+        deadline = time.monotonic() + PATIENCE
         while not happened():
             assert self.process.poll() is None, self.said()
             assert time.monotonic() < deadline, self.said()
@@ -56,7 +55,7 @@ class Dev:
     def press_ctrl_c(self) -> int:
         """The terminal sends SIGINT to every process of the foreground group."""
         os.killpg(self.process.pid, signal.SIGINT)
-        return self.process.wait(SECONDS)
+        return self.process.wait(PATIENCE)
 
     def left(self) -> list[str]:
         """The processes that still belong to the folder."""
@@ -82,7 +81,7 @@ def log_in(welcome: str) -> str:
     url = next(word for word in command if word.startswith("http"))
     name, _, value = command[command.index("-H") + 1].partition(": ")
     body = command[command.index("-d") + 1]
-    answer = httpx.post(url, content=body, headers={name: value}, trust_env=False)
+    answer = httpx.post(url, content=body, headers={name: value}, trust_env=False, timeout=PATIENCE)
     assert answer.status_code == httpx.codes.OK, answer.text
     assert {"access_token", "refresh_token"} <= answer.json().keys()
     password = re.search(r'"password":"([^"]+)"', body)
@@ -113,7 +112,7 @@ def test_the_demo_account_outlives_ctrl_c_and_sigterm(folder: Path) -> None:
     with running(folder) as dev:
         assert log_in(dev.welcome()) == password
         dev.process.terminate()
-        assert dev.process.wait(SECONDS) == 0
+        assert dev.process.wait(PATIENCE) == 0
         assert dev.left() == []
         assert "Traceback" not in dev.said()
 
@@ -125,7 +124,7 @@ def test_secrets_are_for_the_owner_only_and_a_second_start_leaves_the_first_alon
         for name in ("secret_keys", "demo_password"):
             assert (folder / name).stat().st_mode & 0o777 == 0o600
         with running(folder) as second:
-            assert second.process.wait(SECONDS) == 1
+            assert second.process.wait(PATIENCE) == 1
             assert second.said().count("\n") == 1
             assert "already running" in second.said()
             log_in(welcome)
@@ -148,7 +147,7 @@ def test_a_taken_port_is_told_in_one_line(folder: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = int(taken.getsockname()[1])
         with running(folder, port) as dev:
-            assert dev.process.wait(SECONDS) == 1
+            assert dev.process.wait(PATIENCE) == 1
             assert dev.said().count("\n") == 1
             assert str(port) in dev.said()
             assert dev.left() == []
@@ -160,7 +159,7 @@ def test_the_end_of_the_service_is_the_end_of_all(folder: Path) -> None:
         for child in psutil.Process(dev.process.pid).children():
             if "serve" in child.cmdline():
                 child.kill()
-        assert dev.process.wait(SECONDS) == 1
+        assert dev.process.wait(PATIENCE) == 1
         assert dev.left() == []
 
 

@@ -68,8 +68,8 @@ async def test_a_failover_that_loses_writes_brings_nothing_back(
 
             await until(is_well)
             async with Load([service], people).running() as book:
-                await asyncio.sleep(0.5)
+                await book.goes_on()
                 await asyncio.to_thread(fail_over, servers)
                 await until(is_well)
-                await asyncio.sleep(0.5)
+                await book.goes_on()
     assert book.outages == 0

@@ -84,7 +84,7 @@ async def test_a_replica_that_lost_redis_alone_neither_takes_nor_refuses_a_token
                 line.cut()
                 await until(lambda: says(cut_off, "failing"))
                 assert await says(well, "ok")
-                await asyncio.sleep(0.5)
+                await book.goes_on()
                 line.mend()
                 await until(lambda: says(cut_off, "ok"))
             assert book.outages == 0

@@ -19,6 +19,7 @@ from tests.support.database import connect
 from tests.support.people import PASSWORD, new_person
 from tests.support.races import CHEAP_HASH, inside
 from tests.support.servers import PrivateServers, migrate
+from tests.support.valkeys import unasked
 
 
 class Counting(Database):
@@ -57,14 +58,11 @@ async def test_a_check_is_one_look_up_and_asks_redis_no_more(
     private_servers.valkey.pause()
     # The first one finds out.
     await who_am_i(pair.access_token.text)
-    assert not index.is_believed
+    assert not index.is_trusted
 
-    def asked(*_: object) -> None:
-        raise AssertionError("Redis was asked")
-
-    monkeypatch.setattr(index._redis, "eval", asked)
-    for _ in range(20):
-        counting.statements.clear()
-        assert (await who_am_i(pair.access_token.text)).account.id == person.id
-        assert len(counting.statements) == 1
+    with unasked(index):
+        for _ in range(20):
+            counting.statements.clear()
+            assert (await who_am_i(pair.access_token.text)).account.id == person.id
+            assert len(counting.statements) == 1
     private_servers.valkey.resume()

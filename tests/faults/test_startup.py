@@ -68,7 +68,7 @@ async def test_sigterm_ends_the_wait_for_postgres(environment: dict[str, str], t
             return "postgres.awaited" in service.logs()
 
         await until(waits)
-        service.terminate(10)
+        service.terminate()
         assert "Traceback" not in service.logs()
 
 

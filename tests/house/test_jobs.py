@@ -7,12 +7,11 @@ import structlog
 
 import app.wiring.jobs
 from app.domain.refusals import Refusal, Refused
-from app.services.purge import Purge
 from app.wiring.jobs import PURGE_EVERY, Job, maintained
 from tests.support.races import inside
 
 
-class Troubled(Purge):
+class Troubled:
     """Meets an outage, then something that nobody thought of, and then works."""
 
     def __init__(self) -> None:
@@ -34,7 +33,7 @@ async def test_a_job_that_fails_is_tried_again_and_takes_nothing_with_it(
     with structlog.testing.capture_logs() as logs:
         async with inside(environment) as service:
             jobs = (*service.jobs, Job(troubled.__call__, PURGE_EVERY))
-            async with maintained(jobs), asyncio.timeout(5):
+            async with maintained(jobs):
                 await troubled.works.wait()
                 assert (await service.use_cases.readiness()).is_ready
     told = [(line["event"], line["job"]) for line in logs if line["event"].startswith("job.")]

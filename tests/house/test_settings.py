@@ -1,4 +1,4 @@
-"""What the service takes from its environment, and that `.env.example` tells all of it."""
+"""The settings that the service reads from its environment; `.env.example` lists all of them."""
 
 import re
 import secrets
@@ -10,9 +10,11 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from annotated_types import Ge, Le
 
 from app.domain.keys import Algorithm
 from app.settings import PREFIX, DatabaseSettings, Settings, SettingsError, load
+from app.settings.values import Between
 from app.storage.postgres.urls import database_url
 from tests.support.servers import ROOT, TEST_SECRET, app
 
@@ -22,7 +24,7 @@ REQUIRED = {name: value for off, name, value in _LINE.findall(EXAMPLE) if not of
 DEFAULTS = {name: value for off, name, value in _LINE.findall(EXAMPLE) if off}
 GOOD = REQUIRED | {"AUTH_SECRET_KEYS": TEST_SECRET}
 # The machine decides about this one.
-UNTOLD = "AUTH_PASSWORD_HASH_THREADS"
+OF_THE_MACHINE = "AUTH_PASSWORD_HASH_THREADS"
 
 # One value that is not the default for each setting.
 OTHER = {
@@ -55,6 +57,7 @@ OTHER = {
     "AUTH_EVENT_RETENTION": "P30D",
     "AUTH_DATABASE_POOL_SIZE": "20",
     "AUTH_STARTUP_TIMEOUT": "PT1M30S",
+    "AUTH_ACTIVITY": "off",
     "AUTH_LOG_FORMAT": "console",
 }
 
@@ -72,7 +75,7 @@ def test_the_example_names_every_setting_once_and_nothing_else() -> None:
     assert sorted(named) == sorted(PREFIX + field.upper() for field in Settings.model_fields)
     required = {PREFIX + name.upper() for name, field in Settings.model_fields.items() if field.is_required()}
     assert set(REQUIRED) == required
-    # One line on what it takes stands above each, and there is nothing that is neither prose nor a setting.
+    # A comment stands above each setting, and every line is a comment or a setting.
     lines = EXAMPLE.splitlines()
     for number, line in enumerate(lines):
         assert not line or line.startswith("# ") or _LINE.match(line), line
@@ -81,12 +84,33 @@ def test_the_example_names_every_setting_once_and_nothing_else() -> None:
             assert not _LINE.match(lines[number - 1]), line
 
 
+def test_every_setting_is_described_in_one_line_that_the_example_repeats_with_the_bounds() -> None:
+    above: dict[str, str] = {}
+    comment: list[str] = []
+    for line in EXAMPLE.splitlines():
+        if found := _LINE.match(line):
+            above[found[2].removeprefix(PREFIX).lower()] = " ".join(comment)
+        comment = [*comment, line.removeprefix("# ")] if line.startswith("# ") and not found else []
+    for name, field in Settings.model_fields.items():
+        assert field.description, name
+        assert "\n" not in field.description
+        assert len(field.description) < 100, name
+        assert above[name].startswith(field.description), name
+        for bounds in field.metadata:
+            if isinstance(bounds, Between):
+                assert str(bounds) in above[name], name
+            if isinstance(bounds, Ge):
+                assert f" {bounds.ge} to " in above[name], name
+            if isinstance(bounds, Le):
+                assert re.search(rf" to {bounds.le}\b", above[name]), name
+
+
 def test_the_example_s_defaults_are_the_real_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     assert settings(monkeypatch, GOOD | DEFAULTS) == settings(monkeypatch, GOOD)
     for name, value in DEFAULTS.items():
         default = Settings.model_fields[name.removeprefix(PREFIX).lower()].default
-        # What is left empty is not set, which proves something only where the default is nothing.
-        assert (value == "") == (default in {(), None} or name == UNTOLD), name
+        # An empty value is not set, so it shows the default only where the default is nothing.
+        assert (value == "") == (default in {(), None} or name == OF_THE_MACHINE), name
 
 
 def test_one_processor_is_left_to_everything_else() -> None:
@@ -130,7 +154,7 @@ def test_every_setting_is_taken_from_a_file(monkeypatch: pytest.MonkeyPatch, tmp
 
 
 def test_a_file_s_name_that_is_empty_is_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As compose files leave it, with `AUTH_SECRET_KEYS_FILE: ${AUTH_SECRET_KEYS_FILE:-}`."""
+    """Compose files leave it so, with `AUTH_SECRET_KEYS_FILE: ${AUTH_SECRET_KEYS_FILE:-}`."""
     nameless = {f"{name}_FILE": "" for name in GOOD}
     assert settings(monkeypatch, GOOD | nameless) == settings(monkeypatch, GOOD)
 
@@ -163,7 +187,9 @@ def test_limits_themselves_are_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     "issuer", ["http://localhost", "http://127.0.0.1:8000", "http://[::1]:8000", "https://a.example/tenant"]
 )
-def test_http_serves_where_nothing_leaves_the_machine(monkeypatch: pytest.MonkeyPatch, issuer: str) -> None:
+def test_http_is_accepted_where_nothing_leaves_the_machine(
+    monkeypatch: pytest.MonkeyPatch, issuer: str
+) -> None:
     assert settings(monkeypatch, GOOD | {"AUTH_ISSUER": issuer}).issuer == issuer
 
 

@@ -1,4 +1,4 @@
-"""What the service refuses to start with: each variable is named, with its mend, in one line on stderr."""
+"""Settings that the service refuses to start with: one line on stderr names each variable and its remedy."""
 
 import secrets
 from base64 import b64encode, urlsafe_b64encode
@@ -11,7 +11,7 @@ import pytest
 from app.settings import Settings, SettingsError, load
 from tests.support.servers import TEST_SECRET, app
 
-# Nobody listens there, so that what is not refused ends too, with a line about Postgres.
+# Nothing listens on port 1, so a setting that is accepted ends in a line about Postgres.
 GOOD = {
     "AUTH_DATABASE_URL": "postgresql://watchword:hunter2@127.0.0.1:1/watchword",
     "AUTH_REDIS_URL": "redis://127.0.0.1:1/0",
@@ -21,7 +21,7 @@ GOOD = {
     "AUTH_STARTUP_TIMEOUT": "0",
 }
 
-# Secrets that somebody could guess.
+# Secrets that an attacker could guess.
 GUESSABLE = {
     "short": secrets.token_urlsafe(24),
     "repeated": "ab" * 32,
@@ -52,7 +52,7 @@ def refusal(environment: Mapping[str, str], *arguments: str) -> list[str]:
     return done.stderr.splitlines()
 
 
-def test_every_wrong_value_is_told_in_a_line_of_its_own() -> None:
+def test_every_wrong_value_has_a_line_of_its_own() -> None:
     wrong = {
         "AUTH_DATABASE_URL": ("mysql://u:hunter2@h/d", "postgresql://"),
         "AUTH_REDIS_URL": ("http://:hunter2@h", "redis://"),
@@ -60,12 +60,12 @@ def test_every_wrong_value_is_told_in_a_line_of_its_own() -> None:
         "AUTH_TRUSTED_PROXIES": ("10.0.0.0/8, proxy.example", "proxy.example"),
         "AUTH_SIGNING_ALGORITHM": ("HS256", "published key set cannot hold a shared secret; use RS256"),
         "AUTH_SIGNING_RSA_BITS": ("1024", "should be 2048, 3072 or 4096"),
-        "AUTH_KEY_ROTATION_INTERVAL": ("PT59M", "must be between 3600 seconds and"),
-        "AUTH_ACCESS_TOKEN_TTL": ("3601", "3600 seconds"),
-        "AUTH_LEEWAY": ("61", "60 seconds"),
+        "AUTH_KEY_ROTATION_INTERVAL": ("PT59M", "must be between 1 hour and 400 days"),
+        "AUTH_ACCESS_TOKEN_TTL": ("3601", "1 hour"),
+        "AUTH_LEEWAY": ("61", "1 minute"),
         "AUTH_SESSION_TTL": ("P401D", "between"),
         "AUTH_SESSION_IDLE_TTL": ("15m", "duration"),
-        "AUTH_REFRESH_GRACE": ("PT60.5S", "60 seconds"),
+        "AUTH_REFRESH_GRACE": ("PT60.5S", "0 seconds and 1 minute"),
         "AUTH_REUSE_REVOKES": ("everything", "'session' or 'account'"),
         "AUTH_LOGIN_LIMIT_ACCOUNT": ("10/PT1M,20/PT1M", "longer window and a larger number"),
         "AUTH_LOGIN_LIMIT_ADDRESS": ("0/PT1M", "10/PT1M"),
@@ -79,21 +79,22 @@ def test_every_wrong_value_is_told_in_a_line_of_its_own() -> None:
         "AUTH_PASSWORD_HASH_THREADS": ("none", "integer"),
         "AUTH_DATABASE_POOL_SIZE": ("0", "1"),
         "AUTH_STARTUP_TIMEOUT": ("-1", "between"),
+        "AUTH_ACTIVITY": ("yes", "must be on or off"),
         "AUTH_LOG_FORMAT": ("xml", "'json' or 'console'"),
     }
     lines = refusal(GOOD | {name: value for name, (value, _) in wrong.items()})
-    told = dict(line.split(": ", 1) for line in lines)
-    assert len(told) == len(lines)
-    assert told.keys() == wrong.keys()
-    for name, (_, mend) in wrong.items():
-        assert mend in told[name], name
+    reported = dict(line.split(": ", 1) for line in lines)
+    assert len(reported) == len(lines)
+    assert reported.keys() == wrong.keys()
+    for name, (_, remedy) in wrong.items():
+        assert remedy in reported[name], name
 
 
 def test_missing_variables_are_named() -> None:
     lines = refusal({"AUTH_AUDIENCE": ""})
     required = [name for name in GOOD if name != "AUTH_STARTUP_TIMEOUT"]
     assert [line.split(": ")[0] for line in lines] == required
-    assert all("is not set; .env.example shows what it takes" in line for line in lines)
+    assert all("is not set; .env.example describes it" in line for line in lines)
     (line,) = refusal({}, "migrate")
     assert line.startswith("AUTH_DATABASE_URL: is not set")
 
@@ -115,6 +116,12 @@ def test_a_guessable_secret_is_refused_beside_a_good_one(guise: str, monkeypatch
         load(Settings)
 
 
+def test_a_proxy_list_that_trusts_every_client_is_refused() -> None:
+    for everything in ("0.0.0.0/0", "::/0"):
+        (line,) = refusal(GOOD | {"AUTH_TRUSTED_PROXIES": everything})
+        assert line == "AUTH_TRUSTED_PROXIES: this trusts every client; list your proxies' addresses"
+
+
 def test_wildcards_paths_and_null_are_no_origins() -> None:
     origins = [
         *("*", "null", "https://*.example.com", "https://app.example.com/", "https://app.example.com/path"),
@@ -132,7 +139,7 @@ def test_wildcards_paths_and_null_are_no_origins() -> None:
 
 
 @pytest.mark.parametrize(
-    ("wrong", "mend"),
+    ("wrong", "remedy"),
     [
         ({"AUTH_DATABASE_URL": "postgresql://u:hunter2@h:port/d"}, "postgresql://user:password@host:5432"),
         ({"AUTH_DATABASE_URL": "postgresql://u:hunter2@127.0.0.1:65537/d"}, "port"),
@@ -146,14 +153,16 @@ def test_wildcards_paths_and_null_are_no_origins() -> None:
         ({"AUTH_PASSWORD_HASH_MEMORY_KIB": "262144", "AUTH_PASSWORD_HASH_TIME_COST": "10"}, ""),
     ],
 )
-def test_what_only_shows_when_it_is_used_is_refused_as_clearly(wrong: dict[str, str], mend: str) -> None:
+def test_a_value_that_only_its_user_can_judge_is_refused_as_clearly(
+    wrong: dict[str, str], remedy: str
+) -> None:
     (line,) = refusal(GOOD | wrong)
     assert line.split(": ")[0] in wrong
-    assert mend in line
+    assert remedy in line
     assert TEST_SECRET not in line
 
 
-def test_a_file_that_cannot_be_read_is_told_with_its_variable(tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_read_is_reported_with_its_variable(tmp_path: Path) -> None:
     (tmp_path / "binary").write_bytes(b"\xff\xfe\x00")
     (tmp_path / "empty").write_text("\n")
     for file, variable in [("missing", "_FILE"), ("", "_FILE"), ("binary", "_FILE"), ("empty", "")]:

@@ -9,6 +9,7 @@ from tests.support.database import Sql
 from tests.support.people import (
     COOKIE,
     DEVICE,
+    PASSWORD,
     Person,
     SetCookie,
     browser_login,
@@ -18,6 +19,7 @@ from tests.support.people import (
     login,
     me,
     new_person,
+    problem_of,
     refresh,
     sessions_of,
     with_cookie,
@@ -41,6 +43,24 @@ async def test_login_sets_two_cookies_with_exactly_these_attributes(
     assert re.fullmatch(r"wwd_[A-Za-z0-9_-]{36}", device)
     known = SetCookie(DEVICE, device, {**ALWAYS, "max-age": str(400 * DAY)})
     assert cookies_of(answer) == [refresh_cookie(token, 30 * DAY), known]
+
+
+async def test_a_login_that_names_no_kind_of_client_is_a_browsers(
+    client: httpx.AsyncClient, person: Person
+) -> None:
+    answer = await client.post("/login", json={"email": person.email, "password": PASSWORD})
+    assert answer.status_code == 200
+    assert answer.json().keys() == {"access_token", "token_type", "expires_in"}
+    assert {cookie.name for cookie in cookies_of(answer)} == {COOKIE, DEVICE}
+
+
+async def test_a_login_of_another_site_that_names_no_kind_of_client_is_refused(
+    client: httpx.AsyncClient, person: Person, sql: Sql
+) -> None:
+    credentials = {"email": person.email, "password": PASSWORD}
+    answer = await client.post("/login", json=credentials, headers={"Origin": "https://evil.example"})
+    problem_of(answer, 403, "cross_site_request")
+    assert await sessions_of(sql, person) == []
 
 
 async def test_refresh_sets_the_successor_with_the_same_name_and_attributes(

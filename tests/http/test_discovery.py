@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import httpx
 import jwt
@@ -12,10 +11,9 @@ import pytest
 from authlib.oauth2.rfc8414 import AuthorizationServerMetadata
 from authlib.oidc.discovery import OpenIDProviderMetadata
 from joserfc.jwk import KeySet
-from starlette.types import Receive, Scope, Send
 
 from app import __version__
-from app.http.application import build
+from app.http.application import build, core_routes
 from app.http.origins import Origins
 from tests.support.database import connect
 from tests.support.people import Person, login, problem_of
@@ -39,21 +37,19 @@ ISSUERS = [
 Serve = Callable[[str], AbstractAsyncContextManager[httpx.AsyncClient]]
 
 
-def _never(_: object) -> AbstractAsyncContextManager[Mapping[str, Any]]:
-    raise AssertionError("the parts are there already")
-
-
 @asynccontextmanager
 async def _served(environment: Mapping[str, str]) -> AsyncIterator[httpx.AsyncClient]:
     """The application in this process, at the root, as behind a proxy that takes away the issuer's path."""
     async with inside(environment) as parts:
         issuer = environment["AUTH_ISSUER"]
-        app = build(_never, Origins(issuer, []), issuer=issuer, version=__version__)
-
-        async def stated(scope: Scope, receive: Receive, send: Send) -> None:
-            await app({**scope, "state": {"use_cases": parts.use_cases}}, receive, send)
-
-        transport = httpx.ASGITransport(stated)
+        app = build(
+            core_routes(issuer),
+            parts.use_cases.records(),
+            Origins(issuer, []),
+            issuer=issuer,
+            version=__version__,
+        )
+        transport = httpx.ASGITransport(app)
         async with httpx.AsyncClient(transport=transport, base_url="http://proxied") as client:
             yield client
 

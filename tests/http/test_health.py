@@ -24,7 +24,7 @@ from tests.support.servers import PrivateServers, Service, migrate, private_pair
 from tests.support.waiting import client_of
 
 READY = {"status": "ready", "postgres": "ok", "keys": "ok", "redis": "ok"}
-PATIENCE = 30.0
+PATIENCE = 120.0
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from tests.support.people import Person, bearing, login
-from tests.support.servers import Service
+from tests.support.servers import ISSUER, Service
 
 # Requests with a body may also be cut short by HTTP itself.
 BODY = {408, 413, 415, 422}
@@ -25,6 +25,7 @@ STATUSES = {
     "GET /sessions": {200, 401, 503},
     "DELETE /sessions/{session_id}": {204, 401, 404, 503},
     "GET /me": {200, 401, 503},
+    "GET /me/activity": {200, 401, 422, 503},
     "GET /.well-known/jwks.json": {200, 304, 503},
     "GET /.well-known/openid-configuration": {200, 304, 503},
     "GET /.well-known/oauth-authorization-server": {200, 304, 503},
@@ -37,7 +38,7 @@ METHODS = {"get", "put", "post", "delete", "options", "head", "patch", "trace"}
 
 @pytest.fixture(scope="module")
 def document(service: Service) -> dict[str, Any]:
-    answer = httpx.get(f"{service.url}/openapi.json", trust_env=False)
+    answer = httpx.get(f"{service.url}/openapi.json", trust_env=False, timeout=120)
     assert answer.headers["content-type"] == "application/json"
     document: dict[str, Any] = answer.json()
     return document
@@ -60,6 +61,23 @@ def nodes(part: object) -> Iterator[dict[str, Any]]:
         yield from nodes(child)
 
 
+def answers(document: dict[str, Any], operation: dict[str, Any]) -> dict[int, dict[str, Any]]:
+    """The answers of an operation by status, with those that are components in place."""
+    return {
+        int(status): document["components"]["responses"][answer["$ref"].rpartition("/")[2]]
+        if "$ref" in answer
+        else answer
+        for status, answer in operation["responses"].items()
+    }
+
+
+def codes(answer: dict[str, Any]) -> set[str]:
+    """The codes that a problem may have in this answer."""
+    (content,) = answer.get("content", {"": {"schema": {}}}).values()
+    _, narrowed = content["schema"].get("allOf", (None, {}))
+    return set(narrowed["properties"]["code"]["enum"]) if narrowed else set()
+
+
 def test_the_document_describes_every_route_and_no_other(document: dict[str, Any]) -> None:
     assert operations(document).keys() == STATUSES.keys()
 
@@ -78,17 +96,152 @@ def test_every_operation_documents_the_statuses_that_any_request_may_meet(
     assert documented >= ANY_REQUEST
 
 
-def test_every_documented_error_is_a_problem(document: dict[str, Any]) -> None:
+def test_every_documented_error_is_a_problem_with_its_codes(document: dict[str, Any]) -> None:
     for name, operation in operations(document).items():
-        for status, answer in operation["responses"].items():
-            if int(status) >= 400 and name != "GET /readyz":
+        for status, answer in answers(document, operation).items():
+            if status >= 400 and (name, status) != ("GET /readyz", 503):
                 assert answer["content"].keys() == {"application/problem+json"}, (name, status)
+                assert codes(answer), (name, status)
 
 
-def test_operation_ids_are_there_and_unique(document: dict[str, Any]) -> None:
+# The codes of a status that no other route has, or that a client has to tell apart.
+CODES = {
+    ("POST /login", 401): {"invalid_credentials", "account_disabled"},
+    ("POST /login", 503): {"overloaded", "unavailable"},
+    ("POST /refresh", 401): {
+        "refresh_token_missing",
+        "refresh_token_invalid",
+        "refresh_token_expired",
+        "refresh_token_reused",
+        "session_revoked",
+    },
+    ("POST /password", 401): {"invalid_token", "invalid_credentials"},
+    ("GET /me", 401): {"invalid_token"},
+    ("DELETE /sessions/{session_id}", 404): {"not_found"},
+    ("POST /logout", 403): {"cross_site_request"},
+}
+
+
+@pytest.mark.parametrize(("operation", "status"), CODES)
+def test_a_status_documents_exactly_the_codes_of_its_route(
+    document: dict[str, Any], operation: str, status: int
+) -> None:
+    documented = answers(document, operations(document)[operation])[status]
+    assert codes(documented) == CODES[operation, status]
+
+
+def test_the_codes_of_all_problems_are_those_of_the_routes(document: dict[str, Any]) -> None:
+    listed = set(document["components"]["schemas"]["ProblemCode"]["enum"])
+    of_routes = {
+        code
+        for operation in operations(document).values()
+        for answer in answers(document, operation).values()
+        for code in codes(answer)
+    }
+    # A client that calls a route as documented never meets this one.
+    assert listed - of_routes == {"method_not_allowed"}
+    assert of_routes <= listed
+
+
+def test_what_is_exchanged_has_a_name_and_is_described_once(document: dict[str, Any]) -> None:
+    schemas = document["components"]["schemas"]
+    assert schemas.keys() == {
+        "Account",
+        "ActivityEvent",
+        "ActivityPage",
+        "Algorithm",
+        "BrowserTokens",
+        "ClientKind",
+        "FieldError",
+        "Jwk",
+        "KeySet",
+        "Liveness",
+        "LoginBody",
+        "Metadata",
+        "NativeTokens",
+        "PasswordBody",
+        "Problem",
+        "ProblemCode",
+        "Readiness",
+        "RefreshTokenBody",
+        "Session",
+        "SessionList",
+        "TokenResponse",
+    }
+    for operation in operations(document).values():
+        for answer in answers(document, operation).values():
+            for content in answer.get("content", {}).values():
+                schema = content["schema"]
+                assert "$ref" in schema or "$ref" in schema["allOf"][0]
+
+
+def test_the_tokens_of_a_browser_and_of_a_native_client_are_told_apart(document: dict[str, Any]) -> None:
+    schemas = document["components"]["schemas"]
+    kinds = {reference["$ref"].rpartition("/")[2] for reference in schemas["TokenResponse"]["oneOf"]}
+    assert kinds == {"BrowserTokens", "NativeTokens"}
+    assert "refresh_token" not in schemas["BrowserTokens"]["properties"]
+    assert "refresh_token" in schemas["NativeTokens"]["required"]
+
+
+def test_a_login_needs_an_address_and_a_password_alone(document: dict[str, Any]) -> None:
+    assert document["components"]["schemas"]["LoginBody"]["required"] == ["email", "password"]
+
+
+HEADERS = {
+    ("POST /login", 200): {"Set-Cookie"},
+    ("POST /login", 401): {"WWW-Authenticate"},
+    ("POST /login", 429): {"RateLimit", "RateLimit-Policy", "Retry-After"},
+    ("POST /login", 503): {"Retry-After"},
+    ("POST /refresh", 401): {"Set-Cookie", "WWW-Authenticate"},
+    ("POST /logout", 204): {"Set-Cookie"},
+    ("GET /me", 200): set[str](),
+    ("GET /me", 503): set[str](),
+    ("GET /.well-known/jwks.json", 200): {"ETag"},
+    ("GET /.well-known/jwks.json", 304): {"ETag"},
+}
+
+
+@pytest.mark.parametrize(("operation", "status"), HEADERS)
+def test_an_answer_documents_its_headers(document: dict[str, Any], operation: str, status: int) -> None:
+    documented = answers(document, operations(document)[operation])[status]["headers"].keys()
+    assert documented == HEADERS[operation, status] | {"Cache-Control", "X-Request-ID"}
+
+
+SECURITY: dict[str, list[set[str]]] = {
+    "POST /login": [],
+    "POST /refresh": [{"refreshTokenCookie"}, set()],
+    "POST /logout": [{"refreshTokenCookie"}, {"bearer"}, set()],
+    "POST /logout/all": [{"refreshTokenCookie"}, {"bearer"}, set()],
+    "POST /password": [{"bearer"}],
+    "GET /sessions": [{"bearer"}],
+    "DELETE /sessions/{session_id}": [{"bearer"}],
+    "GET /me": [{"bearer"}],
+    "GET /.well-known/jwks.json": [],
+    "GET /livez": [],
+}
+
+
+@pytest.mark.parametrize("operation", SECURITY)
+def test_an_operation_documents_how_its_caller_is_authenticated(
+    document: dict[str, Any], operation: str
+) -> None:
+    documented = operations(document)[operation]["security"]
+    assert [set(requirement) for requirement in documented] == SECURITY[operation]
+
+
+def test_the_document_says_where_the_service_is_and_what_it_is(document: dict[str, Any]) -> None:
+    assert document["servers"] == [{"url": ISSUER}]
+    assert document["info"]["description"]
+    used = {tag for operation in operations(document).values() for tag in operation["tags"]}
+    assert {tag["name"] for tag in document["tags"] if tag["description"]} == used
+
+
+def test_operation_ids_are_unique_and_names_that_a_client_may_have(document: dict[str, Any]) -> None:
     ids = Counter(operation["operationId"] for operation in operations(document).values())
     assert len(ids) == len(STATUSES)
     assert set(ids.values()) == {1}
+    assert all(re.fullmatch(r"[a-z]+([A-Z][a-z]+)*", name) for name in ids)
+    assert {"login", "refresh", "logout", "logoutEverywhere"} <= ids.keys()
 
 
 def test_every_reference_leads_somewhere(document: dict[str, Any]) -> None:
@@ -116,7 +269,7 @@ def schemathesis(service: Service, folder: Path, *arguments: str) -> str:
     """Run it with every check in every phase; what it has to say, once it found nothing."""
     command = [str(Path(sys.executable).with_name("schemathesis")), "run", f"{service.url}/openapi.json"]
     # Deterministic: it draws the same requests in every run, and keeps no database of examples.
-    bounds = ["--generation-deterministic", "--max-examples=50", "--request-timeout=10", "--no-color"]
+    bounds = ["--generation-deterministic", "--max-examples=50", "--request-timeout=120", "--no-color"]
     whole = ["--checks=all", "--phases=examples,coverage,fuzzing,stateful"]
     done = subprocess.run(
         [*command, *bounds, *whole, *arguments],
@@ -124,7 +277,6 @@ def schemathesis(service: Service, folder: Path, *arguments: str) -> str:
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert int((re.search(r"(\d+) generated", done.stdout) or [0, 0])[1]) > 0, done.stdout

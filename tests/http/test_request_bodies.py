@@ -79,7 +79,7 @@ async def test_a_field_of_another_kind_is_named_and_its_value_is_not(
     assert planted not in everything(answer)
 
 
-@pytest.mark.parametrize("field", GOOD)
+@pytest.mark.parametrize("field", ["email", "password"])
 async def test_a_missing_field_is_named(client: httpx.AsyncClient, field: str) -> None:
     body = {name: value for name, value in GOOD.items() if name != field}
     problem = problem_of(await client.post("/login", json=body), 422, "invalid_request")

@@ -43,7 +43,7 @@ def throttled(
 
 @pytest.fixture
 async def client(throttled: Service) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(base_url=throttled.url, trust_env=False, timeout=30) as client:
+    async with httpx.AsyncClient(base_url=throttled.url, trust_env=False, timeout=120) as client:
         yield client
 
 

@@ -15,6 +15,7 @@ import pytest
 
 from tests.support.database import Sql
 from tests.support.people import PASSWORD, PASSWORD_HASH, Person, login
+from tests.support.processes import PATIENCE
 from tests.support.servers import ISSUER, ROOT, Service
 
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -54,8 +55,11 @@ class Shell:
         assert self._bash.stdout
         self._bash.stdin.write(f"{commands}\nprintf '\\n%s\\n' '{self.END}'\n")
         self._bash.stdin.flush()
-        lines = iter(self._bash.stdout.readline, f"{self.END}\n")
-        return "".join(line for line in lines if line or self._bash.poll() is None)
+        printed = []
+        while (line := self._bash.stdout.readline()) != f"{self.END}\n":
+            assert line, "bash has ended"
+            printed.append(line)
+        return "".join(printed)
 
     def close(self) -> None:
         self._bash.communicate()
@@ -133,7 +137,7 @@ async def test_the_javascript_verifier_takes_the_good_token_only(
             capture_output=True,
             text=True,
             check=False,
-            timeout=60,
+            timeout=PATIENCE,
         )
 
     accepted = await asyncio.to_thread(run, tokens["good"])

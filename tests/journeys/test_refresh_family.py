@@ -1,6 +1,5 @@
 """Families of refresh tokens do what their model says, whatever befalls them in whatever order."""
 
-import os
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
@@ -224,18 +223,18 @@ def world(
         world.close()
 
 
+@pytest.mark.hypothesis
+@pytest.mark.timeout(1_200)
 def test_a_family_of_refresh_tokens_does_what_its_model_says(world: World) -> None:
     Families.world = world
     often = settings(
-        max_examples=15,
+        max_examples=settings().max_examples // 8,
         stateful_step_count=30,
-        deadline=None,
-        derandomize="CI" in os.environ,
         suppress_health_check=list(HealthCheck),
     )
     run_state_machine_as_test(Families, settings=often)
-    if often.derandomize:  # Which examples are drawn is known then, and that they are worth drawing.
-        assert Families.seen.keys() == VERDICTS, Families.seen
+    # Examples are worth drawing when together they meet every verdict.
+    assert Families.seen.keys() == VERDICTS, Families.seen
 
 
 def test_a_forged_token_of_the_last_generation_there_is_gets_the_answer_of_any_other(world: World) -> None:

@@ -18,6 +18,7 @@ from app.dev import Servers
 from tests.support.connections import Connection, connections
 from tests.support.database import Sql, connect
 from tests.support.people import Person, login, me, new_person, refresh
+from tests.support.processes import PATIENCE
 from tests.support.servers import ISSUER, Service, app, database, free_port, migrate
 from tests.support.verifiers import Cache, ShiftedTime, caches, kids_in, published_by
 from tests.support.waiting import until
@@ -60,7 +61,7 @@ class Town:
         async with (
             connections(self.service, each=1) as workers,
             httpx.AsyncClient(
-                base_url=self.service.url, trust_env=False, timeout=30, limits=limits
+                base_url=self.service.url, trust_env=False, timeout=PATIENCE, limits=limits
             ) as client,
             asyncio.TaskGroup() as group,
         ):

@@ -15,11 +15,11 @@ from app.dev import Servers
 from app.domain.refusals import Refused
 from app.wiring import Service
 from tests.support.database import Sql, connect
+from tests.support.processes import PATIENCE
 from tests.support.races import parts
 from tests.support.servers import database, migrate
 
 AT_ONCE, ROUNDS, OPERATED_ROUNDS = 8, 10, 4
-STARTED = 120.0  # Seconds that eight processes may take to start on two cores.
 STANDBY = "activated_at IS NULL"
 SIGNING = "activated_at IS NOT NULL AND superseded_at IS NULL"
 VERIFYING = "superseded_at IS NOT NULL"
@@ -44,7 +44,7 @@ def load(environment: Mapping[str, str]) -> Seen:
 
     async def load_together() -> Seen:
         async with parts(environment) as service:
-            await asyncio.to_thread(_together[0].wait, STARTED)
+            await asyncio.to_thread(_together[0].wait, PATIENCE)
             await service.keys.load()
             view = service.keys.view
             signer = None if view is None else view.signer
@@ -64,7 +64,7 @@ def operate(environment: Mapping[str, str], command: str, *arguments: str | bool
 
     async def operate_together() -> str | None:
         async with parts(environment) as service:
-            await asyncio.to_thread(_together[0].wait, STARTED)
+            await asyncio.to_thread(_together[0].wait, PATIENCE)
             try:
                 return await carry_out(service)
             except Refused:

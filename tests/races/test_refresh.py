@@ -16,6 +16,7 @@ from tests.support.connections import connections
 from tests.support.database import Sql, connect
 from tests.support.families import TOKENS
 from tests.support.people import Person, new_person
+from tests.support.processes import PATIENCE
 from tests.support.races import CHEAP_HASH, inside, sign_in, waiting
 from tests.support.servers import PrivateServers, Service, migrate
 
@@ -148,7 +149,7 @@ async def test_every_rotation_is_a_hot_update(
                 tokens[several] = await asyncio.gather(*map(rotated, tokens[several]))
     # Its connections are closed, and with that their counts are in.
     counts = "SELECT n_tup_upd, n_tup_hot_upd FROM pg_stat_user_tables WHERE relname = 'sessions'"
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while (await sql.fetchval(counts) or 0) < 2_000:  # noqa: ASYNC110 - Postgres tells nobody
             await asyncio.sleep(0.05)
     updated, hot = await sql.fetchrow(counts) or (0, 0)

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from app.http.middleware.limits import MAX_HEADERS
+from app.http.heads import MAX_HEADERS
 from app.server.protocol import LONGEST_HEAD, MOST_PIPELINED
 from tests.support.connections import peer
 from tests.support.people import marker

@@ -1,9 +1,6 @@
 """A body has ten seconds to arrive (E3): the application, driven by hand so that no test waits for them."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
-from typing import Any
 
 import orjson
 import pytest
@@ -11,16 +8,11 @@ import structlog
 from fastapi import FastAPI
 from starlette.types import Message, Receive, Scope
 
+from app.http import sessions
 from app.http.application import build
 from app.http.middleware import limits
 from app.http.origins import Origins
-from app.http.use_cases import UseCases
 from tests.support.servers import ISSUER
-
-
-@asynccontextmanager
-async def nothing(_: FastAPI) -> AsyncIterator[Mapping[str, Any]]:
-    yield {}
 
 
 def scope_of(path: str) -> Scope:
@@ -37,9 +29,13 @@ def scope_of(path: str) -> Scope:
         "headers": [(b"content-type", b"application/json")],
         "client": ("127.0.0.1", 1),
         "server": ("127.0.0.1", 2),
-        # The body is read before anything is done with them.
-        "state": {"use_cases": object.__new__(UseCases)},
     }
+
+
+def built() -> FastAPI:
+    """The application with the session routes, which read the body before they call a use case."""
+    cases = [object.__new__(sessions.SessionCases)]
+    return build([sessions.route], cases, Origins(ISSUER, ()), issuer=ISSUER, version="0")
 
 
 async def answer_to(path: str, receive: Receive) -> tuple[int, dict[bytes, bytes], bytes]:
@@ -48,7 +44,7 @@ async def answer_to(path: str, receive: Receive) -> tuple[int, dict[bytes, bytes
     async def send(message: Message) -> None:
         sent.append(message)
 
-    await build(nothing, Origins(ISSUER, ()), issuer=ISSUER, version="0")(scope_of(path), receive, send)
+    await built()(scope_of(path), receive, send)
     start, *bodies = sent
     return start["status"], dict(start["headers"]), b"".join(message["body"] for message in bodies)
 
@@ -148,7 +144,7 @@ async def test_a_client_that_goes_away_in_the_middle_of_its_body_is_no_failure_o
     async def send(message: Message) -> None:
         assert message.get("status", 400) < 500
 
-    app = build(nothing, Origins(ISSUER, ()), issuer=ISSUER, version="0")
+    app = built()
     with structlog.testing.capture_logs() as events:
         await app(scope_of(path), receive, send)
     assert [event["event"] for event in events] == ["http.request"]

@@ -20,14 +20,14 @@ async def test_the_loss_of_redis_is_told_once(migrated: Servers) -> None:
         index = RevocationIndex(server.url)
         revocations = Revocations(RevocationStore(Database(engine)), index, timedelta(minutes=15))
         await revocations.reindex()
-        before = index.is_believed
+        before = index.is_trusted
         server.kill()
 
         assert not await revocations.announce(["an id"])
         await revocations.reindex()
         await revocations.reindex()
 
-        assert (before, index.is_believed) == (True, False)
+        assert (before, index.is_trusted) == (True, False)
         await index.close()
     await engine.dispose()
     assert [line["event"] for line in logs] == [

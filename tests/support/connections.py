@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Self
@@ -11,16 +11,15 @@ import httpx
 import orjson
 import psutil  # type: ignore[import-untyped]
 import pytest
-from fastapi import FastAPI
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn import Config
 from uvicorn.server import ServerState
 
-from app.http.application import build
+from app.http.application import build, core_routes
 from app.http.origins import Origins
-from app.http.use_cases import UseCases
 from app.server.protocol import BoundedProtocol
 from tests.support.people import problem_of
+from tests.support.processes import PATIENCE
 from tests.support.servers import ISSUER, Service
 
 
@@ -71,7 +70,7 @@ class Connection:
             f"{method} {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(content)}\r\n{headers}\r\n"
         )
         self._writer.write(head.encode() + content)
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE):
             answered = await self._reader.readuntil(b"\r\n\r\n")
             status, _, fields = answered.decode().partition("\r\n")
             lengths = [line for line in fields.lower().splitlines() if line.startswith("content-length:")]
@@ -117,7 +116,6 @@ def _served(service: Service) -> dict[int, int]:
     }
 
 
-SECONDS = 10.0
 KEY_SET = b"GET /.well-known/jwks.json HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
@@ -139,7 +137,7 @@ class Peer:
 
     async def answer(self, *, to_head: bool = False) -> httpx.Response:
         """The next answer whole, after interim ones; one to HEAD has no body."""
-        async with asyncio.timeout(SECONDS):
+        async with asyncio.timeout(PATIENCE):
             head = await self._reader.readuntil(b"\r\n\r\n")
             status, *lines = head.decode().split("\r\n")[:-2]
             headers = httpx.Headers(
@@ -170,7 +168,7 @@ class Peer:
     async def rest(self) -> bytes:
         """All that comes before the end; a reset is an end too."""
         received = bytearray()
-        async with asyncio.timeout(SECONDS):
+        async with asyncio.timeout(PATIENCE):
             with suppress(ConnectionError):
                 while piece := await self._reader.read(1 << 20):
                     received += piece
@@ -236,7 +234,7 @@ class Served:
 
     async def emptied(self) -> None:
         """Come back when no connection is left."""
-        async with asyncio.timeout(SECONDS):
+        async with asyncio.timeout(PATIENCE):
             while self.state.connections:  # noqa: ASYNC110 - uvicorn tells nobody
                 await asyncio.sleep(0.002)
 
@@ -267,20 +265,17 @@ class Served:
 
 @asynccontextmanager
 async def served() -> AsyncIterator[Served]:
-    @asynccontextmanager
-    async def nothing(_: FastAPI) -> AsyncIterator[Mapping[str, Any]]:
-        yield {}
-
     found = Served()
-    app = build(nothing, Origins(ISSUER, ()), issuer=ISSUER, version="0")
+    routes = core_routes(ISSUER)
+    # The tests send no request that reaches a use case.
+    cases = [object.__new__(module.cases) for module in routes]
+    app = build(routes, cases, Origins(ISSUER, ()), issuer=ISSUER, version="0")
     config = Config(
         found.behind(app), lifespan="off", log_config=None, access_log=False, timeout_keep_alive=75
     )
     config.load()
-    # Bodies are read before anything is done with them.
-    state = {"use_cases": object.__new__(UseCases)}
     server = await asyncio.get_running_loop().create_server(
-        lambda: BoundedProtocol(config, found.state, state), "127.0.0.1", 0
+        lambda: BoundedProtocol(config, found.state, {}), "127.0.0.1", 0
     )
     found.port = server.sockets[0].getsockname()[1]
     async with server, found.peers:

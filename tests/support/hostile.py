@@ -9,6 +9,7 @@ import httpx
 
 from tests.support.leaks import Trail
 from tests.support.people import bearing, with_cookie
+from tests.support.processes import PATIENCE
 
 # ruff: noqa: RUF001 - letters that look like others are what some of them are about
 
@@ -282,5 +283,5 @@ async def break_lines(port: int, email: str) -> None:
                 head += b"Content-Type: application/json\r\nContent-Length: %d\r\n" % len(login)
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
             writer.write(head + b"\r\n" + login * place.startswith(b"POST"))
-            assert (await asyncio.wait_for(reader.read(), 10)).startswith(b"HTTP/1.1 ")
+            assert (await asyncio.wait_for(reader.read(), PATIENCE)).startswith(b"HTTP/1.1 ")
             writer.close()

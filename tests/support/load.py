@@ -1,7 +1,8 @@
-"""A steady load on a service whose servers fail: what it notes is what must never happen.
+"""A steady load on a service whose servers fail. It notes what must never happen.
 
-From the moment when a revocation was answered, no route takes a token of that session; a living token is
-refused only where the fault at hand excuses it, and never with 401; a refresh token has one successor.
+- After a revocation was answered, no route accepts a token of that session.
+- A valid token is refused only where the present fault excuses it, and never with 401.
+- A refresh token has one successor.
 """
 
 import asyncio
@@ -17,7 +18,7 @@ from tests.support.people import Person, login, me, refresh
 from tests.support.servers import Service
 from tests.support.waiting import client_of, until
 
-PAUSE = 0.06  # Seconds between a person's requests: the point is variety, not speed.
+PAUSE = 0.03  # Seconds between a person's requests: the load needs variety, not speed.
 
 
 @dataclass
@@ -40,6 +41,18 @@ class Book:
     counts: dict[str, int] = field(default_factory=dict)
     outages: int = 0
 
+    async def goes_on(self, requests: int = 40) -> None:
+        """Return when so many more requests came to an end, whether they succeeded or not."""
+        enough = self._ended() + requests
+
+        async def is_enough() -> bool:
+            return self._ended() >= enough
+
+        await until(is_enough)
+
+    def _ended(self) -> int:
+        return sum(self.counts.values()) + self.outages
+
     def done(self, what: str) -> None:
         self.counts[what] = self.counts.get(what, 0) + 1
 
@@ -60,18 +73,17 @@ class Load:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[Book]:
-        """From when everybody is signed in; what went wrong is raised at the end."""
+        """Run from when everybody is signed in; raise at the end what went wrong."""
         clients = [client_of(service) for service in self._services]
-        sessions = [await self._sign_in(clients[0], person) for person in self._people]
         tasks = [
-            asyncio.create_task(self._live(clients, person, session))
-            for person, session in zip(self._people, sessions, strict=True)
+            asyncio.create_task(self._live(clients, person, await self._sign_in(clients[0], person)))
+            for person in self._people
         ]
         tasks.append(asyncio.create_task(self._watch_key_set(clients)))
         try:
             yield self.book
-            # Once the fault is over, everything is tried once more by everybody.
-            await until(self._more_of_everything(5))
+            # Once the fault is over, everything succeeds again.
+            await until(self._more_of_everything(3))
         finally:
             self._stopping = True
             await asyncio.gather(*tasks)
@@ -87,17 +99,20 @@ class Load:
 
         return is_done
 
-    async def _sign_in(self, client: httpx.AsyncClient, person: Person) -> Session:
-        while True:
+    async def _sign_in(self, client: httpx.AsyncClient, person: Person) -> Session | None:
+        """Try until it succeeds; None when the load stops before."""
+        while not self._stopping:
             answer = await self._ask("login", partial(login, client, person))
             if answer is not None:
                 return Session(answer["refresh_token"], [answer["access_token"]])
+            await asyncio.sleep(PAUSE)
+        return None
 
-    async def _live(self, clients: list[httpx.AsyncClient], person: Person, session: Session) -> None:
+    async def _live(self, clients: list[httpx.AsyncClient], person: Person, session: Session | None) -> None:
         choices = random.Random(person.email)
-        while not self._stopping:
+        while session and not self._stopping:
             client = choices.choice(clients)
-            match choices.choices(("me", "refused", "refresh", "logout"), (50, 25, 20, 5))[0]:
+            match choices.choices(("me", "refused", "refresh", "logout"), (45, 25, 20, 10))[0]:
                 case "me":
                     token = choices.choice(session.access_tokens)
                     await self._ask("me", partial(me, client, token))
@@ -107,10 +122,10 @@ class Load:
                 case "refresh":
                     await self._refresh(client, session)
                 case _:
-                    await self._log_out(client, session)
-                    # At once, and at the other replicas too.
-                    for other in clients:
-                        await self._refused(other, session.access_tokens[-1])
+                    if await self._log_out(client, session):
+                        # At once, and at the other replicas too.
+                        for other in clients:
+                            await self._refused(other, session.access_tokens[-1])
                     session = await self._sign_in(client, person)
             await asyncio.sleep(PAUSE)
 
@@ -139,13 +154,15 @@ class Load:
         session.refresh_token = answer["refresh_token"]
         session.access_tokens.append(answer["access_token"])
 
-    async def _log_out(self, client: httpx.AsyncClient, session: Session) -> None:
+    async def _log_out(self, client: httpx.AsyncClient, session: Session) -> bool:
+        """Try until it succeeds; False when the load stops before."""
         body = {"refresh_token": session.refresh_token}
-        done = None
-        while done is None:
-            done = await self._ask("logout", partial(client.post, "/logout", json=body))
-            await asyncio.sleep(0)
-        self.book.revoked += session.access_tokens
+        while not self._stopping:
+            if await self._ask("logout", partial(client.post, "/logout", json=body)) is not None:
+                self.book.revoked += session.access_tokens
+                return True
+            await asyncio.sleep(PAUSE)
+        return False
 
     async def _watch_key_set(self, clients: list[httpx.AsyncClient]) -> None:
         while not self._stopping:

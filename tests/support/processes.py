@@ -22,8 +22,12 @@ from functools import cache
 from pathlib import Path
 from typing import IO, Any, NoReturn
 
+import psutil  # type: ignore[import-untyped]
+
 ROOT = Path(__file__).parents[2]
 _LOADED = ("app.cli", "app.main", "app.storage.postgres.migrations", "uvicorn.lifespan.on", "uvloop")
+PATIENCE = 120.0
+"""Seconds after which a wait counts as a hang; a busy machine stays far below."""
 _DESCRIPTORS = 5
 _NUMBER = 4
 
@@ -117,6 +121,10 @@ def _serve(requests: socket.socket) -> None:
     while True:
         _, descriptors, _, _ = socket.recv_fds(requests, 1, _DESCRIPTORS)
         if not descriptors:
+            # The process that asked has ended, perhaps in the middle of a test.
+            for left in psutil.Process().children(recursive=True):
+                with suppress(psutil.NoSuchProcess):
+                    left.kill()
             return
         if os.fork() == 0:
             requests.close()
@@ -152,6 +160,7 @@ def _become(request: int, streams: Sequence[int]) -> NoReturn:
     for number, stream in enumerate(streams):
         os.dup2(stream, number)
         os.close(stream)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     os.environ.clear()
     os.environ.update(environment)
     sys.argv = ["app", *arguments]

@@ -17,6 +17,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from tests.support.processes import PATIENCE
+
 _OF_ONE_HOP = {"connection", "keep-alive", "transfer-encoding", "host", "content-length", "date"}
 
 
@@ -85,7 +87,7 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("content-length", "0")))
         headers = {name.lower(): value for name, value in self.headers.items()}
         proxy.fault.to_request(headers)
-        connection = HTTPConnection("127.0.0.1", proxy.upstream, timeout=10)
+        connection = HTTPConnection("127.0.0.1", proxy.upstream, timeout=PATIENCE)
         passed = {name: value for name, value in headers.items() if name not in _OF_ONE_HOP}
         connection.request(self.command, self.path, body or None, passed)
         heard = connection.getresponse()

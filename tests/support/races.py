@@ -14,6 +14,7 @@ from app.storage.postgres.sessions import Visitor
 from app.wiring import Service, open_service
 from tests.support.database import Sql
 from tests.support.people import PASSWORD, Person
+from tests.support.processes import PATIENCE
 
 # The cheapest hash there is: these races are in the database, and hashing is not what they are about.
 CHEAP_HASH = PasswordHasher(memory_cost=8, time_cost=1, parallelism=1).hash(PASSWORD)
@@ -55,6 +56,6 @@ async def waiting(sql: Sql, number: int, *, unless: asyncio.Future[Any] | None =
     """Come back when so many statements wait for a lock, or when this one is done without."""
     query = """SELECT count(*) FROM pg_stat_activity
                WHERE datname = current_database() AND wait_event_type = 'Lock'"""
-    async with asyncio.timeout(4):
+    async with asyncio.timeout(PATIENCE):
         while await sql.fetchval(query) < number and not (unless and unless.done()):  # noqa: ASYNC110 - Postgres tells nobody
             await asyncio.sleep(0.002)

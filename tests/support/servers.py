@@ -24,7 +24,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from app.dev.processes import DevError, claimed
 from app.dev.servers import Server, Servers, postgres, valkey
-from tests.support.processes import Process
+from tests.support.processes import PATIENCE, Process
 
 ROOT = Path(__file__).parents[2]
 ISSUER = "http://localhost:8000"
@@ -32,9 +32,7 @@ TEST_SECRET = urlsafe_b64encode(sha256(b"a secret for tests only").digest()).dec
 # A client of its own accord loads all certificates of the machine, which takes longer than most tests.
 NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 _PREFIX = "watchword-tests-"
-_READY_SECONDS = 30.0
 _LEFT_BEHIND = 60.0
-_STOP_SECONDS = 30.0
 
 
 def environment_of(servers: Servers) -> dict[str, str]:
@@ -71,7 +69,7 @@ def app(*arguments: str, environment: Mapping[str, str], given: str = "") -> sub
         streams = {"stdin": stdin, "stdout": stdout, "stderr": stderr}
         process = Process(*arguments, environment=process_environment(environment), **streams)
         stack.callback(process.kill)
-        status = process.wait(60)
+        status = process.wait(PATIENCE)
         for said in (stdout, stderr):
             said.seek(0)
         return subprocess.CompletedProcess(process.args, status, stdout.read(), stderr.read())
@@ -155,6 +153,15 @@ class Faulty:
     def pause(self) -> None:
         """SIGSTOP: connections stay open, and nothing answers."""
         self._signal(signal.SIGSTOP)
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Stopped in the meantime, and running again in any case."""
+        self.pause()
+        try:
+            yield
+        finally:
+            self.resume()
 
     def resume(self) -> None:
         self._signal(signal.SIGCONT)
@@ -249,7 +256,7 @@ class Service:
         """All that it has written to stdout and stderr."""
         return self._log.read_text(errors="replace") if self._log.exists() else ""
 
-    def terminate(self, seconds: float = _STOP_SECONDS) -> int:
+    def terminate(self, seconds: float = PATIENCE) -> int:
         """SIGTERM, as an orchestrator does; return the exit status."""
         self.process.terminate()
         try:
@@ -283,7 +290,7 @@ class Service:
             )
 
     def _becomes_ready(self) -> bool:
-        deadline = time.monotonic() + _READY_SECONDS
+        deadline = time.monotonic() + PATIENCE
         with httpx.Client(verify=NO_TLS, trust_env=False, timeout=2) as client:
             while self.process.poll() is None and time.monotonic() < deadline:
                 with suppress(httpx.TransportError):

@@ -12,17 +12,18 @@ from signal import SIGTERM
 from typing import Any
 
 import psutil  # type: ignore[import-untyped]
+import pytest
 import redis
 from redis.crc import key_slot
 
 from app.dev.processes import claimed
 from app.dev.servers import Server, _make_folder, _owner, _running, _wheel
 from app.storage.redis.revocations import RevocationIndex
+from tests.support.processes import PATIENCE
 from tests.support.servers import Faulty, free_port, server_folder
-from tests.support.waiting import SECONDS, until
+from tests.support.waiting import until
 
 SERVICE = "service"
-_CLOSING_SECONDS = 2.0
 _ANYWHERE = {"bind": "127.0.0.1", "protected-mode": "no", "set-proc-title": "no"}
 # Nobody waits for a replica that is frozen or has a dead primary.
 DATA = {"save": "", "appendonly": "no", "repl-diskless-sync-delay": "0", "shutdown-timeout": "0"}
@@ -33,7 +34,7 @@ _HASTE |= {"tilt-trigger": 20_000}
 
 def eventually(condition: Callable[[], object]) -> None:
     """Come back as soon as it holds; of a server that does not answer nothing holds."""
-    deadline = time.monotonic() + SECONDS
+    deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
         with suppress(redis.RedisError):
             if condition():
@@ -51,7 +52,7 @@ class Node(Faulty):
         self.port = free_port()
         # redis-py's types know of one answer to each command, and not of the one that a Sentinel gives.
         self.operator: Any = redis.Redis(
-            port=self.port, password=password or None, decode_responses=True, socket_timeout=5
+            port=self.port, password=password or None, decode_responses=True, socket_timeout=30
         )
         super().__init__(lambda: _server(folder, self.port, options, sentinel))
 
@@ -192,11 +193,22 @@ async def blacklists(nodes: Callable[[], Iterable[Node]]) -> AsyncIterator[Calla
             await one.close()
         for node in nodes():
             node.operator.close()
-        async with asyncio.timeout(_CLOSING_SECONDS):
-            await until(nothing_is_left)
+        await until(nothing_is_left)
     finally:
         loop.set_exception_handler(None)
     assert not unheard
+
+
+@contextmanager
+def unasked(index: RevocationIndex) -> Iterator[None]:
+    """Fail when the index sends anything to Redis."""
+
+    def asked(*_: object) -> None:
+        raise AssertionError("Redis was asked")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(index._redis, "eval", asked)
+        yield
 
 
 SLOT = key_slot(b"{watchword}")

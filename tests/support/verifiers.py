@@ -28,6 +28,7 @@ from app.domain.keys import Algorithm, SealedKey
 from tests.support.connections import Connection
 from tests.support.database import Sql
 from tests.support.people import Person
+from tests.support.processes import PATIENCE
 from tests.support.servers import ISSUER, NO_TLS, Service
 
 INTEROP = Path(__file__).parents[1] / "journeys/interop"
@@ -133,7 +134,7 @@ def by_npm_jose(issued: Issued, token: str) -> dict[str, Any] | Refused:
         capture_output=True,
         text=True,
         check=False,
-        timeout=30,
+        timeout=PATIENCE,
     )
     assert done.returncode == 0, done.stderr
     answer = json.loads(done.stdout)
@@ -144,7 +145,9 @@ def by_npm_jose(issued: Issued, token: str) -> dict[str, Any] | Refused:
 
 
 def _fetched(issued: Issued) -> KeySet:
-    return KeySet.import_key_set(httpx.get(issued.key_set_url, verify=NO_TLS, trust_env=False).json())
+    return KeySet.import_key_set(
+        httpx.get(issued.key_set_url, verify=NO_TLS, trust_env=False, timeout=PATIENCE).json()
+    )
 
 
 def _joserfc_reason(error: BaseException | None) -> Refused:
@@ -206,7 +209,7 @@ def caches(key_set_url: str, issuer: str, time: ShiftedTime) -> Iterator[list[Ca
     with ExitStack() as stack:
         # Each request on a connection of its own, so that any worker may answer it.
         limits = httpx.Limits(max_keepalive_connections=0)
-        http = stack.enter_context(httpx.Client(trust_env=False, limits=limits))
+        http = stack.enter_context(httpx.Client(trust_env=False, limits=limits, timeout=PATIENCE))
 
         def by_joserfc() -> Client:
             return _joserfc(http.get(key_set_url).raise_for_status(), issuer)

@@ -1,4 +1,4 @@
-"""Waiting for other processes by looking at them, and never by the clock."""
+"""Waiting for other processes by looking at them. The clock only ends a hang."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Mapping
@@ -7,21 +7,21 @@ from pathlib import Path
 
 import httpx
 
+from tests.support.processes import PATIENCE
 from tests.support.servers import NO_TLS, Service, free_port
 
-SECONDS = 20.0
 WELL = {"status": "ready", "postgres": "ok", "keys": "ok", "redis": "ok"}
 
 
 async def until(condition: Callable[[], Awaitable[bool]]) -> None:
-    """Come back as soon as it holds."""
-    async with asyncio.timeout(SECONDS):
+    """Return as soon as the condition holds."""
+    async with asyncio.timeout(PATIENCE):
         while not await condition():  # noqa: ASYNC110 - what is awaited is in other processes
             await asyncio.sleep(0.02)
 
 
 def client_of(service: Service) -> httpx.AsyncClient:
-    return httpx.AsyncClient(base_url=service.url, verify=NO_TLS, trust_env=False, timeout=30)
+    return httpx.AsyncClient(base_url=service.url, verify=NO_TLS, trust_env=False, timeout=PATIENCE)
 
 
 async def answers(service: Service) -> bool:

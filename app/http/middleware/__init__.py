@@ -1,1 +1,1 @@
-"""What surrounds every request: one concern a file, pure ASGI."""
+"""Middleware: one concern a file, pure ASGI."""

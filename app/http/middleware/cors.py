@@ -12,24 +12,24 @@ from app.http import problems
 
 
 class _PublicCors(CORSMiddleware):
-    """The same headers for everybody, with an Origin or without, so that one cached answer serves all."""
+    """The same headers with an Origin or without, so that one cached answer serves all clients."""
 
     async def send(
         self,
         message: Message,
         send: Send,
-        request_headers: Headers,  # noqa: ARG002 - which the headers do not depend on here
+        request_headers: Headers,  # noqa: ARG002 - the headers do not depend on them
     ) -> None:
-        """Send a message of the answer."""
+        """Send a message of the response."""
         if message["type"] == "http.response.start":
             MutableHeaders(scope=message).update(self.simple_headers)
         await send(message)
 
 
 class Cors(CORSMiddleware):
-    """Starlette's CORS with an exact allow-list, and a problem where it refuses a preflight.
+    """Starlette's CORS with an exact allow-list, and a problem as the answer to a refused preflight.
 
-    What is published under ``/.well-known/`` is for every page, without credentials.
+    The documents under ``/.well-known/`` are for every page, without credentials.
     """
 
     def __init__(self, app: ASGIApp, *, origins: frozenset[str]) -> None:

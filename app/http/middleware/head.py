@@ -1,10 +1,10 @@
-"""HEAD is answered as GET."""
+"""HEAD requests."""
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 
 class HeadAsGet:
-    """Answers HEAD as GET; the server leaves out the body (RFC 9110 section 9.3.2)."""
+    """Answers HEAD as GET. The server leaves out the body (RFC 9110 section 9.3.2)."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

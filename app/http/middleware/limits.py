@@ -7,21 +7,15 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.http import problems
+from app.http.heads import FAILURE, MAX_HEADERS, header_size
 
 MAX_BODY = 16 * 1024
-MAX_HEADERS = 16 * 1024
 BODY_TIMEOUT = 10.0
-FAILURE = "watchword.failure"
-"""The extension of a scope that says: this is no request, and has this status."""
-
-
-def size_of(name: bytes, value: bytes) -> int:
-    """What a header counts for, as in HTTP/2, so that many short ones add up (RFC 9113 section 6.5.2)."""
-    return len(name) + len(value) + 32
+"""Seconds that a body may take to arrive."""
 
 
 class RequestLimits:
-    """Caps headers and body, and the time that a body may take to arrive."""
+    """Limits the size of headers and body, and the time that a body may take to arrive."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -57,5 +51,5 @@ class RequestLimits:
 def _refused_unread(scope: Scope) -> HTTPStatus | None:
     if FAILURE in scope.get("extensions", ()):
         return HTTPStatus(scope["extensions"][FAILURE]["status"])
-    too_large = sum(size_of(*header) for header in scope["headers"]) > MAX_HEADERS
+    too_large = sum(header_size(*header) for header in scope["headers"]) > MAX_HEADERS
     return HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE if too_large else None

@@ -14,17 +14,16 @@ from app.http import problems
 from app.http.visitors import address
 
 CLIENT_CLOSED_REQUEST = 499
-"""Logged, never sent: the client went away in the middle of its request."""
+"""A status that is logged and never sent: the client closed the connection during its request."""
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 _log = structlog.get_logger()
 
 
 class RequestLog:
-    """Gives each request an id, logs it, and turns what nobody handled into a problem.
+    """Gives each request an id, logs it, and turns unhandled exceptions into a problem.
 
-    Neither path nor query is logged as it came, only the route that matched: a client may have put
-    a token there.
+    The route that matched is logged. The path and the query are not: a client may have put a token there.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -52,7 +51,7 @@ class RequestLog:
         try:
             await self._app(scope, receive, send_with_id)
         except ClientDisconnect:
-            # Nobody is there to be answered, and it is no failure of ours.
+            # The client is gone, so there is nothing to answer, and the service has not failed.
             status = status or CLIENT_CLOSED_REQUEST
         except Exception:  # noqa: BLE001 - the last resort of every request
             _log.exception("http.unhandled")

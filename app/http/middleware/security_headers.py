@@ -1,10 +1,10 @@
-"""Headers that tell a browser to be careful with an answer."""
+"""Security headers for browsers."""
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 
 class SecurityHeaders:
-    """Sets on every answer the headers that tell a browser to be careful with it."""
+    """Sets the security headers for browsers on every response."""
 
     def __init__(self, app: ASGIApp, *, https: bool) -> None:
         self._app = app

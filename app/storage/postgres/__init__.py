@@ -1,1 +1,1 @@
-"""The truth: tables, statements and transactions."""
+"""Postgres, which holds the truth: tables, statements and transactions."""

@@ -1,4 +1,4 @@
-"""The account store: look-ups for the hot paths, changes that end sessions in one transaction."""
+"""The account store: look-ups for the hot paths, and changes that end sessions in the same transaction."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -22,17 +22,18 @@ _T = TypeVar("_T")
 
 _COLUMNS = "id, email, roles, enabled, created_at, password_hash, password_version"
 _BY_EMAIL = f"SELECT {_COLUMNS} FROM accounts WHERE email = $1"  # noqa: S608 - constants of ours
-_OF_SESSION = """
-SELECT a.* FROM accounts AS a JOIN sessions AS s ON s.account_id = a.id
-WHERE a.id = $1 AND a.enabled AND s.id = $2 AND s.revoked_at IS NULL
-    AND NOT EXISTS (SELECT FROM revocations WHERE id = ANY($3) AND expires_at > clock_timestamp())
-"""
+_OF_SESSION = f"""
+SELECT {_COLUMNS} FROM accounts
+WHERE id = $1 AND enabled
+    AND EXISTS (SELECT FROM sessions AS s WHERE s.id = $2 AND s.account_id = $1 AND s.revoked_at IS NULL)
+    AND NOT EXISTS (SELECT FROM revocations AS r WHERE r.id = ANY($3) AND r.expires_at > clock_timestamp())
+"""  # noqa: S608 - constants of ours
 _ALL = f"SELECT {_COLUMNS} FROM accounts ORDER BY email"  # noqa: S608 - constants of ours
 _REHASH = "UPDATE accounts SET password_hash = $3 WHERE id = $1 AND password_hash = $2"
 
 
 class AccountStore:
-    """Accounts in Postgres; an address is looked up in its normalised spelling."""
+    """Accounts in Postgres. E-mail addresses are given in their normalised spelling."""
 
     def __init__(self, database: Database, revocations_last: timedelta) -> None:
         """Take how long the revocations of ended sessions are kept."""
@@ -40,25 +41,25 @@ class AccountStore:
         self._revocations_last = revocations_last
 
     async def by_email(self, email: str) -> Account | None:
-        """The account with this normalised address."""
+        """The account with this e-mail address, or None."""
         row = await self._database.row(_BY_EMAIL, email)
         return None if row is None else _account(row)
 
     async def of_session(
         self, account_id: UUID, session_id: UUID, revocable: Sequence[str]
     ) -> Account | None:
-        """The enabled account whose session this is, unless that or one of the ids was revoked."""
+        """The account, if it is enabled and has this session, and neither that nor an id is revoked."""
         row = await self._database.row(_OF_SESSION, account_id, session_id, revocable)
         return None if row is None else _account(row)
 
     async def all(self) -> list[Account]:
-        """Every account, by address."""
+        """Every account, in the order of the e-mail addresses."""
         return [_account(row) for row in await self._database.rows(_ALL)]
 
     async def add(
         self, account_id: UUID, email: str, password_hash: str, roles: Sequence[str], event: Event
     ) -> bool:
-        """Add an account; False when the address is taken."""
+        """Add an account; False when another one has this e-mail address."""
         statement = insert(accounts).values(
             id=account_id, email=email, password_hash=password_hash, roles=list(roles)
         )
@@ -71,11 +72,11 @@ class AccountStore:
         return True
 
     async def rehash(self, account_id: UUID, old_hash: str, new_hash: str) -> None:
-        """Replace the hash of an unchanged password; a password changed meanwhile stays as it is."""
+        """Replace the hash, unless the password was changed in the meantime."""
         await self._database.row(_REHASH, account_id, old_hash, new_hash)
 
     async def enable(self, account_id: UUID, event: Event) -> bool:
-        """Let the account sign in again; False when it could already, or there is no such account."""
+        """Let the account sign in again; False when it is enabled already or unknown."""
         change = _change(account_id, enabled=True).where(~accounts.c.enabled)
         async with self._database.transaction() as connection:
             changed = (await connection.execute(change)).rowcount == 1
@@ -184,4 +185,12 @@ def _change(account_id: UUID, **values: Any) -> Update:  # noqa: ANN401 - column
 
 
 def _account(row: asyncpg.Record) -> Account:
-    return Account(**{**row, "roles": tuple(row["roles"])})
+    return Account(
+        id=row["id"],
+        email=row["email"],
+        roles=tuple(row["roles"]),
+        enabled=row["enabled"],
+        created_at=row["created_at"],
+        password_hash=row["password_hash"],
+        password_version=row["password_version"],
+    )

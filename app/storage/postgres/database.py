@@ -1,4 +1,4 @@
-"""One pool of connections to Postgres, and the two ways to use one: a statement, or a transaction."""
+"""A pool of connections to Postgres, and the two ways to use one: a statement, or a transaction."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -14,15 +14,15 @@ from app.storage.postgres.outages import is_left_unusable, translate
 from app.storage.postgres.urls import database_url
 
 BATCH = 1000
-"""Rows that one statement ends or deletes, where there may be millions."""
+"""How many rows one statement ends or deletes, where there may be millions."""
 PURGING = 0x776174636869
-"""The advisory lock of whoever deletes old rows; any number serves that nothing else in the database uses."""
+"""The advisory lock under which old rows are deleted. The number only has to be unique in the database."""
 CONNECT_TIMEOUT = 5.0
 STATEMENT_TIMEOUT = 5.0
 
 
 class ServerFacts(NamedTuple):
-    """What Postgres says of itself: its major version, how safe a commit is there, and what time it is."""
+    """The major version of Postgres, how safe a commit is, and the time of the server."""
 
     version: int
     waits_for_commits: bool
@@ -31,9 +31,9 @@ class ServerFacts(NamedTuple):
 
 
 def open_engine(url: str, *, pool_size: int) -> AsyncEngine:
-    """An engine with a fixed pool and no transaction that was not asked for.
+    """An engine with a pool of fixed size, which begins no transaction by itself.
 
-    Nothing is sent when a connection is taken or given back: no statement leaves session state behind.
+    A connection that goes back to the pool is not reset: no statement here leaves session state behind.
     """
     engine = create_async_engine(
         database_url(url),
@@ -63,7 +63,7 @@ def _refuse_closed(dbapi_connection: Any, *_: object) -> None:  # noqa: ANN401 -
 
 
 class Database:
-    """What the stores share; every outage becomes the refusal ``unavailable``."""
+    """Runs the statements of all stores; every outage becomes the refusal ``unavailable``."""
 
     def __init__(self, engine: AsyncEngine) -> None:
         self.engine = engine
@@ -74,7 +74,7 @@ class Database:
         return found[0] if found else None
 
     async def rows(self, statement: str, *arguments: object) -> list[asyncpg.Record]:
-        """All rows of one statement, committed by itself; straight to the driver, as hot paths want."""
+        """All rows of one statement, committed by itself. It skips SQLAlchemy, for the hot paths."""
         try:
             pooled = await self.engine.raw_connection()
             driver = pooled.driver_connection
@@ -92,22 +92,27 @@ class Database:
             raise
 
     async def ping(self) -> None:
-        """Come back if Postgres answers."""
+        """Ask Postgres for an answer; raises when there is none."""
         await self.rows("SELECT 1")
 
     async def describe(self) -> ServerFacts:
-        """What the server says of itself."""
-        (told,) = await self.rows(
-            """SELECT current_setting('server_version_num')::int / 10000,
-                      current_setting('synchronous_commit') <> 'off',
-                      current_setting('fsync')::bool,
-                      clock_timestamp()"""
+        """The facts about the server that decide whether data is safe there."""
+        (row,) = await self.rows(
+            """SELECT current_setting('server_version_num')::int / 10000 AS version,
+                      current_setting('synchronous_commit') <> 'off' AS waits_for_commits,
+                      current_setting('fsync')::bool AS writes_through,
+                      clock_timestamp() AS now"""
         )
-        return ServerFacts(*told)
+        return ServerFacts(
+            version=row["version"],
+            waits_for_commits=row["waits_for_commits"],
+            writes_through=row["writes_through"],
+            now=row["now"],
+        )
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncConnection]:
-        """A READ COMMITTED transaction for SQLAlchemy Core, rolled back when it is left by an exception."""
+        """A READ COMMITTED transaction for SQLAlchemy Core; an exception rolls it back."""
         try:
             async with self.engine.connect() as connection:
                 try:

@@ -1,4 +1,4 @@
-"""The event store: an event is written by the statement or in the transaction that makes it true."""
+"""The event store: the statement or transaction that changes something also writes the event."""
 
 from collections.abc import Iterable
 from dataclasses import asdict
@@ -14,15 +14,16 @@ from app.domain.events import Actor, Event, EventFilter, EventKind, RecordedEven
 from app.storage.postgres.database import BATCH, PURGING, Database
 from app.storage.postgres.tables import events
 
-_COLUMNS = "kind, actor, actor_id, reason, account_id, session_id, address, request_id, details"
-INSERT = f"INSERT INTO events ({_COLUMNS})"
-"""How a statement of another store begins to write an event beside its change."""
+COLUMNS = "kind, actor, actor_id, reason, account_id, session_id, address, request_id, details"
+"""The columns that a statement writes; Postgres adds the id and the time."""
+INSERT = f"INSERT INTO events ({COLUMNS})"
+"""The start of a part of another store's statement, which writes an event beside its change."""
 
 _log = structlog.get_logger()
 
 
 def given(argument: str) -> str:
-    """A row source ``event`` for ``INSERT``: the argument of a statement that ``as_json`` made."""
+    """The row source ``event`` for ``INSERT``, from an argument that ``as_json`` returned."""
     columns = (
         "kind text, actor text, actor_id text, reason text, "
         "account_id uuid, session_id uuid, address text, request_id text, details jsonb"
@@ -30,21 +31,24 @@ def given(argument: str) -> str:
     return f"jsonb_to_record({argument}::jsonb) AS event({columns})"
 
 
-_ADD = f"{INSERT} SELECT event.* FROM {given('$1')}"  # noqa: S608 - constants of ours
+_ADD = f"{INSERT} SELECT {COLUMNS} FROM {given('$1')}"  # noqa: S608 - constants of ours
+_RECORDED = f"id, at, {COLUMNS}"
 
 _WANTED = """
 ($1::uuid IS NULL OR account_id = $1) AND ($2::text[] = '{}' OR kind = ANY($2))
     AND ($3::timestamptz IS NULL OR at >= $3) AND ($4::timestamptz IS NULL OR at < $4)
 """
 _NEWEST = f"""
-SELECT * FROM (SELECT * FROM events WHERE {_WANTED} ORDER BY at DESC, id DESC LIMIT $5) AS newest
+SELECT {_RECORDED} FROM (
+    SELECT {_RECORDED} FROM events WHERE {_WANTED} ORDER BY at DESC, id DESC LIMIT $5
+) AS newest
 ORDER BY at, id
-"""  # noqa: S608 - the only thing put in is a constant of ours
+"""  # noqa: S608 - the only things put in are constants of ours
 _SINCE = f"""
-SELECT moment AS now, events.* FROM clock_timestamp() AS moment
-LEFT JOIN events ON at >= coalesce($5, moment) - $6::interval AND {_WANTED}
+SELECT clock.now, {_RECORDED} FROM clock_timestamp() AS clock (now)
+LEFT JOIN events ON at >= coalesce($5, clock.now) - $6::interval AND {_WANTED}
 ORDER BY at, id
-"""  # noqa: S608 - the only thing put in is a constant of ours
+"""  # noqa: S608 - the only things put in are constants of ours
 _PURGE = f"""
 DELETE FROM events WHERE id IN (
     SELECT id FROM events
@@ -56,47 +60,50 @@ RETURNING 1
 
 
 class EventStore:
-    """Security events in Postgres, which nobody changes; times are the database's own."""
+    """Security events in Postgres, which are never changed. Times come from the clock of the database."""
 
     def __init__(self, database: Database) -> None:
         self.database = database
 
     async def add(self, event: Event) -> None:
-        """Write an event that comes with no other change, and log it."""
+        """Write and log an event that belongs to no other change."""
         await self.database.rows(_ADD, as_json(event))
         tell(event)
 
     async def newest(self, wanted: EventFilter, limit: int) -> list[RecordedEvent]:
-        """The last events that are wanted, the newest one last."""
+        """The last ``limit`` events that match, the newest one last."""
         rows = await self.database.rows(_NEWEST, *_arguments(wanted), limit)
         return list(map(_recorded, rows))
 
     async def since(
         self, moment: datetime | None, back: timedelta, wanted: EventFilter
     ) -> tuple[list[RecordedEvent], datetime]:
-        """The wanted events from ``back`` before a moment on, or before now; and the database's time."""
+        """The events that match, and the time of the database.
+
+        They begin ``back`` before the moment, which is now when it is None.
+        """
         rows = await self.database.rows(_SINCE, *_arguments(wanted), moment, back)
         return [_recorded(row) for row in rows if row["id"] is not None], rows[0]["now"]
 
     async def purge(self, older_than: timedelta) -> int:
-        """Delete a batch of old events, the oldest first; answers how many there were."""
+        """Delete a batch of old events, the oldest first; returns their number."""
         return len(await self.database.rows(_PURGE, older_than))
 
 
 async def record(connection: AsyncConnection, *happened: Event) -> None:
-    """Write events within the transaction that makes them true."""
+    """Write events in the transaction that they report."""
     for event in happened:
         await connection.execute(insert(events).values(asdict(event)))
 
 
 def as_json(event: Event) -> str:
-    """The argument of a statement that writes an event beside its change."""
-    # An id that the driver read is of a subclass of UUID.
+    """An event as the argument of a statement, to be read with ``given``."""
+    # The driver returns ids of a subclass of UUID, which orjson does not serialise by itself.
     return orjson.dumps(event, default=str).decode()
 
 
 def tell(*happened: Event) -> None:
-    """Log events that are committed, in the words in which they were written."""
+    """Log events that are committed, under the same names."""
     for event in happened:
         say = _log.warning if event.kind is EventKind.SESSION_REUSE_DETECTED else _log.info
         named = {
@@ -117,4 +124,16 @@ def _arguments(wanted: EventFilter) -> Iterable[object]:
 
 
 def _recorded(row: asyncpg.Record) -> RecordedEvent:
-    return RecordedEvent(**{name: value for name, value in row.items() if name != "now"})
+    return RecordedEvent(
+        id=row["id"],
+        at=row["at"],
+        kind=row["kind"],
+        actor=row["actor"],
+        actor_id=row["actor_id"],
+        reason=row["reason"],
+        account_id=row["account_id"],
+        session_id=row["session_id"],
+        address=row["address"],
+        request_id=row["request_id"],
+        details=row["details"],
+    )

@@ -15,20 +15,20 @@ from app.storage.postgres.revocations import revoke
 from app.storage.postgres.tables import signing_keys
 
 Decide: TypeAlias = Callable[[Sequence[SigningKey], datetime], KeyChange]
-"""What to do to the keys, from all of them and the database's time."""
+"""Decides on a change from all keys and the time of the database."""
 
 _ADVISORY_LOCK = 0x7761746368
-"""Under it keys are changed; any number serves that nothing else in the database uses."""
+"""The lock under which keys are changed. The number only has to be unique in the database."""
 
 
 class KeyStore:
-    """Signing keys in Postgres, their private parts sealed; times are the database's own."""
+    """Signing keys in Postgres, with sealed private keys. Times come from the clock of the database."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def all(self) -> tuple[list[SigningKey], datetime]:
-        """Every key, the oldest first, and the database's time when they were read."""
+        """Every key, the oldest first, and the time of the database when they were read."""
         async with self._database.transaction() as connection:
             return await _read(connection)
 
@@ -40,12 +40,13 @@ class KeyStore:
         revoked_for: timedelta | None = None,
         actor: Actor,
     ) -> KeyChange | None:
-        """Decide and do it in one transaction; None, and nothing done, when there are too few candidates.
+        """Decide on a change and make it, in one transaction.
 
-        Candidates take the places that the change leaves free. ``revoked_for`` revokes the keys that go,
-        with every token that they signed; the events name the ``actor``. Of many processes at once each
-        decides on what the one before left: the look is a statement of its own, since under READ COMMITTED
-        the snapshot of the first one is older than the lock.
+        Candidates take the places that the change leaves free. With too few of them it returns None and
+        changes nothing. ``revoked_for`` revokes the deleted keys, with every token that they signed.
+
+        Concurrent callers take turns, and each decides on what the one before left. Therefore a statement of
+        its own reads the keys after the lock: under READ COMMITTED each statement has a new snapshot.
         """
         async with self._database.transaction() as connection:
             await connection.execute(select(func.pg_advisory_xact_lock(_ADVISORY_LOCK)))
@@ -67,7 +68,7 @@ class KeyStore:
         return change
 
     async def reseal(self, kid: str, old: bytes, new: bytes) -> bool:
-        """Replace a sealed private key; False when it is not the old one any more, or is gone."""
+        """Replace a sealed private key; False when the key is gone or no longer sealed as ``old``."""
         is_old = (signing_keys.c.kid == kid) & (signing_keys.c.sealed_private_key == old)
         async with self._database.transaction() as connection:
             result = await connection.execute(
@@ -77,8 +78,17 @@ class KeyStore:
 
 
 async def _read(connection: AsyncConnection) -> tuple[list[SigningKey], datetime]:
+    columns = signing_keys.c
     rows = await connection.execute(
-        select(signing_keys).order_by(signing_keys.c.created_at, signing_keys.c.kid)
+        select(
+            columns.kid,
+            columns.algorithm,
+            columns.public_jwk,
+            columns.sealed_private_key,
+            columns.created_at,
+            columns.activated_at,
+            columns.superseded_at,
+        ).order_by(columns.created_at, columns.kid)
     )
     keys = [_key(row) for row in rows.mappings()]
     now = (await connection.execute(select(func.clock_timestamp()))).scalar_one()
@@ -86,7 +96,7 @@ async def _read(connection: AsyncConnection) -> tuple[list[SigningKey], datetime
 
 
 async def _activate(connection: AsyncConnection, kid: str, now: datetime) -> None:
-    """Let a standby sign, after whoever signed before: at no moment are there two."""
+    """Let a standby sign. The previous key stops first, so two never sign at the same moment."""
     signs = signing_keys.c.activated_at.is_not(None) & signing_keys.c.superseded_at.is_(None)
     await connection.execute(update(signing_keys).where(signs).values(superseded_at=now))
     await connection.execute(update(signing_keys).where(signing_keys.c.kid == kid).values(activated_at=now))
@@ -123,4 +133,12 @@ def _row(key: SealedKey, state: KeyState, now: datetime) -> dict[str, Any]:
 
 
 def _key(row: Mapping[Any, Any]) -> SigningKey:
-    return SigningKey(**{**row, "algorithm": Algorithm(row["algorithm"])})
+    return SigningKey(
+        kid=row["kid"],
+        algorithm=Algorithm(row["algorithm"]),
+        public_jwk=row["public_jwk"],
+        sealed_private_key=row["sealed_private_key"],
+        created_at=row["created_at"],
+        activated_at=row["activated_at"],
+        superseded_at=row["superseded_at"],
+    )

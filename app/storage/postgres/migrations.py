@@ -15,7 +15,7 @@ _ROOT = Path(__file__).parents[3]
 
 
 def alembic_config(url: str) -> Config:
-    """Alembic's configuration for this database; ValueError when the URL is none."""
+    """Alembic's configuration for this database; ValueError when the URL cannot be used."""
     database_url(url)
     config = Config(_ROOT / "alembic.ini")
     config.attributes["url"] = url
@@ -23,7 +23,7 @@ def alembic_config(url: str) -> Config:
 
 
 def migrate(config: Config) -> None:
-    """Bring the database to the newest schema; of several at once, one works and the others wait."""
+    """Bring the database to the newest schema. Of several callers at once, one works and the others wait."""
     try:
         command.upgrade(config, "head")
     except CommandError as error:
@@ -34,14 +34,14 @@ def migrate(config: Config) -> None:
 
 
 def known() -> list[str]:
-    """The revisions that this release knows, the oldest first; its tables are of the last one."""
+    """The revisions that this release knows, the oldest first. It works on the tables of the last one."""
     revisions = ScriptDirectory.from_config(Config(_ROOT / "alembic.ini")).walk_revisions()
     return [script.revision for script in revisions][::-1]
 
 
 async def revision(database: Database) -> str:
-    """The revision of the tables; Misconfigured where there are none."""
+    """The revision of the tables; Misconfigured when they are missing."""
     found = await database.row("SELECT version_num FROM alembic_version")
     if found is None:
         raise Misconfigured("the tables are missing; run: python -m app migrate")
-    return str(found[0])
+    return str(found["version_num"])

@@ -1,4 +1,4 @@
-"""What an error of the driver means to the service."""
+"""Translates errors of the driver into refusals of the service."""
 
 import asyncpg
 from sqlalchemy.exc import DBAPIError
@@ -30,7 +30,7 @@ _DENIED = (
 
 
 class Misconfigured(Refused):
-    """Postgres answers, but not as it should; ``mend`` tells the operator what to do."""
+    """Postgres answers, but the tables or the rights are wrong; ``mend`` tells the operator what to do."""
 
     def __init__(self, mend: str) -> None:
         super().__init__(Refusal.UNAVAILABLE)
@@ -43,7 +43,7 @@ def is_left_unusable(error: BaseException) -> bool:
 
 
 def translate(error: Exception) -> None:
-    """Raise what an error of the driver means to the service, if it means anything."""
+    """Raise the refusal for an outage or a wrong configuration; return for any other error."""
     cause = _cause(error)
     if isinstance(cause, _OUTAGES):
         raise Refused(Refusal.UNAVAILABLE) from error

@@ -1,4 +1,4 @@
-"""The revocation store: the truth of the blacklist."""
+"""The revocation store: the truth behind the index in Redis."""
 
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
@@ -37,14 +37,14 @@ class RevocationStore:
         return await self._database.row(_FIND, ids) is not None
 
     async def live(self) -> dict[str, timedelta]:
-        """Every revoked id whose tokens might still be accepted, with the time that its entry has left."""
+        """Every revoked id whose tokens might not have expired, with the time until it is forgotten."""
         return {row["id"]: row["remaining"] for row in await self._database.rows(_LIVE)}
 
     async def purge(self) -> int:
-        """Delete a batch of entries that can matter no more; answers how many there were."""
+        """Delete a batch of expired entries; returns their number."""
         return len(await self._database.rows(_PURGE))
 
 
 async def revoke(connection: AsyncConnection, ids: Iterable[str], lasts: timedelta) -> None:
-    """Revoke ids within the transaction that ends what they name."""
+    """Revoke ids in the transaction that ends what they name."""
     await connection.execute(_ADD, {"ids": list(ids), "lasts": lasts})

@@ -19,7 +19,7 @@ WITH ended AS (
 )
 SELECT account_id FROM ended
 """  # noqa: S608 - the only things put in are constants of ours
-"""One session by its id, and the tokens of it that are named."""
+"""Ends the session $1, if $4 is its owner or null, and revokes its tokens $3."""
 
 END_NEXT = f"""
 WITH living AS (
@@ -36,7 +36,7 @@ WITH living AS (
 INSERT INTO revocations (id, expires_at) SELECT id::text, clock_timestamp() + $2::interval FROM ended
 ON CONFLICT (id) DO UPDATE SET expires_at = excluded.expires_at RETURNING id
 """  # noqa: S608 - the only thing put in is a constant of ours
-"""The living sessions behind $1 in the order of their ids."""
+"""Ends the first living sessions after the id $1, in the order of their ids."""
 
 END_ALL = text("""
 WITH living AS (
@@ -50,4 +50,7 @@ WITH living AS (
 INSERT INTO revocations (id, expires_at) SELECT id::text, clock_timestamp() + :revocations_last FROM ended
 ON CONFLICT (id) DO NOTHING RETURNING id
 """)
-"""Every session of an account, or none unless the one that is named lives; its caller records the event."""
+"""Ends every session of an account; with ``if_lives``, only while that one lives.
+
+The caller records the event.
+"""

@@ -1,4 +1,4 @@
-"""The session store: every change of a session is one statement."""
+"""The session store: each change of a session is one statement."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -20,21 +20,21 @@ from app.domain.sessions import (
     SessionPolicy,
     SessionSummary,
 )
-from app.domain.visitors import Visitor as Visitor  # noqa: PLC0414 - whoever uses the store needs it too
+from app.domain.visitors import Visitor as Visitor  # noqa: PLC0414 - callers of the store import it from here
 from app.storage.postgres.database import BATCH, PURGING, Database
-from app.storage.postgres.events import INSERT, as_json, given, tell
+from app.storage.postgres.events import COLUMNS, INSERT, as_json, given, tell
 from app.storage.postgres.session_ends import END, END_NEXT
 
 MOST_LISTED = 100
-"""How many sessions of an account are told, those used last."""
+"""How many sessions of an account are listed: those used last."""
 
-# A grant names the key that signs at that moment, so that no replica signs with one that was retired.
+# A grant names the key that signs at that moment, so no replica signs with a retired key.
 _SIGNING_KID = """
 (SELECT kid FROM signing_keys WHERE activated_at IS NOT NULL AND superseded_at IS NULL) AS signing_kid
 """
 
-# The owner's row is locked against the changes that end sessions: a login that verified a password which
-# was changed meanwhile, or whose account was disabled or deleted, finds no owner and inserts nothing.
+# The account's row is locked against the changes that end sessions. If the password was changed after the
+# login verified it, or the account was disabled or deleted, there is no owner and nothing is inserted.
 _OPEN = f"""
 WITH owner AS (
     SELECT id, email, roles FROM accounts WHERE id = $2 AND enabled AND password_version = $3 FOR SHARE
@@ -46,13 +46,15 @@ WITH owner AS (
     FROM owner, clock_timestamp() AS moment
     RETURNING id, account_id, client, amr, authenticated_at, created_at, expires_at
 ), recorded AS (
-    {INSERT} SELECT event.* FROM opened, {given("$11")}
+    {INSERT} SELECT {COLUMNS} FROM {given("$11")} WHERE EXISTS (SELECT FROM opened)
 )
-SELECT opened.*, owner.email, owner.roles, {_SIGNING_KID} FROM opened, owner
+SELECT opened.id, opened.account_id, opened.client, opened.amr, opened.authenticated_at,
+    opened.created_at, opened.expires_at, owner.email, owner.roles, {_SIGNING_KID}
+FROM opened, owner
 """  # noqa: S608 - the only things put in are constants of ours
 
-# The dates of generations that a failover lost are not known; they were superseded no earlier than
-# the row was last refreshed, which is what their place in the list says.
+# A failover may have lost generations, and with them the times at which they were superseded. That was not
+# before the last refresh that the row still knows, so they get the time of that refresh.
 _ROTATE = f"""
 UPDATE sessions AS s SET
     generation = $3::bigint + 1,
@@ -72,7 +74,9 @@ RETURNING s.id, s.account_id, s.client, s.amr, s.authenticated_at, s.created_at,
 """  # noqa: S608 - the only thing put in is a constant of ours
 
 _READ = f"""
-SELECT s.*, a.roles, clock_timestamp() AS now, {_SIGNING_KID}
+SELECT s.id, s.account_id, s.client, s.amr, s.authenticated_at, s.created_at, s.expires_at, a.roles,
+    s.generation, s.refresh_token_hash, s.superseded_at, s.refreshed_at, s.revoked_at,
+    clock_timestamp() AS now, {_SIGNING_KID}
 FROM sessions AS s JOIN accounts AS a ON a.id = s.account_id
 WHERE s.id = $1
 """  # noqa: S608 - the only thing put in is a constant of ours
@@ -84,8 +88,8 @@ WHERE account_id = $1 AND revoked_at IS NULL
 ORDER BY refreshed_at DESC, id LIMIT {MOST_LISTED}
 """  # noqa: S608 - the only thing put in is a constant of ours
 
-# A row is kept until its session would have ended by itself, so that a reuse is recognised until then, and
-# for another day tells an honest client that its session is over. Nobody waits for a row that is going.
+# A row is kept until its session would have expired, so reuse is detected until then. It is kept for one more
+# day, to tell an honest client that its session is over. Rows that another transaction locks are skipped.
 _PURGE = f"""
 DELETE FROM sessions WHERE id IN (
     SELECT id FROM sessions
@@ -97,7 +101,7 @@ RETURNING 1
 
 
 class SessionStore:
-    """Sessions in Postgres; times are the database's own, so that replicas' clocks do not matter."""
+    """Sessions in Postgres. All times come from the clock of the database, never from a replica."""
 
     def __init__(self, database: Database, policy: SessionPolicy, revocations_last: timedelta) -> None:
         """Take how long sessions live, and how long the revocations of ended ones are kept."""
@@ -108,9 +112,9 @@ class SessionStore:
     async def open(
         self, token: RefreshToken, client: ClientKind, proof: Proof, visitor: Visitor
     ) -> tuple[SessionGrant, str] | None:
-        """Open a session with its first refresh token; answers the grant and the account's address.
+        """Open a session with its first refresh token; returns the grant and the account's e-mail address.
 
-        None, and nothing done, when the account is disabled, deleted or has another password by now.
+        It returns None and opens nothing if the account is disabled or deleted, or its password has changed.
         """
         event = by_owner(visitor, EventKind.LOGIN_SUCCEEDED, proof.account_id, token.session_id)
         event = event.with_details(client=client.value)
@@ -136,7 +140,7 @@ class SessionStore:
     async def rotate(self, rotation: Rotation, client: ClientKind, visitor: Visitor) -> SessionGrant | None:
         """Replace the token if the row still keeps the hash ``expected``; None when it does not.
 
-        None as well when the session is unknown, revoked, expired or of another kind of client.
+        None as well when the session is unknown, revoked or expired, or belongs to another kind of client.
         """
         row = await self._database.row(
             _ROTATE,
@@ -152,7 +156,7 @@ class SessionStore:
         return None if row is None else _grant(row)
 
     async def read(self, session_id: UUID) -> tuple[Session, datetime] | None:
-        """The session and the database's time when it was read, or None when there is no such session."""
+        """The session and the time of the database when it was read; None when the session is unknown."""
         row = await self._database.row(_READ, session_id)
         if row is None:
             return None
@@ -169,7 +173,7 @@ class SessionStore:
     async def living(self, account_id: UUID) -> list[SessionSummary]:
         """The living sessions of an account, the most recently used first."""
         rows = await self._database.rows(_LIST, account_id, self._policy.idle)
-        return [SessionSummary(**{**row, "client": ClientKind(row["client"])}) for row in rows]
+        return [_summary(row) for row in rows]
 
     async def end(
         self, session_id: UUID, event: Event, token_ids: Sequence[str] = (), *, owner: UUID | None = None
@@ -187,7 +191,7 @@ class SessionStore:
         return Ended.of([session_id], token_ids)
 
     async def end_next(self, after: UUID, event: Event) -> tuple[Ended, UUID] | None:
-        """Revoke a batch of living sessions in the order of their ids; answers them and the last id.
+        """Revoke a batch of living sessions in the order of their ids; returns them and the last id.
 
         One event covers the batch, with the number of sessions. None when no session is left.
         """
@@ -198,7 +202,7 @@ class SessionStore:
         return Ended.of(row["id"] for row in rows), max(UUID(row["id"]) for row in rows)
 
     async def purge(self) -> int:
-        """Delete a batch of sessions that are over for a day; answers how many there were."""
+        """Delete a batch of sessions that expired a day ago or earlier; returns their number."""
         return len(await self._database.rows(_PURGE))
 
 
@@ -213,4 +217,15 @@ def _grant(row: asyncpg.Record) -> SessionGrant:
         authenticated_at=row["authenticated_at"] or row["created_at"],
         expires_at=row["expires_at"],
         signing_kid=row["signing_kid"],
+    )
+
+
+def _summary(row: asyncpg.Record) -> SessionSummary:
+    return SessionSummary(
+        id=row["id"],
+        client=ClientKind(row["client"]),
+        created_at=row["created_at"],
+        last_used_at=row["last_used_at"],
+        address=row["address"],
+        user_agent=row["user_agent"],
     )

@@ -1,4 +1,4 @@
-"""The tables, as Alembic compares them and the rarer statements use them."""
+"""The tables: Alembic compares them with the database, and the less frequent statements use them."""
 
 from sqlalchemy import (
     ARRAY,
@@ -43,7 +43,7 @@ accounts = Table(
     Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
 )
 
-# A rotation changes none of the indexed columns and finds room on its page: every one is a HOT update.
+# A rotation changes no indexed column, and the fill factor leaves room on its page: each is a HOT update.
 sessions = Table(
     "sessions",
     metadata,
@@ -64,7 +64,7 @@ sessions = Table(
     postgresql_with={"fillfactor": 70},
 )
 
-# The truth of the blacklist: an entry is the id of a token (jti) or of a session (sid), never a token's text.
+# The id is that of a token (jti), a session (sid) or a key (kid), and never the text of a token.
 revocations = Table(
     "revocations",
     metadata,
@@ -84,7 +84,7 @@ signing_keys = Table(
     Column("superseded_at", DateTime(timezone=True)),
     CheckConstraint("superseded_at IS NULL OR activated_at IS NOT NULL", "superseded_after_activated"),
 )
-# At most one key stands by and one signs, whatever the code above believes.
+# The database itself allows at most one standby key and one signing key.
 Index(
     "signing_keys_one_standby",
     text("(activated_at IS NULL)"),
@@ -100,7 +100,7 @@ Index(
     _table=signing_keys,
 )
 
-# No foreign keys: an event outlives what it reports. Triggers refuse whatever would change one.
+# No foreign keys: an event outlives what it reports. Triggers refuse every change of an event.
 events = Table(
     "events",
     metadata,

@@ -1,4 +1,4 @@
-"""The address of Postgres, as operators write it and as the driver wants it."""
+"""Converts the URL of Postgres from the form that operators write to the form that the driver takes."""
 
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
@@ -8,9 +8,9 @@ _SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full
 
 
 def database_url(text: str) -> URL:
-    """The URL for asyncpg, whether or not the operator named the driver; libpq's ``sslmode`` is understood.
+    """The URL for asyncpg; the given one may name a driver, and may have libpq's ``sslmode``.
 
-    ValueError when it is no URL, or asks for something that the driver does not know.
+    ValueError when it is not a URL of Postgres, or has an option that the driver does not know.
     """
     try:
         url = make_url(text).set(drivername="postgresql+asyncpg")
@@ -29,11 +29,11 @@ def database_url(text: str) -> URL:
 
 
 def servers(text: str) -> tuple[list[str], str | None]:
-    """The hosts that a URL names, of which a socket's is a path or empty, and its ``sslmode``."""
+    """The hosts of a URL and its ``sslmode``; the host of a socket is a path or empty."""
     url = database_url(text)
     asked = url.query.get("host", url.host or "")
     hosts = [asked] if isinstance(asked, str) else asked
     mode = url.query.get("ssl")
-    # Several hosts have their ports with them, and an IPv6 address has more than one colon.
+    # In a list, each host comes with its port. An IPv6 address has more than one colon.
     named = [host.partition(":")[0] if host.count(":") == 1 else host for host in hosts]
     return named, mode if isinstance(mode, str) else None

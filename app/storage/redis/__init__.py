@@ -1,1 +1,1 @@
-"""The fast index in front of Postgres."""
+"""The index of revocations and the counters of failures, both in Redis."""

@@ -6,7 +6,6 @@ from contextlib import nullcontext
 from typing import Any, Protocol
 from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
-from redis._parsers import AsyncCommandsParser
 from redis.asyncio import Redis, RedisCluster
 from redis.asyncio.cluster import ClusterNode
 from redis.asyncio.connection import parse_url
@@ -18,7 +17,7 @@ from redis.exceptions import ClusterError, RedisClusterException
 TIMEOUT = 0.05
 """Seconds that connecting may take, or one reply."""
 LONGEST = 5 * TIMEOUT
-"""Seconds that a question may take with everything that has to be found out for it."""
+"""Seconds that one query may take with everything that the client has to find out for it."""
 
 _TLS_OPTIONS = {"ssl_ca_certs", "ssl_certfile", "ssl_keyfile"}
 _OPTIONS = {
@@ -35,7 +34,7 @@ _SENTINEL_PORT, _PORT = 26_379, 6_379
 
 
 class Client(Protocol):
-    """What a single server and a Cluster have in common and is used here."""
+    """The methods of a single server's client and of a Cluster's that are used here."""
 
     def eval(self, script: str, numkeys: int, *keys_and_args: str | bytes | int) -> Awaitable[Any]:
         """Run a script on the server that holds its keys."""
@@ -45,21 +44,21 @@ class Client(Protocol):
 
 
 def open_client(url: str, timeout: float = TIMEOUT) -> Client:
-    """A client that connects when it is first used and tries nothing twice; ValueError for a bad URL.
+    """Return a client that connects at its first use and retries nothing; ValueError for a bad URL.
 
     ``redis://``, ``rediss://`` and ``unix://`` name a server, ``redis+sentinel://host,host/service/db`` the
-    primary of a service, ``redis+cluster://host,host`` nodes of a cluster; ``rediss+…`` speak TLS.
+    primary of a service, ``redis+cluster://host,host`` nodes of a cluster; ``rediss+…`` use TLS.
     Connecting, and each reply, may take ``timeout`` seconds.
     """
-    parts, options = _checked(url)
+    parts, options = _parse(url)
     kind = parts.scheme.partition("+")[2]
-    waiting: dict[str, Any] = {
+    limits: dict[str, Any] = {
         "socket_timeout": timeout,
         "socket_connect_timeout": timeout,
         "retry": Retry(NoBackoff(), 0),
         "driver_info": None,
     }
-    common = dict(waiting)
+    common = dict(limits)
     if not kind:
         return Redis.from_url(url, **common)
     login, hosts = _login(parts), _hosts(parts, _SENTINEL_PORT if kind == "sentinel" else _PORT)
@@ -73,11 +72,13 @@ def open_client(url: str, timeout: float = TIMEOUT) -> Client:
     service, _, number = parts.path.strip("/").partition("/")
     if not service or not (number or "0").isdecimal():
         raise ValueError("is not of the form redis+sentinel://host:26379,host:26379/service/0")
-    to_sentinels = {key.removeprefix("sentinel_"): options[key] for key in options if key not in _TLS_OPTIONS}
+    sentinel_login = {
+        key.removeprefix("sentinel_"): options[key] for key in options if key not in _TLS_OPTIONS
+    }
     tls = {key: common[key] for key in common.keys() & {"ssl", *_TLS_OPTIONS}}
     sentinel = Sentinel(  # type: ignore[no-untyped-call]
         hosts,
-        sentinel_kwargs=waiting | tls | to_sentinels,
+        sentinel_kwargs=limits | tls | sentinel_login,
         **common,
     )
     primary: _Primary = sentinel.master_for(service, redis_class=_Primary, db=int(number or 0))
@@ -85,81 +86,79 @@ def open_client(url: str, timeout: float = TIMEOUT) -> Client:
 
 
 def servers(url: str) -> tuple[list[str], bool]:
-    """The hosts that a URL names, none where it is a socket, and whether they are asked over TLS."""
-    parts, _ = _checked(url)
+    """Return the hosts that a URL names, none for a socket, and whether the connections use TLS."""
+    parts, _ = _parse(url)
     if parts.scheme == "unix":
         return [], False
     return [host for host, _ in _hosts(parts, _PORT)], parts.scheme.startswith("rediss")
 
 
 class _Cluster(RedisCluster):
-    """A cluster in which one slot is used, so that what becomes of the others does not matter."""
+    """A client of one slot of a cluster; the states of the other slots do not matter."""
 
     def __init__(self, **options: Any) -> None:  # noqa: ANN401 - redis-py's
         super().__init__(require_full_coverage=False, **options)
-        self.commands_parser = _NoCommands()
+        # redis-py would ask one certain node for all commands, and fail while that node is down.
+        self.commands_parser.initialize = _ask_for_no_commands  # type: ignore[method-assign]
         self._first_use = asyncio.Lock()
 
     async def execute_command(self, *arguments: Any, **options: Any) -> Any:  # noqa: ANN401 - redis-py's
-        """Run a command; whatever is wrong with the cluster is a ClusterError."""
+        """Run a command; every fault of the cluster is a ClusterError."""
         try:
-            # Of several that come first, redis-py would close some connections under the others.
+            # When several commands come first at once, redis-py closes connections that others are using.
             async with self._first_use if self._initialize else nullcontext():
                 return await super().execute_command(*arguments, **options)
         except (RedisClusterException, AttributeError) as error:
-            # The one is no RedisError; redis-py trips into the other over a slot whose node it does not know.
+            # The first is no RedisError; redis-py raises the second for a slot whose node it does not know.
             raise ClusterError(str(error)) from error
 
     async def aclose(self) -> None:
-        """Close all connections, those to nodes that never became part of it too."""
+        """Close all connections, also those to nodes that never became part of the cluster."""
         await super().aclose()
         await self.nodes_manager.aclose()
         await self.nodes_manager.aclose("startup_nodes")
 
 
-class _NoCommands(AsyncCommandsParser):
-    """Spares the question for all commands, for which redis-py needs one certain node to be up."""
-
-    async def initialize(self, node: ClusterNode | None = None) -> None:
-        """Ask nothing."""
+async def _ask_for_no_commands(node: ClusterNode | None = None) -> None:
+    """Do without the table of commands, which tells where a command has its keys: that of EVAL is known."""
 
 
 class _Primary(Redis):
-    """The primary that Sentinels name; it is closed together with the connections to them."""
+    """A client of the primary that Sentinels name."""
 
-    async def aclose(self, close_connection_pool: bool | None = None) -> None:  # noqa: FBT001 - as it is there
-        """Close all connections."""
+    async def aclose(self, close_connection_pool: bool | None = None) -> None:  # noqa: FBT001 - redis-py's
+        """Close all connections, also those to the Sentinels."""
         await super().aclose(close_connection_pool)
-        assert isinstance(self.connection_pool, SentinelConnectionPool)  # noqa: S101 - as its maker sees to
+        assert isinstance(self.connection_pool, SentinelConnectionPool)  # noqa: S101 - master_for makes it
         for sentinel in self.connection_pool.sentinel_manager.sentinels:
             await sentinel.aclose()
 
 
-def _checked(url: str) -> tuple[SplitResult, dict[str, str]]:
-    """The URL's parts and options, if it can be read and asks for nothing that the callers rely on."""
+def _parse(url: str) -> tuple[SplitResult, dict[str, str]]:
+    """Return the URL's parts and its options, or ValueError for an option that is not for the URL to set."""
     try:
         parts = urlsplit(url)
-        asked = {name: values[-1] for name, values in parse_qs(parts.query).items()}
+        options = {name: values[-1] for name, values in parse_qs(parts.query).items()}
         if "+" not in parts.scheme:
             parse_url(url)
     except ValueError:
-        # What is wrong may be a piece of the password, so that it is not told.
+        # The message of the error may hold a piece of the password.
         raise ValueError(_FORM) from None
     if "@" in parts.query:
         raise ValueError(_FORM)
-    known = _OPTIONS.get(parts.scheme)
-    if known is None:
+    allowed = _OPTIONS.get(parts.scheme)
+    if allowed is None:
         raise ValueError(f"must start with one of {', '.join(f'{scheme}://' for scheme in _OPTIONS)}")
-    if foreign := asked.keys() - known:
-        understood = ", ".join(sorted(known)) or "nothing"
+    if foreign := options.keys() - allowed:
+        understood = ", ".join(sorted(allowed)) or "nothing"
         raise ValueError(f"understands {understood} after the question mark, not {min(foreign)}")
-    return parts, asked
+    return parts, options
 
 
 def _login(parts: SplitResult) -> dict[str, str]:
     user, _, password = parts.netloc.rpartition("@")[0].partition(":")
-    named = {"username": unquote(user), "password": unquote(password)}
-    return {name: value for name, value in named.items() if value}
+    login = {"username": unquote(user), "password": unquote(password)}
+    return {name: value for name, value in login.items() if value}
 
 
 def _hosts(parts: SplitResult, default_port: int) -> list[tuple[str, int]]:

@@ -1,42 +1,55 @@
 """Failures, counted in Redis for all replicas, or in this process while Redis does not answer."""
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
 from math import ceil
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple, TypeAlias, TypeVar
 
 import structlog
-from limits import RateLimitItem, RateLimitItemPerSecond
-from limits.aio.storage import MemoryStorage, RedisStorage
-from limits.aio.storage.memory import Entry
-from limits.aio.storage.redis.redispy import RedispyBridge
-from limits.aio.strategies import MovingWindowRateLimiter
 from redis.exceptions import RedisError, ResponseError
 
 from app.domain.clock import Clock
 from app.domain.throttling import Budget, Limit, TooManyRequests
-from app.storage.redis.client import open_client
+from app.storage.redis.client import Client, open_client
 
 TIMEOUT = 5.0
 """Seconds that connecting may take, or a reply: to give up on a busy machine would let more through."""
 LONGEST = 15.0
-"""Seconds for all the replies that a guess needs."""
+"""Seconds that an attempt may take with everything that the client has to find out for it."""
 ASK_AGAIN_AFTER = timedelta(seconds=5)
 """When a Redis that did not answer is asked once more."""
 REMEMBERED = timedelta(seconds=1)
-"""How long a budget that was found used up is taken for that without asking."""
+"""How long a budget that was found used up is refused without asking Redis."""
 FORGOTTEN_AFTER = timedelta(hours=1)
-"""When a budget that nobody has tried again is news once more; there may be many of them."""
+"""When a budget that was not tried again is news once more; there may be many of them."""
 MOST_KEPT = 100_000
-"""How many limits a process counts by itself; each takes about half a kilobyte."""
-_ASKERS = 4
+"""How many limits a process counts by itself; a limit with one failure takes a quarter of a kilobyte."""
+_SLOTS = 4
 _FAILURES = (RedisError, OSError, TimeoutError)
-# One hash tag, as the blacklist has it.
-_PREFIX = "{watchword}:throttling"
 _T = TypeVar("_T")
-# KEYS: lists of which one entry is given back, as many as ARGV says, and then lists that are forgotten.
+_Count: TypeAlias = tuple[Budget, Limit]
+"""One limit of one budget: it has a list of the times of its failures."""
+
+# KEYS: a list of times for each limit, the newest first. ARGV: the amount and the seconds of each limit.
+# If a limit is used up, nothing is charged; the answer is its place, and in how many milliseconds it opens.
+# Redis's clock is used, since those of the replicas differ. Reads come before writes, so that a Redis that
+# refuses to write still answers for a limit that is used up.
+_CHARGE = """
+local time = redis.call('TIME')
+local now = time[1] + time[2] / 1000000
+for number, key in ipairs(KEYS) do
+    local oldest = redis.call('LINDEX', key, ARGV[2 * number - 1] - 1)
+    local opens_in = oldest and oldest + ARGV[2 * number] - now
+    if opens_in and opens_in >= 0 then return {number, math.ceil(opens_in * 1000)} end
+end
+for number, key in ipairs(KEYS) do
+    redis.call('LPUSH', key, string.format('%d.%06d', time[1], time[2]))
+    redis.call('LTRIM', key, 0, ARGV[2 * number - 1] - 1)
+    redis.call('EXPIRE', key, ARGV[2 * number])
+end
+"""
+# KEYS: as many lists as ARGV says whose newest entry is removed, and then lists that are deleted.
 _SETTLE = """
 for number, key in ipairs(KEYS) do
     if number <= tonumber(ARGV[1]) then redis.call('LPOP', key) else redis.call('DEL', key) end
@@ -46,47 +59,67 @@ end
 _log = structlog.get_logger()
 
 
-class _Shared(RedisStorage):
-    """The library's storage on a client of ours, whichever kind of Redis that speaks to."""
+class _UsedUp(NamedTuple):
+    """The limit that refused a charge, by its place among those asked for."""
 
-    def __init__(self, client: Any) -> None:  # noqa: ANN401 - a server's or a cluster's; the library wants more
+    place: int
+    opens_in: timedelta
+
+
+class _Shared:
+    """Counts in Redis; each method is one script, so that attempts in parallel are decided in a row."""
+
+    def __init__(self, client: Client) -> None:
         self._client = client
-        super().__init__("redis://", implementation="redispy", key_prefix=_PREFIX)
 
-    def configure_bridge(self) -> None:
-        assert isinstance(self.bridge, RedispyBridge)  # noqa: S101 - tells mypy what the line above asked for
-        self.bridge.storage = self._client
-        self.bridge.connection_getter = lambda _: self._client
+    async def charge(self, counts: Sequence[_Count]) -> _UsedUp | None:
+        """Charge every limit, or none of them and return the first one that is used up."""
+        keys = [_key(count) for count in counts]
+        arguments = [number for _, limit in counts for number in (limit.amount, _seconds(limit.window))]
+        answer: list[int] | None = await self._client.eval(_CHARGE, len(keys), *keys, *arguments)
+        return None if answer is None else _UsedUp(answer[0] - 1, timedelta(milliseconds=answer[1]))
 
-    async def settle(self, given_back: Sequence[str], forgotten: Sequence[str]) -> None:
-        keys = [self.bridge.prefixed_key(key) for key in (*given_back, *forgotten)]
-        await self._client.eval(_SETTLE, len(keys), *keys, len(given_back))
+    async def settle(self, refund: Sequence[_Count], forget: Sequence[_Count]) -> None:
+        """Take one charge back from the first limits, and delete all charges of the others."""
+        keys = [_key(count) for count in (*refund, *forget)]
+        await self._client.eval(_SETTLE, len(keys), *keys, len(refund))
 
 
-class _Local(MemoryStorage):
-    """The library's storage in this process, which keeps the budgets that were tried last."""
+class _Local:
+    """Counts in this process by the same rules, and keeps the limits that were tried last."""
 
-    async def acquire_entry(
-        self,
-        key: str,
-        limit: int,
-        expiry: int,
-        amount: int = 1,  # noqa: ARG002 - ours are of one each
-    ) -> bool:
-        """As the library has it, which looks through everything that is kept each time."""
-        entries = self.events.pop(key, [])
-        is_free = len(entries) < limit or entries[limit - 1].atime < time.time() - expiry
-        self.events[key] = [Entry(expiry), *entries][:limit] if is_free else entries
-        if len(self.events) > MOST_KEPT:
-            del self.events[next(iter(self.events))]
-        return is_free
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._times: dict[_Count, list[datetime]] = {}
 
-    async def settle(self, given_back: Sequence[str], forgotten: Sequence[str]) -> None:
-        for key in given_back:
-            if entries := self.events.get(key):
-                entries.pop(0)
-        for key in forgotten:
-            await self.clear(key)
+    async def charge(self, counts: Sequence[_Count]) -> _UsedUp | None:
+        """Charge every limit, or none of them and return the first one that is used up."""
+        now = self._clock()
+        for place, count in enumerate(counts):
+            limit, times = count[1], self._times.get(count, [])
+            if len(times) == limit.amount and (opens_in := times[0] + limit.window - now) >= timedelta():
+                self._touch(count)
+                return _UsedUp(place, opens_in)
+        for count in counts:
+            times = self._touch(count)
+            times.append(now)
+            del times[: -count[1].amount]
+        while len(self._times) > MOST_KEPT:
+            del self._times[next(iter(self._times))]
+        return None
+
+    async def settle(self, refund: Sequence[_Count], forget: Sequence[_Count]) -> None:
+        """Take one charge back from the first limits, and delete all charges of the others."""
+        for count in refund:
+            if times := self._times.get(count):
+                times.pop()
+        for count in forget:
+            self._times.pop(count, None)
+
+    def _touch(self, count: _Count) -> list[datetime]:
+        """Return the limit's times, oldest first, and move them to the end of what is kept."""
+        times = self._times[count] = self._times.pop(count, [])
+        return times
 
 
 class _Closed(NamedTuple):
@@ -98,15 +131,15 @@ class _Closed(NamedTuple):
 
 
 class FailureCounters:
-    """Counts failures in moving windows; one script in Redis decides about each limit, and no two at once."""
+    """Counts failures in moving windows, in Redis for all replicas or else in this process."""
 
     def __init__(self, url: str, clock: Clock) -> None:
         """Take the server's URL, ValueError when it is none; nothing is sent before the first use."""
         self._clock = clock
         self._client = open_client(url, TIMEOUT)
-        self._shared, self._local = _Shared(self._client), _Local()
+        self._shared, self._local = _Shared(self._client), _Local(clock)
         # Callers queue here, so that a burst of them becomes none of connections and of time-outs.
-        self._askers = asyncio.Semaphore(_ASKERS)
+        self._slots = asyncio.Semaphore(_SLOTS)
         self._ask_at: datetime | None = None
         self._failed_at: datetime | None = None
         self._closed: dict[Budget, _Closed] = {}
@@ -119,37 +152,39 @@ class FailureCounters:
     async def charge(self, budgets: Sequence[Budget]) -> None:
         """Charge every budget with one failure, or none of them: TooManyRequests names the one used up."""
         self.require_open(budgets)
-        refused = await self._ask(lambda storage: _charge(storage, budgets))
-        if refused is not None:
-            raise self._close(*refused)
+        counts = _counts(budgets)
+        used_up = await self._ask(lambda counter: counter.charge(counts))
+        if used_up is not None:
+            raise self._close(*counts[used_up.place], used_up.opens_in)
 
     def require_open(self, budgets: Sequence[Budget]) -> None:
-        """Refuse with TooManyRequests when one was found used up a moment ago; a flood asks nobody."""
+        """Refuse with TooManyRequests when a budget was found used up a moment ago, without asking Redis."""
         now = self._clock()
         for budget in budgets:
             closed = self._closed.get(budget)
             if closed is not None and now < min(closed.opens_at, closed.seen_at + REMEMBERED):
-                raise TooManyRequests(budget, closed.limit, _seconds(closed.opens_at - now), is_news=False)
+                opens_in = _seconds(closed.opens_at - now)
+                raise TooManyRequests(budget, closed.limit, opens_in, is_news=False)
 
-    async def settle(self, given_back: Sequence[Budget], forgotten: Sequence[Budget] = ()) -> None:
-        """Give one charge of each of these budgets back, and forget all charges of those."""
-        for budget in forgotten:
+    async def settle(self, refund: Sequence[Budget], forget: Sequence[Budget] = ()) -> None:
+        """Refund one charge of the first budgets, and forget all charges of the others."""
+        for budget in forget:
             self._closed.pop(budget, None)
-        await self._ask(lambda storage: storage.settle(_keys(given_back), _keys(forgotten)))
+        await self._ask(lambda counter: counter.settle(_counts(refund), _counts(forget)))
 
     async def close(self) -> None:
         """Close the connections."""
         await self._client.aclose()
 
     async def _ask(self, act: Callable[[_Shared | _Local], Awaitable[_T]]) -> _T:
-        """Act on what all replicas share; while Redis does not answer, on what this process counts itself."""
-        async with self._askers:
+        """Act on the counts that replicas share; while Redis does not answer, on those of this process."""
+        async with self._slots:
             if self._may_ask():
                 try:
                     async with asyncio.timeout(LONGEST):
                         answer = await act(self._shared)
                 except ResponseError as error:
-                    # It answers and refuses to write: what it knows to be used up still is.
+                    # It answers and refuses to write: a limit that it knows to be used up still is.
                     self._lose(error)
                 except _FAILURES as error:
                     self._lose(error)
@@ -165,7 +200,7 @@ class FailureCounters:
         now = self._clock()
         if now < self._ask_at:
             return False
-        # One finds out whether it is back; the others do not wait for that.
+        # One caller finds out whether Redis is back; the others do not wait for that.
         self._ask_at = now + ASK_AGAIN_AFTER
         return True
 
@@ -176,7 +211,7 @@ class FailureCounters:
 
     def _find(self) -> None:
         self._ask_at = None
-        # One that refuses to write may still answer now and then.
+        # A Redis that refuses to write may still answer now and then.
         if self._failed_at is not None and self._clock() >= self._failed_at + ASK_AGAIN_AFTER:
             self._failed_at = None
             _log.info("throttling.shared")
@@ -193,32 +228,16 @@ class FailureCounters:
         return TooManyRequests(budget, limit, _seconds(opens_in), is_news=is_news)
 
 
-async def _charge(
-    storage: _Shared | _Local, budgets: Sequence[Budget]
-) -> tuple[Budget, Limit, timedelta] | None:
-    """Charge them in turn; at the first limit that is reached everything is given back."""
-    limiter, charged = MovingWindowRateLimiter(storage), list[str]()
-    for budget in budgets:
-        for limit, item in zip(budget.limits, _items(budget), strict=True):
-            if not await limiter.hit(item, budget.key):
-                if charged:
-                    await storage.settle(charged, ())
-                window = await limiter.get_window_stats(item, budget.key)
-                return budget, limit, timedelta(seconds=window.reset_time - time.time())
-            charged.append(item.key_for(budget.key))
-    return None
+def _counts(budgets: Sequence[Budget]) -> list[_Count]:
+    return [(budget, limit) for budget in budgets for limit in budget.limits]
+
+
+def _key(count: _Count) -> str:
+    """The key in Redis, with one hash tag for all; releases that run beside this one must make the same."""
+    budget, limit = count
+    name = f"{budget.name}/{budget.key}/{limit.amount}/{_seconds(limit.window)}/second"
+    return f"{{watchword}}:throttling:{name}"
 
 
 def _seconds(duration: timedelta) -> int:
     return max(1, ceil(duration.total_seconds()))
-
-
-def _items(budget: Budget) -> list[RateLimitItem]:
-    return [
-        RateLimitItemPerSecond(limit.amount, int(limit.window.total_seconds()), budget.name)
-        for limit in budget.limits
-    ]
-
-
-def _keys(budgets: Sequence[Budget]) -> list[str]:
-    return [item.key_for(budget.key) for budget in budgets for item in _items(budget)]

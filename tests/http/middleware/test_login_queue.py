@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 import structlog
 
-from app.http.middleware.limits import MAX_HEADERS
+from app.http.heads import MAX_HEADERS
 from tests.support.connections import Served, served, turns
 
 HOST = b" HTTP/1.1\r\nHost: localhost\r\n"

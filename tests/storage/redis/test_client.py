@@ -190,7 +190,7 @@ async def test_tls_is_spoken_and_an_unknown_server_is_not_believed(
             return {"revoked": timedelta(minutes=1)}
 
         async def is_believed() -> bool:
-            return await index.rebuild(live) is IndexState.BELIEVED and await index.find(["revoked"]) is True
+            return await index.rebuild(live) is IndexState.TRUSTED and await index.find(["revoked"]) is True
 
         if known:
             await until(is_believed)

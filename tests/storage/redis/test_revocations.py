@@ -1,7 +1,6 @@
 """The blacklist against a real Valkey: whatever befalls that, it is right or says that it cannot tell."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Iterator, Mapping
 from datetime import timedelta
 from uuid import uuid4
@@ -12,9 +11,9 @@ import redis
 from app.dev.processes import claimed
 from app.dev.servers import valkey
 from app.domain.refusals import Refusal, Refused
-from app.storage.redis.client import TIMEOUT
 from app.storage.redis.revocations import IndexState, RevocationIndex
 from tests.support.servers import Faulty, server_folder
+from tests.support.valkeys import unasked
 from tests.support.waiting import until
 
 MARKER = "{watchword}:marker"
@@ -50,7 +49,7 @@ async def in_step(index: RevocationIndex) -> None:
     """Sooner or later, for a busy machine may need another try."""
 
     async def is_in_step() -> bool:
-        return await index.rebuild(live) is IndexState.BELIEVED and await is_right(index)
+        return await index.rebuild(live) is IndexState.TRUSTED and await is_right(index)
 
     await until(is_in_step)
 
@@ -67,7 +66,7 @@ async def is_right(index: RevocationIndex) -> bool:
 
 async def cannot_tell(index: RevocationIndex) -> bool:
     answers = [await index.find([REVOKED]), await index.find([FREE])]
-    return answers == [None, None] and not index.is_believed
+    return answers == [None, None] and not index.is_trusted
 
 
 async def test_nothing_is_believed_before_everything_was_entered(
@@ -117,7 +116,7 @@ async def test_a_restarted_server_is_not_believed_until_it_was_filled_again(
     server.kill()
     assert await cannot_tell(index)
     assert not await index.add(ENTRIES)
-    assert await index.rebuild(live) is not IndexState.BELIEVED
+    assert await index.rebuild(live) is not IndexState.TRUSTED
     server.start()
     assert await cannot_tell(index)
     await in_step(index)
@@ -138,7 +137,7 @@ async def test_a_server_that_may_evict_is_never_believed(
     index: RevocationIndex, operator: "redis.Redis", policy: str
 ) -> None:
     operator.config_set("maxmemory-policy", policy)
-    assert await index.rebuild(live) is not IndexState.BELIEVED
+    assert await index.rebuild(live) is not IndexState.TRUSTED
     assert await cannot_tell(index)
     operator.config_set("maxmemory-policy", "noeviction")
     await in_step(index)
@@ -151,7 +150,7 @@ async def test_a_flush_while_entries_are_read_from_postgres_leaves_no_marker(
         operator.flushall()
         return ENTRIES
 
-    assert await index.rebuild(flushed) is not IndexState.BELIEVED
+    assert await index.rebuild(flushed) is not IndexState.TRUSTED
     assert operator.get(MARKER) is None
     assert await cannot_tell(index)
     await in_step(index)
@@ -161,7 +160,7 @@ async def test_postgres_that_fails_during_a_rebuild_changes_no_answer(index: Rev
     async def away() -> Mapping[str, timedelta]:
         raise ConnectionAbortedError
 
-    assert await index.rebuild(away) is not IndexState.BELIEVED
+    assert await index.rebuild(away) is not IndexState.TRUSTED
     assert await index.find([REVOKED]) in (True, None)
     assert await index.find([FREE]) in (False, None)
 
@@ -179,18 +178,15 @@ async def test_a_frozen_server_costs_one_timeout_and_is_filled_again_when_it_tha
     server: Faulty, index: RevocationIndex
 ) -> None:
     server.pause()
-    start = time.monotonic()
     # Answers that come too late must not be taken for those to later questions.
     assert set(await asyncio.gather(*(index.find([REVOKED]) for _ in range(20)))) == {None}
-    assert time.monotonic() - start < 20 * TIMEOUT
-    start = time.monotonic()
-    assert [await index.find([FREE]) for _ in range(100)] == [None] * 100
-    assert time.monotonic() - start < 2 * TIMEOUT
+    with unasked(index):
+        assert [await index.find([FREE]) for _ in range(100)] == [None] * 100
     assert not await index.add({REVOKED: LASTS})
-    assert await index.rebuild(live) is not IndexState.BELIEVED
+    assert await index.rebuild(live) is not IndexState.TRUSTED
     server.resume()
     assert await cannot_tell(index)
-    assert await index.rebuild(live) is IndexState.BELIEVED
+    assert await index.rebuild(live) is IndexState.TRUSTED
     for _ in range(20):
         assert await is_right(index)
 
@@ -207,7 +203,7 @@ async def test_a_question_that_is_given_up_leaves_no_answer_behind(
     # Python 3.11's wait_for loses a cancellation now and then, and the question then ends by its timeout.
     assert all(answer is None or isinstance(answer, asyncio.CancelledError) for answer in gone)
     server.resume()
-    assert await index.rebuild(live) is IndexState.BELIEVED
+    assert await index.rebuild(live) is IndexState.TRUSTED
     answers = await asyncio.gather(*(index.find([FREE]) for _ in range(20)))
     assert answers == [False] * 20
     assert await is_right(index)
@@ -225,7 +221,7 @@ async def test_a_restart_from_disk_during_a_rebuild_is_noticed_though_the_nonce_
         await index.close()
         return {"something": timedelta(minutes=1)}
 
-    assert await index.rebuild(restarting) is not IndexState.BELIEVED
+    assert await index.rebuild(restarting) is not IndexState.TRUSTED
     assert await index.find(["something"]) is None
 
 

@@ -1,16 +1,14 @@
 """The blacklist in a Cluster: whichever node answers, wherever the slot moves, what was lost is not free."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from datetime import timedelta
 from uuid import uuid4
 
 import pytest
 
-from app.storage.redis.client import TIMEOUT
 from app.storage.redis.revocations import IndexState, RevocationIndex
-from tests.support.valkeys import SLOT, Cluster, Node, blacklists, cluster, eventually
+from tests.support.valkeys import SLOT, Cluster, Node, blacklists, cluster, eventually, unasked
 from tests.support.waiting import until
 
 Open = Callable[[str], RevocationIndex]
@@ -52,7 +50,7 @@ async def in_step(index: RevocationIndex) -> RevocationIndex:
     """With a Postgres that has one entry, once the servers let it."""
 
     async def believed() -> bool:
-        return await index.rebuild(live) is IndexState.BELIEVED and await is_right(index)
+        return await index.rebuild(live) is IndexState.TRUSTED and await is_right(index)
 
     await until(believed)
     return index
@@ -74,7 +72,7 @@ async def is_not_wrong(index: RevocationIndex) -> bool:
 
 async def cannot_tell(index: RevocationIndex) -> bool:
     answers = [await index.find([REVOKED]), await index.find([FREE])]
-    return answers == [None, None] and not index.is_believed
+    return answers == [None, None] and not index.is_trusted
 
 
 async def test_a_cluster_is_used_as_any_server_is_and_nodes_without_the_slot_do_not_matter(
@@ -95,7 +93,7 @@ async def test_a_cluster_is_used_as_any_server_is_and_nodes_without_the_slot_do_
     eventually(lambda: "fail" in servers.owner.operator.cluster("NODES")[down.address]["flags"])
     assert await is_right(index)
     assert await index.add({LOST: LASTS})
-    assert await index.rebuild(live) is IndexState.BELIEVED
+    assert await index.rebuild(live) is IndexState.TRUSTED
     await in_step(open_index(servers.url))
 
 
@@ -138,14 +136,12 @@ async def test_a_frozen_owner_costs_one_timeout(servers: Cluster, open_index: Op
     # These are closed as they are now.
     assert not await left.add({REVOKED: LASTS})
     assert await late.rebuild(live) is IndexState.UNREACHABLE
-    start = time.monotonic()
     assert set(await asyncio.gather(*(index.find([REVOKED]) for _ in range(20)))) == {None}
-    assert [await index.find([FREE]) for _ in range(100)] == [None] * 100
-    assert time.monotonic() - start < 10 * TIMEOUT
-    start = time.monotonic()
+    with unasked(index):
+        assert [await index.find([FREE]) for _ in range(100)] == [None] * 100
     assert not await other.add({REVOKED: LASTS})
-    assert await cannot_tell(other)
-    assert time.monotonic() - start < 20 * TIMEOUT
+    with unasked(other):
+        assert await cannot_tell(other)
     assert await index.rebuild(live) is IndexState.UNREACHABLE
     servers.owner.resume()
     assert await cannot_tell(index)
@@ -229,16 +225,16 @@ async def test_a_cluster_that_is_down_changes_no_answer_and_is_found_again(
     newcomer = open_index(servers.url)
     for node in servers.nodes:
         node.kill()
-    start = time.monotonic()
     assert set(await asyncio.gather(*(asking.find([REVOKED]) for _ in range(20)))) == {None}
-    assert await cannot_tell(asking)
+    with unasked(asking):
+        assert await cannot_tell(asking)
     assert not await adding.add({LOST: LASTS})
-    assert await cannot_tell(adding)
+    with unasked(adding):
+        assert await cannot_tell(adding)
     for index in (filling, newcomer, asking, adding):
         assert await index.rebuild(live) is IndexState.UNREACHABLE
         assert not await index.add({LOST: LASTS})
         assert await cannot_tell(index)
-    assert time.monotonic() - start < 20 * TIMEOUT
     servers.heal()
     for index in (filling, newcomer, asking, adding):
         assert await cannot_tell(index)

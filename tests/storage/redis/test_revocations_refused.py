@@ -38,7 +38,7 @@ async def in_step(index: RevocationIndex) -> RevocationIndex:
     """With a Postgres that has one entry."""
 
     async def believed() -> bool:
-        return await index.rebuild(live) is IndexState.BELIEVED and await is_right(index)
+        return await index.rebuild(live) is IndexState.TRUSTED and await is_right(index)
 
     await until(believed)
     return index
@@ -56,7 +56,7 @@ async def is_right(index: RevocationIndex) -> bool:
 
 async def cannot_tell(index: RevocationIndex) -> bool:
     answers = [await index.find([REVOKED]), await index.find([FREE])]
-    return answers == [None, None] and not index.is_believed
+    return answers == [None, None] and not index.is_trusted
 
 
 def refuse_writes(server: Node, fault: str, *, refuse: bool) -> None:
@@ -78,7 +78,7 @@ async def test_a_refused_write_ends_the_belief_in_reads(
     assert await index.find([REVOKED]) is not False
     assert not await index.add({MISSED: LASTS})
     assert await cannot_tell(index)
-    assert await index.rebuild(live) is not IndexState.BELIEVED
+    assert await index.rebuild(live) is not IndexState.TRUSTED
     assert await cannot_tell(index)
     refuse_writes(server, fault, refuse=False)
     assert await cannot_tell(index)
@@ -113,7 +113,7 @@ async def test_a_write_that_fails_during_a_rebuild_leaves_it_disbelieved(
         refuse_writes(server, fault, refuse=False)
         return read
 
-    assert await index.rebuild(failing_write) is not IndexState.BELIEVED
+    assert await index.rebuild(failing_write) is not IndexState.TRUSTED
     assert await index.find([MISSED]) is None
     assert await cannot_tell(index)
     await in_step(index)

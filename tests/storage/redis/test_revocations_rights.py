@@ -31,7 +31,7 @@ async def live() -> dict[str, timedelta]:
 
 async def is_used(index: RevocationIndex) -> None:
     async def everything_works() -> bool:
-        believed = await index.rebuild(live) is IndexState.BELIEVED
+        believed = await index.rebuild(live) is IndexState.TRUSTED
         taken = await index.add({"another": timedelta(minutes=1)})
         answers = [await index.find([entry]) for entry in ("revoked", "another", "free")]
         return believed and taken and answers == [True, True, False]
@@ -101,4 +101,4 @@ async def is_doubted(open_index: Callable[[str], RevocationIndex], url: str) -> 
     await index.rebuild(live)
     assert await index.find(["revoked"]) is None
     assert await index.find(["free"]) is None
-    assert not index.is_believed
+    assert not index.is_trusted

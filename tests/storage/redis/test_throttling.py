@@ -19,8 +19,17 @@ from tests.support.servers import PrivateServers
 from tests.support.valkeys import Node, alone, cluster, watched
 
 MINUTE = timedelta(minutes=1)
-COUNTING = ["+evalsha", "+script|load", "+lindex", "+lpush", "+ltrim", "+expire", "+lpop"]
-BUDGET = Budget("account", "somebody", (Limit(5, MINUTE), Limit(8, 60 * MINUTE)))
+COUNTING = ["+time", "+lindex", "+lpush", "+ltrim", "+expire", "+lpop"]
+NO_SERVER = "redis://127.0.0.1:1/0"
+BUDGET = Budget("account", "one", (Limit(5, MINUTE), Limit(8, 60 * MINUTE)))
+
+
+class Replica(FailureCounters):
+    """Counters whose clock a test moves on."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url, lambda: utc_now() + self.ahead)
+        self.ahead = timedelta()
 
 
 @pytest.fixture
@@ -29,19 +38,18 @@ async def opened() -> AsyncIterator[AsyncExitStack]:
         yield stack
 
 
-def counters(url: str, opened: AsyncExitStack) -> FailureCounters:
-    made = FailureCounters(url, utc_now)
-    opened.push_async_callback(made.close)
-    return made
+def counters(url: str, opened: AsyncExitStack) -> Replica:
+    replica = Replica(url)
+    opened.push_async_callback(replica.close)
+    return replica
 
 
-def let_pass(replica: FailureCounters, duration: timedelta) -> None:
-    before = replica._clock
-    replica._clock = lambda: before() + duration
+def let_pass(replica: Replica, duration: timedelta) -> None:
+    replica.ahead += duration
 
 
-async def charged(*replicas: FailureCounters, times: int) -> int:
-    """How many of so many charges by each replica, all at once, were let through."""
+async def charged(*replicas: Replica, times: int) -> int:
+    """How many charges were let through, of so many by each replica at the same time."""
     charges = [replica.charge([BUDGET]) for replica in replicas for _ in range(times)]
     outcomes = await asyncio.gather(*charges, return_exceptions=True)
     refused = [outcome for outcome in outcomes if isinstance(outcome, TooManyRequests)]
@@ -49,19 +57,44 @@ async def charged(*replicas: FailureCounters, times: int) -> int:
     return outcomes.count(None)
 
 
+async def passes(replica: Replica, *budgets: Budget) -> bool:
+    try:
+        await replica.charge(budgets)
+    except TooManyRequests:
+        return False
+    return True
+
+
+async def refusal(replica: Replica, *budgets: Budget) -> TooManyRequests:
+    let_pass(replica, REMEMBERED)
+    with pytest.raises(TooManyRequests) as refused:
+        await replica.charge(budgets)
+    return refused.value
+
+
 async def test_replicas_count_together(private_servers: PrivateServers, opened: AsyncExitStack) -> None:
     one, another = (counters(private_servers.valkey.url, opened) for _ in range(2))
     assert await charged(one, another, times=50) == 5
-    assert counted(private_servers.valkey.url) == {"account/somebody": 5}
+    assert counted(private_servers.valkey.url) == {"account/one": 5}
 
 
-async def test_without_redis_each_process_counts_and_says_so_once(
+async def test_a_replica_whose_clock_is_wrong_opens_no_window(
+    private_servers: PrivateServers, opened: AsyncExitStack
+) -> None:
+    one, another = (counters(private_servers.valkey.url, opened) for _ in range(2))
+    let_pass(another, 60 * MINUTE)
+    assert await charged(one, times=5) == 5
+    assert await charged(another, times=5) == 0
+    assert (await refusal(another, BUDGET)).opens_in <= 60
+
+
+async def test_without_redis_each_process_counts_and_logs_it_once(
     private_servers: PrivateServers, opened: AsyncExitStack
 ) -> None:
     one, another = (counters(private_servers.valkey.url, opened) for _ in range(2))
     assert await charged(one, times=4) == 4
     private_servers.valkey.kill()
-    with structlog.testing.capture_logs() as told:
+    with structlog.testing.capture_logs() as logs:
         assert await charged(one, times=20) == 5
         assert await charged(another, times=20) == 5
         let_pass(one, REMEMBERED)
@@ -69,21 +102,21 @@ async def test_without_redis_each_process_counts_and_says_so_once(
         assert await charged(one, times=20) == 1
         await one.settle([], [BUDGET])
         assert await charged(one, times=20) == 5
-    assert [event["event"] for event in told] == ["throttling.not_shared"] * 2
+    assert [event["event"] for event in logs] == ["throttling.not_shared"] * 2
     assert not one.is_shared
 
     private_servers.valkey.start()
-    with structlog.testing.capture_logs() as told:
+    with structlog.testing.capture_logs() as logs:
         let_pass(one, REMEMBERED)
-        assert await charged(one, times=1) == 0, "it is not asked again so soon"
+        assert await charged(one, times=1) == 0, "Redis is not asked again so soon"
         let_pass(one, ASK_AGAIN_AFTER)
-        assert await charged(one, times=1) == 1, "it was restarted, and remembers nothing"
+        assert await charged(one, times=1) == 1, "Redis was restarted, and its counts are gone"
         assert await charged(one, times=20) == 4
-    assert [event["event"] for event in told] == ["throttling.shared"]
+    assert [event["event"] for event in logs] == ["throttling.shared"]
     assert one.is_shared
 
 
-async def test_while_redis_hangs_one_finds_out_and_nobody_else_waits_for_it(
+async def test_while_redis_hangs_one_attempt_finds_out_and_the_others_do_not_wait(
     private_servers: PrivateServers, opened: AsyncExitStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(throttling, "TIMEOUT", 0.2)
@@ -112,7 +145,7 @@ async def test_a_redis_that_refuses_to_write_is_not_counted_with(
     assert not one.is_shared
 
 
-async def test_what_is_used_up_stays_so_while_redis_is_full(
+async def test_a_budget_that_is_used_up_stays_so_while_redis_is_full(
     private_servers: PrivateServers, opened: AsyncExitStack
 ) -> None:
     one = counters(private_servers.valkey.url, opened)
@@ -120,7 +153,7 @@ async def test_what_is_used_up_stays_so_while_redis_is_full(
     with redis.Redis.from_url(private_servers.valkey.url) as operator:
         operator.config_set("maxmemory", "1")
         let_pass(one, REMEMBERED)
-        await one.charge([Budget("account", "somebody else", BUDGET.limits)])
+        await one.charge([Budget("account", "another", BUDGET.limits)])
         assert not one.is_shared
         assert await charged(one, times=20) == 0
         operator.config_set("maxmemory", "0")
@@ -129,28 +162,30 @@ async def test_what_is_used_up_stays_so_while_redis_is_full(
     assert one.is_shared
 
 
-async def test_a_process_that_counts_alone_keeps_a_bounded_number_of_budgets(
+async def test_a_process_that_counts_alone_keeps_the_limits_that_were_tried_last(
     opened: AsyncExitStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(throttling, "MOST_KEPT", 10)
-    one = counters("redis://127.0.0.1:1/0", opened)
+    one = counters(NO_SERVER, opened)
     assert await charged(one, times=20) == 5
-    for number in range(50):
-        await one.charge([Budget("account", str(number), BUDGET.limits[:1])])
+    others = [Budget("account", str(number), (Limit(1, MINUTE),)) for number in range(50)]
+    for number, other in enumerate(others):
+        await one.charge([other])
         if number % 5 == 0:
             let_pass(one, REMEMBERED)
-            assert await charged(one, times=1) == 0, "what is tried again and again is kept"
-    assert len(one._local.events) == 10
+            assert await charged(one, times=1) == 0, "a limit that is tried again and again is kept"
+    kept = [other for other in reversed(others) if not await passes(one, other)]
+    assert kept == others[:-10:-1], "and with it the nine that came last"
 
 
-async def test_the_primary_that_sentinels_name_counts_for_all(opened: AsyncExitStack) -> None:
+async def test_the_primary_that_sentinels_name_counts_for_all_replicas(opened: AsyncExitStack) -> None:
     with watched() as servers:
         one, another = (counters(servers.url, opened) for _ in range(2))
         assert await charged(one, another, times=20) == 5
         assert one.is_shared
 
 
-async def test_a_cluster_counts_for_all(opened: AsyncExitStack) -> None:
+async def test_a_cluster_counts_for_all_replicas(opened: AsyncExitStack) -> None:
     with cluster() as servers:
         one, another = (counters(servers.url, opened) for _ in range(2))
         assert await charged(one, another, times=20) == 5
@@ -185,9 +220,9 @@ async def test_a_budget_that_is_used_up_is_news_once_and_asked_about_once_a_seco
 
 
 async def evaluations(servers: PrivateServers) -> int:
-    """How many scripts the server was asked to run."""
+    """How many scripts the server has run."""
     with redis.Redis.from_url(servers.valkey.url) as operator:
-        return int(operator.info("commandstats")["cmdstat_evalsha"]["calls"])
+        return int(operator.info("commandstats")["cmdstat_eval"]["calls"])
 
 
 async def test_few_rights_are_enough_on_a_server_and_in_a_cluster(opened: AsyncExitStack) -> None:

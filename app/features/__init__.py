@@ -1,0 +1,1 @@
+"""Features: a folder each, with a file for each layer; the core imports none of them."""

@@ -1,0 +1,1 @@
+"""Recent activity: the security events of an account, shown to its owner."""

@@ -1,0 +1,147 @@
+"""Bodies of requests: what each holds, and how it is read."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Annotated, Generic, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+
+from app.domain.refusals import Refusal, Refused
+from app.domain.sessions import ClientKind
+from app.http.answers import JSON, FieldError
+
+
+class Body(BaseModel):
+    """A body, of which unknown fields are refused and no input is repeated."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+
+class LoginBody(Body):
+    """Credentials, and the kind of client that sends them."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"email": "alice@example.com", "password": "correct horse battery staple"},
+                {
+                    "email": "alice@example.com",
+                    "password": "correct horse battery staple",
+                    "client": "native",
+                    "device_token": "",
+                },
+            ]
+        }
+    )
+
+    email: str
+    password: Annotated[str, Field(repr=False)]
+    client: Annotated[
+        ClientKind,
+        Field(
+            description="How the refresh token travels: in a cookie (`browser`) or in bodies (`native`). "
+            "Without this field the client is a browser."
+        ),
+    ] = ClientKind.BROWSER
+    device_token: Annotated[
+        str | None,
+        Field(
+            repr=False,
+            description="For native clients: the `device_token` that the last login answered. "
+            "Send an empty one at first, and the answer holds the one to send next time.",
+        ),
+    ] = None
+
+
+class RefreshTokenBody(Body):
+    """A native client's refresh token."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"refresh_token": "wwr_AUk3…"}]})
+
+    refresh_token: Annotated[str, Field(repr=False)]
+
+
+class PasswordBody(Body):
+    """The present password and the new one."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "current_password": "correct horse battery staple",
+                    "new_password": "an unusual sentence of my own",
+                }
+            ]
+        }
+    )
+
+    current_password: Annotated[str, Field(repr=False)]
+    new_password: Annotated[str, Field(repr=False)]
+
+
+class InvalidBody(Refused):
+    """A body that does not have the form of its route, and the fields that are to blame."""
+
+    def __init__(self, errors: tuple[FieldError, ...]) -> None:
+        super().__init__(Refusal.INVALID_REQUEST)
+        self.errors = errors
+
+
+_AnyBody = TypeVar("_AnyBody", bound=Body)
+_Read_co = TypeVar("_Read_co", covariant=True)
+
+
+@dataclass(frozen=True, slots=True)
+class BodyReader(Generic[_Read_co]):
+    """How a route reads its body, and what OpenAPI says of it; ``form`` is None when there is no body."""
+
+    read: Callable[[Request], Awaitable[_Read_co]]
+    form: type[Body] | None
+    is_required: bool
+
+
+def required(form: type[_AnyBody]) -> BodyReader[_AnyBody]:
+    """A body that must be there."""
+
+    async def read(request: Request) -> _AnyBody:
+        body = await _read(request, form)
+        if body is None:
+            raise Refused(Refusal.INVALID_REQUEST)
+        return body
+
+    return BodyReader(read, form, is_required=True)
+
+
+def optional(form: type[_AnyBody]) -> BodyReader[_AnyBody | None]:
+    """A body that may be absent; the reader then answers None."""
+
+    def read(request: Request) -> Awaitable[_AnyBody | None]:
+        return _read(request, form)
+
+    return BodyReader(read, form, is_required=False)
+
+
+async def _read(request: Request, form: type[_AnyBody]) -> _AnyBody | None:
+    """The body, or None when there is none; 415 for a body that is not JSON.
+
+    The errors of a refused body name only fields of the form: its own text is never sent back.
+    """
+    body = await request.body()
+    content_type = request.headers.get("content-type")
+    if content_type is None and not body:
+        return None
+    if content_type is None or content_type.partition(";")[0].strip().lower() != JSON:
+        raise HTTPException(415)
+    if not body:
+        return None
+    try:
+        return form.model_validate_json(body)
+    except ValidationError as error:
+        raise InvalidBody(_field_errors(form, error)) from None
+
+
+def _field_errors(form: type[Body], error: ValidationError) -> tuple[FieldError, ...]:
+    problems = [(problem["loc"][0] if problem["loc"] else "", problem["type"]) for problem in error.errors()]
+    return tuple(FieldError(str(name), kind) for name, kind in problems if name in form.model_fields)

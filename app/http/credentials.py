@@ -1,0 +1,46 @@
+"""Credentials: how a client presents its tokens, and how it is given new ones."""
+
+from starlette.datastructures import Headers
+from starlette.responses import Response
+
+from app.domain.refusals import Refusal, Refused
+from app.domain.sessions import ClientKind
+from app.http import cookies
+from app.http.answers import BrowserTokens, NativeTokens, private
+from app.http.bodies import RefreshTokenBody
+from app.services.open_session import TokenPair
+
+
+def bearer(headers: Headers) -> str | None:
+    """The access token of the ``Authorization`` header (RFC 6750 section 2.1)."""
+    presented = headers.getlist("authorization")
+    scheme, _, token = presented[0].partition(" ") if len(presented) == 1 else ("", "", "")
+    return token if scheme.lower() == "bearer" else None
+
+
+def refresh_token(cookie: str | None, body: RefreshTokenBody | None) -> tuple[str | None, ClientKind]:
+    """The refresh token and the kind of client that sends it this way; both ways at once are refused."""
+    if cookie is not None and body is not None:
+        raise Refused(Refusal.INVALID_REQUEST)
+    return (cookie, ClientKind.BROWSER) if body is None else (body.refresh_token, ClientKind.NATIVE)
+
+
+def tokens(pair: TokenPair) -> Response:
+    """The response with new tokens; a refresh token goes back only the way it came."""
+    minted = pair.access_token
+    if pair.client is ClientKind.NATIVE:
+        return private(
+            NativeTokens(
+                minted.text,
+                "Bearer",
+                minted.expires_in,
+                pair.refresh_token,
+                minted.session_expires_in,
+                pair.device,
+            )
+        )
+    response = private(BrowserTokens(minted.text, "Bearer", minted.expires_in))
+    cookies.give(response, pair.refresh_token, minted.session_expires_in)
+    if pair.device is not None:
+        cookies.give_device(response, pair.device)
+    return response

@@ -1,0 +1,225 @@
+"""Routing: a route states its policy once, and its checks and its documentation follow from it."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from enum import Enum, auto
+from http import HTTPStatus
+from typing import Any, Generic, TypeAlias, TypeVar
+
+from fastapi import APIRouter
+from starlette.datastructures import Headers
+from starlette.requests import Request
+from starlette.responses import Response
+
+from app.domain.refusals import Refusal, Refused
+from app.domain.visitors import Visitor
+from app.http import cookies
+from app.http.answers import JSON
+from app.http.bodies import BodyReader
+from app.http.credentials import bearer
+from app.http.origins import Origins
+from app.http.visitors import visitor
+
+CasesT = TypeVar("CasesT")
+BodyT = TypeVar("BodyT")
+
+
+class Bearer(Enum):
+    """Whether a route reads an access token; when it is required, ``invalid_token`` refuses its absence."""
+
+    UNREAD = auto()
+    OPTIONAL = auto()
+    REQUIRED = auto()
+
+
+class SameSite(Enum):
+    """When a route refuses a request that a page of another site sent.
+
+    ``WITH_COOKIE`` also means that the route reads a refresh token from the cookie.
+    ``BROWSERS`` leaves the check to the handler, because the body says whether the client is a browser.
+    """
+
+    NEVER = auto()
+    ALWAYS = auto()
+    WITH_COOKIE = auto()
+    BROWSERS = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One answer that is not a problem, for OpenAPI; ``headers`` names those beside the usual ones."""
+
+    description: str
+    model: Any = None
+    status: HTTPStatus = HTTPStatus.OK
+    headers: tuple[str, ...] = ()
+    media_type: str = JSON
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """An optional parameter of the query, for OpenAPI. The handler checks it."""
+
+    name: str
+    description: str
+    pattern: str
+
+
+Reason: TypeAlias = Refusal | HTTPStatus
+"""Why a route refuses: a refusal of the catalogue, or a failure of HTTP itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What a route states of itself."""
+
+    answers: tuple[Answer, ...]
+    refuses: tuple[Reason, ...] = ()
+    bearer: Bearer = Bearer.UNREAD
+    same_site: SameSite = SameSite.NEVER
+    takes_turn: bool = False
+    query: tuple[Query, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Call(Generic[CasesT, BodyT]):
+    """A request that has passed the checks of its route."""
+
+    request: Request
+    cases: CasesT
+    body: BodyT
+    bearer: str | None
+    cookie: str | None
+    origins: Origins
+
+    @property
+    def headers(self) -> Headers:
+        """The request's headers."""
+        return self.request.headers
+
+    @property
+    def access_token(self) -> str:
+        """The access token of a route that requires one."""
+        if self.bearer is None:
+            raise Refused(Refusal.INVALID_TOKEN)
+        return self.bearer
+
+    @property
+    def visitor(self) -> Visitor:
+        """Where the request comes from."""
+        return visitor(self.request)
+
+    def require_same_site(self) -> None:
+        """Refuse a request that a page of another site sent."""
+        self.origins.require_same_site(self.request.headers)
+
+
+Handler: TypeAlias = Callable[[Call[CasesT, BodyT]], Awaitable[Response]]
+
+
+@dataclass(frozen=True, slots=True)
+class Route(Generic[CasesT, BodyT]):
+    """One route: where it is, how it is answered, and its policy."""
+
+    method: str
+    path: str
+    body: BodyReader[BodyT]
+    handle: Handler[CasesT, BodyT]
+    policy: Policy
+    tag: str
+
+    @property
+    def operation_id(self) -> str:
+        """The handler's name as generated clients spell it: ``logout_everywhere`` is ``logoutEverywhere``."""
+        first, *others = self.handle.__name__.split("_")
+        return first + "".join(word.capitalize() for word in others)
+
+    def endpoint(self, cases: CasesT, origins: Origins) -> Callable[[Request], Awaitable[Response]]:
+        """The route as FastAPI calls it: the checks in their order, and then the handler."""
+        reads_bearer = self.policy.bearer is not Bearer.UNREAD
+        requires_bearer = self.policy.bearer is Bearer.REQUIRED
+        reads_cookie = self.policy.same_site is SameSite.WITH_COOKIE
+        always_same_site = self.policy.same_site is SameSite.ALWAYS
+        read, handle = self.body.read, self.handle
+
+        async def endpoint(request: Request) -> Response:
+            headers = request.headers
+            access_token = bearer(headers) if reads_bearer else None
+            if requires_bearer and access_token is None:
+                raise Refused(Refusal.INVALID_TOKEN)
+            cookie = cookies.presented(headers) if reads_cookie else None
+            if always_same_site or cookie is not None:
+                origins.require_same_site(headers)
+            body = await read(request)
+            return await handle(Call(request, cases, body, access_token, cookie, origins))
+
+        return endpoint
+
+
+async def _nothing(_: Request) -> None:
+    return None
+
+
+NO_BODY: BodyReader[None] = BodyReader(_nothing, None, is_required=False)
+
+
+class Routes(Generic[CasesT]):
+    """The routes of one module, and the record of the use cases that they may call."""
+
+    def __init__(self, cases: type[CasesT], tag: str, about: str) -> None:
+        self.cases = cases
+        self.tag = tag
+        self.about = about
+        self.routes: list[Route[CasesT, Any]] = []
+
+    def get(
+        self,
+        path: str,
+        *answers: Answer,
+        refuses: tuple[Reason, ...] = (),
+        bearer: Bearer = Bearer.UNREAD,
+        query: tuple[Query, ...] = (),
+    ) -> Callable[[Handler[CasesT, None]], Handler[CasesT, None]]:
+        """Add a route for GET, which takes no body."""
+        return self._add("GET", path, NO_BODY, Policy(answers, refuses, bearer, query=query))
+
+    def delete(
+        self, path: str, *answers: Answer, refuses: tuple[Reason, ...] = (), bearer: Bearer = Bearer.UNREAD
+    ) -> Callable[[Handler[CasesT, None]], Handler[CasesT, None]]:
+        """Add a route for DELETE, which takes no body."""
+        return self._add("DELETE", path, NO_BODY, Policy(answers, refuses, bearer))
+
+    def post(
+        self,
+        path: str,
+        *answers: Answer,
+        body: BodyReader[BodyT],
+        refuses: tuple[Reason, ...] = (),
+        bearer: Bearer = Bearer.UNREAD,
+        same_site: SameSite = SameSite.NEVER,
+        takes_turn: bool = False,
+    ) -> Callable[[Handler[CasesT, BodyT]], Handler[CasesT, BodyT]]:
+        """Add a route for POST; one that takes a turn begins after the ones before it have begun."""
+        return self._add("POST", path, body, Policy(answers, refuses, bearer, same_site, takes_turn))
+
+    def _add(
+        self, method: str, path: str, body: BodyReader[BodyT], policy: Policy
+    ) -> Callable[[Handler[CasesT, BodyT]], Handler[CasesT, BodyT]]:
+        def add(handle: Handler[CasesT, BodyT]) -> Handler[CasesT, BodyT]:
+            self.routes.append(Route(method, path, body, handle, policy, self.tag))
+            return handle
+
+        return add
+
+    def router(self, cases: CasesT, origins: Origins) -> APIRouter:
+        """The routes as FastAPI includes them, bound to their use cases."""
+        router = APIRouter()
+        for route in self.routes:
+            router.add_api_route(
+                route.path,
+                route.endpoint(cases, origins),
+                methods=[route.method],
+                response_model=None,
+                include_in_schema=False,
+            )
+        return router

@@ -1,0 +1,81 @@
+"""How settings are read: from ``AUTH_`` variables, or from the files that ``AUTH_..._FILE`` name."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+PREFIX = "AUTH_"
+
+
+class SettingsError(Exception):
+    """The environment is wrong: one line for each variable, with what to do about it."""
+
+
+class _Files(PydanticBaseSettingsSource):
+    """``AUTH_X_FILE`` names a file that holds ``AUTH_X``, as docker secrets do."""
+
+    def get_field_value(
+        self,
+        field: FieldInfo,  # noqa: ARG002 - the name is enough
+        field_name: str,
+    ) -> tuple[Any, str, bool]:
+        name = PREFIX + field_name.upper()
+        path = os.environ.get(f"{name}_FILE")
+        if not path:
+            return None, field_name, False
+        if os.environ.get(name):
+            raise SettingsError(f"{name}: both {name} and {name}_FILE are set; unset one of them")
+        try:
+            return Path(path).read_text().strip() or None, field_name, False
+        except (OSError, UnicodeDecodeError) as error:
+            raise SettingsError(f"{name}_FILE: cannot be read: {error}") from None
+
+    def __call__(self) -> dict[str, Any]:
+        fields = self.settings_cls.model_fields
+        found = {name: self.get_field_value(field, name)[0] for name, field in fields.items()}
+        return {name: value for name, value in found.items() if value is not None}
+
+
+class EnvironmentSettings(BaseSettings):
+    """The base of every group of settings."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, frozen=True, extra="ignore", env_ignore_empty=True, hide_input_in_errors=True
+    )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the environment is enough
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - its names differ from ours
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Read the environment first, then the files that it names."""
+        return init_settings, env_settings, _Files(settings_cls)
+
+
+_AnySettings = TypeVar("_AnySettings", bound=BaseSettings)
+
+
+def load(kind: Callable[[], _AnySettings]) -> _AnySettings:
+    """Read settings of a kind from the environment; SettingsError names every wrong variable."""
+    try:
+        return kind()
+    except ValidationError as error:
+        raise SettingsError("\n".join(_line(problem) for problem in error.errors())) from None
+
+
+def _line(problem: ErrorDetails) -> str:
+    name = PREFIX + str(problem["loc"][0]).upper() if problem["loc"] else ""
+    message = str(problem["msg"]).removeprefix("Value error, ")
+    if problem["type"] == "missing":
+        return f"{name}: is not set; .env.example describes it"
+    return f"{name}: {message[0].lower()}{message[1:]}" if name else message

@@ -1,0 +1,16 @@
+"""The parts of a feature that the service runs."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from app.http.routing import Routes
+from app.wiring.jobs import Job
+
+
+@dataclass(frozen=True, slots=True)
+class Feature:
+    """Routes, the records of use cases that they call, and jobs."""
+
+    routes: tuple[Routes[Any], ...]
+    cases: tuple[object, ...]
+    jobs: tuple[Job, ...] = ()

@@ -1,0 +1,91 @@
+"""uvicorn has the shape that ``app.server.protocol`` extends. An upgrade that changes it fails here."""
+
+import asyncio
+import inspect
+import logging
+
+import pytest
+from starlette.types import Receive, Scope, Send
+from uvicorn import Config
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.server import ServerState
+
+# The methods that the protocol overrides or calls, with their parameters.
+METHODS = {
+    "connection_made": ["transport"],
+    "connection_lost": ["exc"],
+    "data_received": ["data"],
+    "on_message_begin": [],
+    "on_url": ["url"],
+    "on_header": ["name", "value"],
+    "on_headers_complete": [],
+    "on_body": ["body"],
+    "on_message_complete": [],
+    "on_response_complete": [],
+    "pause_writing": [],
+    "resume_writing": [],
+    "timeout_keep_alive_handler": [],
+    "_unset_keepalive_if_required": [],
+    "_start_asgi_task": ["cycle", "app"],
+}
+# The attributes of a connection that the protocol reads or writes.
+ATTRIBUTES = {
+    "access_log",
+    "access_logger",
+    "app",
+    "cycle",
+    "flow",
+    "logger",
+    "loop",
+    "parser",
+    "pipeline",
+    "scope",
+    "server_state",
+    "transport",
+}
+CYCLE = [
+    "scope",
+    "transport",
+    "flow",
+    "logger",
+    "access_logger",
+    "access_log",
+    "default_headers",
+    "message_event",
+    "expect_100_continue",
+    "keep_alive",
+    "on_response",
+]
+STATES = {"disconnected", "keep_alive", "message_event", "more_body", "response_complete", "response_started"}
+
+
+async def nothing(_: Scope, __: Receive, ___: Send) -> None:
+    raise AssertionError("no request is made")
+
+
+def parameters(function: object) -> list[str]:
+    assert callable(function)
+    return list(inspect.signature(function).parameters)[1:]
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_method_that_the_protocol_extends_takes_what_it_took(method: str) -> None:
+    assert parameters(getattr(HttpToolsProtocol, method)) == METHODS[method]
+
+
+async def test_a_connection_has_the_attributes_that_the_protocol_uses() -> None:
+    config = Config(nothing, log_config=None, lifespan="off")
+    connection = HttpToolsProtocol(config, ServerState(), {})
+    assert vars(connection).keys() >= ATTRIBUTES
+    assert vars(connection)["cycle"] is None
+    assert not connection.pipeline
+    assert isinstance(connection.server_state.default_headers, list)
+
+
+async def test_a_request_is_made_and_kept_as_the_protocol_makes_and_keeps_it() -> None:
+    assert parameters(RequestResponseCycle.__init__) == CYCLE
+    logger = logging.getLogger("tests")
+    arguments = dict.fromkeys(CYCLE) | {"message_event": asyncio.Event(), "logger": logger}
+    cycle = RequestResponseCycle(**arguments)  # type: ignore[arg-type] # None of them is used.
+    assert vars(cycle).keys() >= STATES
+    assert (cycle.more_body, cycle.response_started, cycle.response_complete) == (True, False, False)
