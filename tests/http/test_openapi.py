@@ -169,6 +169,8 @@ def test_what_is_exchanged_has_a_name_and_is_described_once(document: dict[str, 
         "SessionList",
         "TokenResponse",
     }
+    referenced = {node["$ref"] for node in nodes(document) if isinstance(node.get("$ref"), str)}
+    assert {f"#/components/schemas/{name}" for name in schemas} <= referenced
     for operation in operations(document).values():
         for answer in answers(document, operation).values():
             for content in answer.get("content", {}).values():
