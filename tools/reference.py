@@ -222,7 +222,7 @@ def _codes(document: Document, answer: Document) -> list[str]:
 def _resolved(document: Document, part: Document) -> Document:
     if "$ref" not in part:
         return part
-    found: Any = document
+    found: Document = document
     for name in part["$ref"].removeprefix("#/").split("/"):
         found = found[name]
     return found
