@@ -34,6 +34,7 @@ $(RUN_STAMP): requirements/run.txt
 define install
 set -e; start=$$(date +%s); \
 $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed.")'; \
+test ! -L .venv || { echo ".venv is a link to another environment, which has to install $< itself." >&2; exit 1; }; \
 echo "Installing $< into .venv; this takes about a minute."; \
 test -z "$$clear" || $(PYTHON) -m venv --clear .venv; \
 rm -f $(STAMP) $(RUN_STAMP); \

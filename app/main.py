@@ -12,6 +12,8 @@ from app.http.origins import Origins
 from app.logs import configure_logs
 from app.settings import Settings, load
 from app.wiring import maintained, open_service
+from app.wiring.features import build_features
+from app.wiring.routes import records
 
 
 def create_app() -> FastAPI:
@@ -19,19 +21,20 @@ def create_app() -> FastAPI:
     settings = load(Settings)
     configure_logs(settings.log_format)
     service = open_service(settings)
+    features = build_features(service.core, settings)
+    jobs = [*service.jobs, *(job for feature in features for job in feature.jobs)]
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        async with service, maintained(service.jobs):
+        async with service, maintained(jobs):
             # Everything loaded by now stays. Searching it for garbage would delay all requests.
             gc.collect()
             gc.freeze()
             yield
 
-    features = service.features
     return build(
         [*core_routes(settings.issuer), *(routes for feature in features for routes in feature.routes)],
-        [*service.use_cases.records(), *(cases for feature in features for cases in feature.cases)],
+        [*records(service.use_cases), *(cases for feature in features for cases in feature.cases)],
         Origins(settings.issuer, settings.allowed_origins),
         lifespan,
         issuer=settings.issuer,

@@ -16,17 +16,13 @@ from app.services.purge import Purge
 from app.services.revocations import Revocations
 from app.settings import Settings
 from app.storage.postgres.database import Database
-from app.wiring.activity import activity
 from app.wiring.core import Core, build_core, utc_now
-from app.wiring.feature import Feature
 from app.wiring.jobs import MAINTAIN_EVERY, PURGE_EVERY, Job, maintained
 from app.wiring.operator import operator
 from app.wiring.owner import UseCases, use_cases
 from app.wiring.resources import blaming, open_resources
 
 __all__ = ["Service", "blaming", "maintained", "open_service", "utc_now"]
-
-FEATURES = (activity,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +39,6 @@ class Service:
     keys: KeyRing
     revocations: Revocations
     database: Database
-    features: tuple[Feature, ...]
     jobs: tuple[Job, ...]
 
     async def __aenter__(self) -> Self:
@@ -59,7 +54,6 @@ def open_service(settings: Settings) -> Service:
     """The service, which connects to nothing before its first use."""
     core = build_core(settings, open_resources(settings, utc_now), utc_now)
     stores, operated = core.stores, operator(core, settings)
-    features = tuple(filter(None, (feature(core, settings) for feature in FEATURES)))
     purge = Purge(stores.sessions, stores.revocations, stores.events, settings.event_retention)
     return Service(
         core,
@@ -72,11 +66,9 @@ def open_service(settings: Settings) -> Service:
         core.keys,
         core.revocations,
         core.resources.database,
-        features,
         jobs=(
             Job(core.keys.load, MAINTAIN_EVERY, before_serving=True),
             Job(core.revocations.reindex, MAINTAIN_EVERY, before_serving=True),
             Job(purge.__call__, PURGE_EVERY),
-            *(job for feature in features for job in feature.jobs),
         ),
     )

@@ -9,7 +9,7 @@ from app.wiring.jobs import Job
 
 @dataclass(frozen=True, slots=True)
 class Feature:
-    """Routes, the records of use cases that they call, and jobs."""
+    """Modules of routes, the records of use cases that they call, and jobs."""
 
     routes: tuple[Routes[Any], ...]
     cases: tuple[object, ...]

@@ -2,12 +2,6 @@
 
 from dataclasses import dataclass
 
-from app.http.accounts import AccountCases
-from app.http.discovery import DiscoveryCases
-from app.http.health import HealthCases
-from app.http.keys import KeyCases
-from app.http.passwords import PasswordCases
-from app.http.sessions import SessionCases
 from app.services.health import Readiness
 from app.services.keys import KeyRing
 from app.services.owner.caller import WhoAmI
@@ -33,17 +27,6 @@ class UseCases:
     who_am_i: WhoAmI
     keys: KeyRing
     readiness: Readiness
-
-    def records(self) -> tuple[object, ...]:
-        """The same use cases as the modules of routes ask for them."""
-        return (
-            SessionCases(self.login, self.refresh, self.logout, self.logout_everywhere, self.own_sessions),
-            PasswordCases(self.change_password, self.who_am_i),
-            AccountCases(self.who_am_i),
-            KeyCases(self.keys),
-            DiscoveryCases(self.keys),
-            HealthCases(self.readiness),
-        )
 
 
 def use_cases(core: Core, settings: Settings) -> UseCases:

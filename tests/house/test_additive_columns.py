@@ -20,7 +20,7 @@ from tests.support.servers import ROOT, TEST_SECRET, PrivateServers, Service, ap
 from tests.support.waiting import client_of
 
 COLUMNS = """
-SELECT table_name::text, array_agg(column_name::text) FROM information_schema.columns
+SELECT table_name::text, array_agg(column_name::text) AS names FROM information_schema.columns
 WHERE table_schema = 'public' GROUP BY table_name
 """
 NEW_PASSWORD = "another horse and its battery"
@@ -35,7 +35,7 @@ async def add_columns(sql: Sql) -> None:
 
     A name in two tables makes a join ambiguous, unless the statement says whose column it means.
     """
-    tables: dict[str, list[str]] = dict(map(tuple, await sql.fetch(COLUMNS)))
+    tables = {row["table_name"]: row["names"] for row in await sql.fetch(COLUMNS)}
     every = {name for names in tables.values() for name in names}
     for table, names in tables.items():
         for name in every - set(names):

@@ -1,4 +1,4 @@
-"""What the service does by itself, again and again, outlives whatever befalls it."""
+"""The jobs of a running service outlive every failure."""
 
 import asyncio
 
@@ -12,7 +12,7 @@ from tests.support.races import inside
 
 
 class Troubled:
-    """Meets an outage, then something that nobody thought of, and then works."""
+    """Work that meets an outage, then an error of its own, and then succeeds."""
 
     def __init__(self) -> None:
         self.works = asyncio.Event()
@@ -36,5 +36,5 @@ async def test_a_job_that_fails_is_tried_again_and_takes_nothing_with_it(
             async with maintained(jobs):
                 await troubled.works.wait()
                 assert (await service.use_cases.readiness()).is_ready
-    told = [(line["event"], line["job"]) for line in logs if line["event"].startswith("job.")]
-    assert told == [("job.postponed", "Troubled.__call__"), ("job.failed", "Troubled.__call__")]
+    logged = [(line["event"], line["job"]) for line in logs if line["event"].startswith("job.")]
+    assert logged == [("job.postponed", "Troubled.__call__"), ("job.failed", "Troubled.__call__")]

@@ -15,6 +15,7 @@ from joserfc.jwk import KeySet
 from app import __version__
 from app.http.application import build, core_routes
 from app.http.origins import Origins
+from app.wiring.routes import records
 from tests.support.database import connect
 from tests.support.people import Person, login, problem_of
 from tests.support.races import inside
@@ -44,7 +45,7 @@ async def _served(environment: Mapping[str, str]) -> AsyncIterator[httpx.AsyncCl
         issuer = environment["AUTH_ISSUER"]
         app = build(
             core_routes(issuer),
-            parts.use_cases.records(),
+            records(parts.use_cases),
             Origins(issuer, []),
             issuer=issuer,
             version=__version__,

@@ -117,6 +117,7 @@ CODES = {
     },
     ("POST /password", 401): {"invalid_token", "invalid_credentials"},
     ("GET /me", 401): {"invalid_token"},
+    ("GET /me/activity", 422): {"invalid_request"},
     ("DELETE /sessions/{session_id}", 404): {"not_found"},
     ("POST /logout", 403): {"cross_site_request"},
 }

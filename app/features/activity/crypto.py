@@ -7,6 +7,7 @@ A public id reveals nothing, and is valid only together with the account that it
 import re
 import struct
 from base64 import urlsafe_b64decode, urlsafe_b64encode
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -22,15 +23,15 @@ _POSITION = struct.Struct(">qq")
 _ID = re.compile(r"[A-Za-z0-9_-]{48}", re.ASCII)
 
 
+@dataclass(frozen=True, slots=True)
 class EventIds:
     """Seals the positions of events, and opens them; stores nothing."""
 
-    def __init__(self, secrets: ServiceSecrets) -> None:
-        self._secrets = secrets
+    secrets: ServiceSecrets
 
     def seal(self, positions: list[Position], account_id: UUID) -> list[str]:
         """The public ids of an account's events."""
-        secret = self._secrets.newest
+        secret = self.secrets.newest
         cipher = _cipher(secret)
         sealed = [cipher.encrypt(_pack(position), [account_id.bytes]) for position in positions]
         return [urlsafe_b64encode(secret.id + text).decode() for text in sealed]
@@ -40,7 +41,7 @@ class EventIds:
         if not _ID.fullmatch(text):
             return None
         raw = urlsafe_b64decode(text)
-        secret = self._secrets.find(raw[:SECRET_ID_LENGTH])
+        secret = self.secrets.find(raw[:SECRET_ID_LENGTH])
         if secret is None:
             return None
         try:

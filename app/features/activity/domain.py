@@ -40,10 +40,15 @@ NEWEST = Position(datetime.max.replace(tzinfo=UTC), 2**63 - 1)
 
 @dataclass(frozen=True, slots=True)
 class OwnEvent:
-    """An event as its owner sees it: no request id, and no details, which are written for operators."""
+    """An event as its owner sees it: no request id, and no details, which are written for operators.
+
+    ``actor`` and ``reason`` may be ones that a later release of the service wrote; old events have neither.
+    """
 
     position: Position
     kind: EventKind
+    actor: str | None
+    reason: str | None
     address: str | None
     session_id: UUID | None
 

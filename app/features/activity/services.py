@@ -1,10 +1,8 @@
 """``Activity``: the security events of the caller's own account."""
 
 from dataclasses import dataclass
-from datetime import datetime
 from uuid import UUID
 
-from app.domain.events import EventKind
 from app.domain.refusals import Refusal, Refused
 from app.features.activity.crypto import EventIds
 from app.features.activity.domain import NEWEST, PAGE, SHOWN, OwnEvent, Position, page
@@ -13,56 +11,45 @@ from app.services.owner.caller import WhoAmI
 
 
 @dataclass(frozen=True, slots=True)
-class ActivityEvent:
+class ShownEvent:
     """An event with its public id; ``current`` when it belongs to the session of the access token."""
 
     id: str
-    at: datetime
-    kind: EventKind
-    address: str | None
-    session_id: UUID | None
+    event: OwnEvent
     current: bool
 
 
 @dataclass(frozen=True, slots=True)
-class ActivityPage:
+class ShownPage:
     """Events, the newest first. ``next`` asks for the next page, and is None on the last one."""
 
-    events: list[ActivityEvent]
+    events: list[ShownEvent]
     next: str | None
 
 
+@dataclass(frozen=True, slots=True)
 class Activity:
-    """Reads the events of the account that an access token speaks for, and of no other."""
+    """Reads the events of the account that an access token belongs to, and of no other."""
 
-    def __init__(self, who_am_i: WhoAmI, store: OwnEventStore, ids: EventIds) -> None:
-        self._who_am_i = who_am_i
-        self._store = store
-        self._ids = ids
+    who_am_i: WhoAmI
+    store: OwnEventStore
+    ids: EventIds
 
-    async def __call__(self, access_token: str, before: str | None) -> ActivityPage:
+    async def __call__(self, access_token: str, before: str | None) -> ShownPage:
         """The page before the event with this public id, or the newest; refuses an id of no own event."""
-        caller = await self._who_am_i(access_token)
+        caller = await self.who_am_i(access_token)
         account_id, session_id = caller.account.id, caller.token.session_id
         position = NEWEST if before is None else self._position(before, account_id)
-        found = page(await self._store.before(position, account_id, SHOWN, PAGE + 1))
-        ids = self._ids.seal([event.position for event in found.events], account_id)
-        shown = [_shown(id, event, session_id) for id, event in zip(ids, found.events, strict=True)]
-        return ActivityPage(shown, None if found.is_last else ids[-1])
+        found = page(await self.store.before(position, account_id, SHOWN, PAGE + 1))
+        ids = self.ids.seal([event.position for event in found.events], account_id)
+        shown = [
+            ShownEvent(id, event, current=event.session_id == session_id)
+            for id, event in zip(ids, found.events, strict=True)
+        ]
+        return ShownPage(shown, None if found.is_last else ids[-1])
 
     def _position(self, before: str, account_id: UUID) -> Position:
-        position = self._ids.open(before, account_id)
+        position = self.ids.open(before, account_id)
         if position is None:
             raise Refused(Refusal.INVALID_REQUEST)
         return position
-
-
-def _shown(id: str, event: OwnEvent, current: UUID) -> ActivityEvent:
-    return ActivityEvent(
-        id,
-        event.position.at,
-        event.kind,
-        event.address,
-        event.session_id,
-        current=event.session_id == current,
-    )

@@ -20,7 +20,7 @@ HIDDEN = {
 def events(number: int) -> list[OwnEvent]:
     at = datetime(2026, 11, 26, tzinfo=UTC)
     return [
-        OwnEvent(Position(at, id), EventKind.LOGIN_SUCCEEDED, None, UUID(int=id))
+        OwnEvent(Position(at, id), EventKind.LOGIN_SUCCEEDED, None, None, None, UUID(int=id))
         for id in range(number, 0, -1)
     ]
 

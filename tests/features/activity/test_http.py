@@ -19,7 +19,7 @@ from tests.support.people import (
 from tests.support.servers import Service
 from tests.support.waiting import client_of
 
-FIELDS = {"id", "at", "kind", "address", "session_id", "current"}
+FIELDS = {"id", "at", "kind", "actor", "reason", "address", "session_id", "current"}
 
 
 async def signed_in(client: httpx.AsyncClient, person: Person) -> str:
@@ -61,13 +61,13 @@ async def test_an_owner_sees_what_happened_to_the_account(
     changed = await client.post("/password", json=change, headers=bearing(token))
     assert changed.status_code == 200, changed.text
     body = await page(client, changed.json()["access_token"])
-    assert [event["kind"] for event in body["events"]] == [
-        "login.succeeded",
-        "password.changed",
-        "login.succeeded",
-        "session.reuse_detected",
-        "login.failed",
-        "login.succeeded",
+    assert [(event["kind"], event["actor"], event["reason"]) for event in body["events"]] == [
+        ("login.succeeded", "owner", None),
+        ("password.changed", "owner", None),
+        ("login.succeeded", "owner", None),
+        ("session.reuse_detected", "visitor", None),
+        ("login.failed", "visitor", "wrong_password"),
+        ("login.succeeded", "owner", None),
     ]
     assert body["next"] is None
     times = [event["at"] for event in body["events"]]

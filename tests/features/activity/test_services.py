@@ -8,9 +8,10 @@ from app.domain.events import EventKind
 from app.domain.refusals import Refusal, Refused
 from app.domain.sessions import ClientKind
 from app.domain.visitors import Visitor
+from app.features.activity.crypto import EventIds
 from app.features.activity.domain import PAGE
-from app.features.activity.http import ActivityCases
 from app.features.activity.services import Activity
+from app.features.activity.storage import OwnEventStore
 from app.wiring import Service
 from tests.support.database import Sql
 from tests.support.people import PASSWORD, new_person
@@ -25,9 +26,8 @@ async def service(migrated: object, environment: dict[str, str]) -> AsyncIterato
 
 @pytest.fixture
 def activity(service: Service) -> Activity:
-    (cases,) = [cases for feature in service.features for cases in feature.cases]
-    assert isinstance(cases, ActivityCases)
-    return cases.activity
+    core = service.core
+    return Activity(core.who_am_i, OwnEventStore(core.resources.database), EventIds(core.crypto.secrets))
 
 
 async def test_the_newest_event_comes_first_and_the_own_session_is_marked(
@@ -38,7 +38,7 @@ async def test_the_newest_event_comes_first_and_the_own_session_is_marked(
     with pytest.raises(Refused):
         await service.use_cases.login(person.email, "wrong", ClientKind.NATIVE, Visitor("192.0.2.9", None))
     page = await activity(second.access_token.text, None)
-    assert [(event.kind, event.address, event.current) for event in page.events] == [
+    assert [(shown.event.kind, shown.event.address, shown.current) for shown in page.events] == [
         (EventKind.LOGIN_FAILED, "192.0.2.9", False),
         (EventKind.LOGIN_SUCCEEDED, "192.0.2.1", True),
         (EventKind.LOGIN_SUCCEEDED, "192.0.2.1", False),
@@ -60,7 +60,7 @@ async def test_a_page_of_fifty_names_the_next_one(service: Service, activity: Ac
     assert len(first.events) == PAGE
     assert first.next == first.events[-1].id
     last = await activity(token, first.next)
-    assert [event.kind for event in last.events] == [EventKind.LOGIN_SUCCEEDED]
+    assert [shown.event.kind for shown in last.events] == [EventKind.LOGIN_SUCCEEDED]
     assert last.next is None
 
 

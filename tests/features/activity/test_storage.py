@@ -38,6 +38,18 @@ async def test_an_event_comes_as_it_was_written(store: OwnEventStore, sql: Sql) 
     assert newest.position.id > oldest.position.id
 
 
+async def test_an_actor_and_a_reason_of_a_later_release_are_read_as_they_are(
+    store: OwnEventStore, sql: Sql
+) -> None:
+    owner = uuid4()
+    await sql.execute(
+        "INSERT INTO events (kind, account_id, actor, reason) VALUES ('session.ended', $1, 'robot', 'whim')",
+        owner,
+    )
+    (event,) = await store.before(NEWEST, owner, SHOWN, 10)
+    assert (event.actor, event.reason) == ("robot", "whim")
+
+
 async def test_events_of_other_accounts_of_none_and_of_other_kinds_do_not_come(
     store: OwnEventStore, sql: Sql
 ) -> None:

@@ -1,0 +1,13 @@
+"""The features that the settings switch on. Only the server loads them, since their routes need FastAPI."""
+
+from app.settings import Settings
+from app.wiring.activity import activity
+from app.wiring.core import Core
+from app.wiring.feature import Feature
+
+_FEATURES = (activity,)
+
+
+def build_features(core: Core, settings: Settings) -> tuple[Feature, ...]:
+    """The features that are on, in the order of the OpenAPI document."""
+    return tuple(filter(None, (feature(core, settings) for feature in _FEATURES)))
