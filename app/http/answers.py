@@ -228,7 +228,7 @@ class FieldError:
     reason: str
     """Why, for programs: a type of pydantic's or a rule for passwords."""
     advice: _Omittable = None
-    """What to do about it, for the person who typed it."""
+    """Advice for the person who typed it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,7 +71,7 @@ Reason: TypeAlias = Refusal | HTTPStatus
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What a route states of itself."""
+    """The policy that a route states, from which its checks and its documentation follow."""
 
     answers: tuple[Answer, ...]
     refuses: tuple[Reason, ...] = ()

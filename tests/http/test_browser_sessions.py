@@ -189,7 +189,9 @@ async def test_a_refresh_with_no_token_of_ours_clears_no_cookie(
     assert cookies_of(answer) == []
 
 
-async def test_a_refresh_without_any_token_is_told_so_and_clears_no_cookie(client: httpx.AsyncClient) -> None:
+async def test_a_refresh_without_a_token_is_refused_as_such_and_clears_no_cookie(
+    client: httpx.AsyncClient,
+) -> None:
     answer = await client.post("/refresh")
     assert (answer.status_code, answer.json()["code"]) == (401, "refresh_token_missing")
     assert cookies_of(answer) == []

@@ -118,7 +118,7 @@ async def test_authlib_misses_only_what_the_service_does_not_have(serve: Serve, 
                 getattr(metadata, f"validate_{member}")()
             except ValueError:
                 missed.add(member)
-        # Authlib does not take an empty list for the one, and asks for the other whatever grants there are.
+        # Authlib does not take an empty list for the one, and asks for the other with any grants.
         assert missed == {"response_types_supported", "token_endpoint"}
 
 
@@ -183,7 +183,7 @@ async def test_every_page_may_read_it_and_every_cache_may_keep_it_for_all(
 
 
 @pytest.mark.parametrize("path", DOCUMENTS)
-async def test_who_has_it_already_gets_304_and_who_has_another_one_the_whole(
+async def test_a_client_that_has_the_document_gets_304_and_any_other_the_whole(
     client: httpx.AsyncClient, path: str
 ) -> None:
     whole = await client.get(path)

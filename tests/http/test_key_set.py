@@ -66,7 +66,7 @@ async def test_its_etag_is_strong_and_stays_while_the_keys_stay(
     ["{etag}", "W/{etag}", '"other", {etag}', '{etag} , "other"', "*"],
     ids=str,
 )
-async def test_who_has_it_already_gets_304_without_a_body(
+async def test_a_client_that_has_the_key_set_gets_304_without_a_body(
     client: httpx.AsyncClient, published: httpx.Response, condition: str
 ) -> None:
     etag = published.headers["ETag"]
@@ -87,7 +87,7 @@ async def test_the_condition_may_come_in_two_header_fields(
 
 
 @pytest.mark.parametrize("condition", ['"other"', "", "{bare}", '"{bare}x"', "{upper}"])
-async def test_who_has_another_one_gets_the_whole(
+async def test_a_client_with_another_key_set_gets_the_whole(
     client: httpx.AsyncClient, published: httpx.Response, condition: str
 ) -> None:
     bare = published.headers["ETag"].strip('"')
@@ -110,7 +110,7 @@ async def test_head_answers_with_the_headers_of_get_and_no_body(
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH"])
-async def test_nobody_changes_it_over_http(client: httpx.AsyncClient, method: str) -> None:
+async def test_the_key_set_cannot_be_changed_over_http(client: httpx.AsyncClient, method: str) -> None:
     answer = await client.request(method, PATH)
 
     assert (answer.status_code, answer.json()["code"]) == (405, "method_not_allowed")

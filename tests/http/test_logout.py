@@ -1,4 +1,4 @@
-"""Logout: whatever ends a session ends it, what ends nothing is no error, and every answer is 204."""
+"""Logout ends the session of every token presented. A token without one is no error: each answer is 204."""
 
 import httpx
 import pytest

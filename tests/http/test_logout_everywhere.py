@@ -1,4 +1,4 @@
-"""`POST /logout/all`: any token of a living session ends every session of its account, and nobody else's."""
+"""`POST /logout/all`: any token of a living session ends every session of its account, and no other."""
 
 from typing import Any, NamedTuple
 
@@ -83,7 +83,7 @@ async def mint(service: Service, migrated: Servers) -> Mint:
 
 @pytest.mark.parametrize("means", ["bearer", "refresh token", "ancestor", "the other way"])
 @pytest.mark.parametrize("kind", ["browser", "native"])
-async def test_any_token_of_a_living_session_ends_them_all_and_nobody_elses(
+async def test_any_token_of_a_living_session_ends_all_of_its_account_and_no_others(
     client: httpx.AsyncClient, person: Person, sql: Sql, kind: str, means: str
 ) -> None:
     sessions = await several(client, person)

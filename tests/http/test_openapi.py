@@ -144,7 +144,7 @@ def test_the_codes_of_all_problems_are_those_of_the_routes(document: dict[str, A
     assert of_routes <= listed
 
 
-def test_what_is_exchanged_has_a_name_and_is_described_once(document: dict[str, Any]) -> None:
+def test_bodies_and_answers_are_named_components(document: dict[str, Any]) -> None:
     schemas = document["components"]["schemas"]
     assert schemas.keys() == {
         "Account",
@@ -169,6 +169,8 @@ def test_what_is_exchanged_has_a_name_and_is_described_once(document: dict[str, 
         "SessionList",
         "TokenResponse",
     }
+    referenced = {node["$ref"] for node in nodes(document) if isinstance(node.get("$ref"), str)}
+    assert {f"#/components/schemas/{name}" for name in schemas} <= referenced
     for operation in operations(document).values():
         for answer in answers(document, operation).values():
             for content in answer.get("content", {}).values():
@@ -267,7 +269,7 @@ def test_every_security_requirement_names_a_declared_scheme(document: dict[str, 
 
 
 def schemathesis(service: Service, folder: Path, *arguments: str) -> str:
-    """Run it with every check in every phase; what it has to say, once it found nothing."""
+    """Run it with every check in every phase; its report, once it found nothing."""
     command = [str(Path(sys.executable).with_name("schemathesis")), "run", f"{service.url}/openapi.json"]
     # Deterministic: it draws the same requests in every run, and keeps no database of examples.
     bounds = ["--generation-deterministic", "--max-examples=50", "--request-timeout=120", "--no-color"]
@@ -287,10 +289,10 @@ def schemathesis(service: Service, folder: Path, *arguments: str) -> str:
 def test_schemathesis_finds_no_answer_that_the_document_does_not_promise(
     service: Service, tmp_path: Path
 ) -> None:
-    said = schemathesis(service, tmp_path)
-    assert f"{len(STATUSES)} selected" in said
+    report = schemathesis(service, tmp_path)
+    assert f"{len(STATUSES)} selected" in report
     # Parts that it cannot read it leaves out.
-    assert "Unresolvable references" not in said
+    assert "Unresolvable references" not in report
 
 
 async def test_schemathesis_finds_none_with_an_access_token_either(
@@ -298,5 +300,5 @@ async def test_schemathesis_finds_none_with_an_access_token_either(
 ) -> None:
     token = (await login(client, person)).json()["access_token"]
     header = f"Authorization:{bearing(token)['Authorization']}"
-    said = schemathesis(service, tmp_path, "--include-path=/me", "--header", header)
-    assert "Authentication failed" not in said
+    report = schemathesis(service, tmp_path, "--include-path=/me", "--header", header)
+    assert "Authentication failed" not in report

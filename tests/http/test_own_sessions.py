@@ -1,4 +1,4 @@
-"""`GET /sessions` and `DELETE /sessions/{id}`: everybody has the own ones in hand, and no others."""
+"""`GET /sessions` and `DELETE /sessions/{id}`: owners see and end the sessions of their account only."""
 
 from base64 import b64encode, urlsafe_b64encode
 from datetime import datetime, timedelta
@@ -133,7 +133,7 @@ async def test_at_most_a_hundred_are_listed_those_used_last(
 async def test_no_secret_is_listed(client: httpx.AsyncClient, person: Person, sql: Sql) -> None:
     session = await signed_in(client, person)
     token, _ = await browser_login(client, person)
-    told = everything(await client.get("/sessions", headers=bearing(session.access_token)))
+    answer = everything(await client.get("/sessions", headers=bearing(session.access_token)))
     secrets = [token, session.refresh_token, session.access_token]
     for row in await sessions_of(sql, person):
         kept = row["refresh_token_hash"]
@@ -141,10 +141,10 @@ async def test_no_secret_is_listed(client: httpx.AsyncClient, person: Person, sq
     for secret in secrets:
         # Nor half of one: a refresh token holds a seed.
         for part in (secret[: len(secret) // 2], secret[len(secret) // 2 :]):
-            assert part.lower() not in told
+            assert part.lower() not in answer
 
 
-async def test_an_address_that_nobody_vouches_for_is_not_believed(
+async def test_an_address_that_no_trusted_proxy_forwarded_is_ignored(
     client: httpx.AsyncClient, person: Person
 ) -> None:
     client.headers["X-Forwarded-For"] = "203.0.113.7"
@@ -174,9 +174,7 @@ async def test_a_browsers_session_is_ended_from_another_client(
     problem_of(await me(client, access_token), 401, "invalid_token")
 
 
-async def test_whoever_ends_the_current_session_is_signed_out(
-    client: httpx.AsyncClient, person: Person
-) -> None:
+async def test_ending_the_current_session_signs_out(client: httpx.AsyncClient, person: Person) -> None:
     mine, other = [await signed_in(client, person) for _ in range(2)]
     assert (await end(client, mine, mine.id)).status_code == 204
     await assert_over(client, mine)
@@ -196,7 +194,7 @@ async def test_a_session_that_has_ended_is_not_found_any_more(
     assert await sessions_of(sql, person) == before
 
 
-async def test_what_is_no_session_of_ones_own_is_not_found_and_lives_on(
+async def test_a_session_of_another_account_is_not_found_and_lives_on(
     client: httpx.AsyncClient, person: Person, sql: Sql
 ) -> None:
     stranger = await new_person(sql)

@@ -1,4 +1,4 @@
-"""`POST /password`: whoever knows the current one replaces it, and every session but a new one is over."""
+"""`POST /password`: the current password replaces it, and every session but a new one ends."""
 
 import json
 from typing import Any
@@ -147,9 +147,9 @@ async def test_a_weak_password_is_refused_with_the_reason_and_what_to_do_about_i
 async def test_no_password_comes_back(client: httpx.AsyncClient, person: Person, access_token: str) -> None:
     secret = marker()
     for current, new in ((secret, NEW), (secret, secret[:10]), (PASSWORD, secret * 40), (PASSWORD, secret)):
-        told = everything(await change(client, access_token, current, new))
-        assert secret[:10] not in told
-        assert PASSWORD not in told
+        answer = everything(await change(client, access_token, current, new))
+        assert secret[:10] not in answer
+        assert PASSWORD not in answer
     await assert_signs_in(client, person, secret, not_by=PASSWORD)
 
 
@@ -171,13 +171,13 @@ async def test_a_body_of_another_form_changes_nothing(
 ) -> None:
     before = await everything_of(sql, person)
     answer = await client.post("/password", json=body, headers=bearing(access_token))
-    told = problem_of(answer, 422, "invalid_request").get("errors", [])
-    assert [(error["field"], error["reason"]) for error in told] == errors
+    listed = problem_of(answer, 422, "invalid_request").get("errors", [])
+    assert [(error["field"], error["reason"]) for error in listed] == errors
     assert not [text for text in (PASSWORD, NEW, "zq") if text in everything(answer)]
     assert await everything_of(sql, person) == before
 
 
-async def test_what_is_not_json_changes_nothing(
+async def test_a_body_that_is_not_json_changes_nothing(
     client: httpx.AsyncClient, person: Person, sql: Sql, access_token: str
 ) -> None:
     before, fields = await everything_of(sql, person), {"current_password": PASSWORD, "new_password": NEW}

@@ -123,7 +123,7 @@ async def test_every_401_carries_a_challenge(client: httpx.AsyncClient, person: 
 
 @pytest.fixture
 async def failing(sql: Sql, person: Person) -> AsyncIterator[str]:
-    """Postgres fails in a way that nobody expects when this person's session is opened; its words."""
+    """Postgres fails in an unexpected way when this person's session is opened; the text of its error."""
     words = marker()
     await sql.execute(f"""
         CREATE FUNCTION {words}() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -139,7 +139,7 @@ async def failing(sql: Sql, person: Person) -> AsyncIterator[str]:
     await sql.execute(f"DROP FUNCTION {words} CASCADE")
 
 
-async def test_what_nobody_handled_is_a_problem_without_stack_statement_or_words_of_postgres(
+async def test_an_unhandled_exception_is_a_problem_without_stack_statement_or_words_of_postgres(
     client: httpx.AsyncClient, person: Person, failing: str
 ) -> None:
     answer = await login(client, person)
@@ -150,7 +150,7 @@ async def test_what_nobody_handled_is_a_problem_without_stack_statement_or_words
     assert answer.headers["x-request-id"]
 
 
-async def test_what_nobody_handled_carries_the_security_headers_too(
+async def test_an_unhandled_exception_carries_the_security_headers_too(
     client: httpx.AsyncClient, person: Person, failing: str
 ) -> None:
     answer = await login(client, person)

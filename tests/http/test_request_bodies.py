@@ -94,7 +94,7 @@ async def test_an_unknown_kind_of_client_is_not_repeated(client: httpx.AsyncClie
 
 
 @pytest.mark.parametrize("route", ROUTES)
-async def test_a_field_that_nobody_asked_for_is_refused_and_its_name_not_repeated(
+async def test_an_unknown_field_is_refused_and_its_name_not_repeated(
     client: httpx.AsyncClient, route: str
 ) -> None:
     planted = marker()
@@ -135,7 +135,7 @@ BROKEN = {
 
 @pytest.mark.parametrize("route", ROUTES)
 @pytest.mark.parametrize("kind", BROKEN)
-async def test_what_is_no_json_of_the_routes_form_is_refused_and_not_repeated(
+async def test_json_that_does_not_have_the_routes_form_is_refused_and_not_repeated(
     client: httpx.AsyncClient, route: str, kind: str
 ) -> None:
     planted = marker()

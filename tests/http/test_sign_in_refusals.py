@@ -35,7 +35,7 @@ OF_ITS_OWN = {b"date", b"x-request-id"}
 
 @pytest.fixture
 async def disabled(sql: Sql) -> Person:
-    """Somebody whose account was disabled."""
+    """A person whose account was disabled."""
     person = await new_person(sql)
     await sql.execute("UPDATE accounts SET enabled = false WHERE id = $1", person.id)
     return person
@@ -52,7 +52,7 @@ def narrow(
 
 
 @pytest.mark.parametrize("kind", ["browser", "native"])
-async def test_whoever_lacks_the_password_gets_one_and_the_same_answer(
+async def test_every_login_without_the_password_gets_the_same_answer(
     client: httpx.AsyncClient, person: Person, disabled: Person, sql: Sql, kind: str
 ) -> None:
     broken = await new_person(sql, password_hash="no hash at all")
@@ -84,7 +84,7 @@ async def test_whoever_lacks_the_password_gets_one_and_the_same_answer(
 
 
 @pytest.mark.parametrize("kind", ["browser", "native"])
-async def test_only_who_knows_the_password_learns_that_the_account_is_disabled(
+async def test_only_the_right_password_reveals_that_the_account_is_disabled(
     client: httpx.AsyncClient, disabled: Person, sql: Sql, kind: str
 ) -> None:
     answer = await login(client, disabled, kind=kind)
@@ -93,7 +93,7 @@ async def test_only_who_knows_the_password_learns_that_the_account_is_disabled(
     assert await sessions_of(sql, disabled) == []
 
 
-async def test_a_flood_of_logins_is_told_to_come_back_while_everything_else_goes_on(
+async def test_a_flood_of_logins_is_answered_with_retry_after_while_other_requests_are_served(
     narrow: Service, person: Person, sql: Sql
 ) -> None:
     async with client_of(narrow) as client:
@@ -113,7 +113,7 @@ async def test_a_flood_of_logins_is_told_to_come_back_while_everything_else_goes
     assert (renewed.status_code, known.status_code) == (200, 200)
 
 
-async def test_who_comes_after_a_burst_of_logins_waits_for_few_of_them(
+async def test_a_request_after_a_burst_of_logins_waits_for_few_of_them(
     narrow: Service, person: Person
 ) -> None:
     burst = post("/login", email=person.email, password=PASSWORD, client="native")
@@ -138,7 +138,7 @@ async def test_who_comes_after_a_burst_of_logins_waits_for_few_of_them(
     assert routes.index("/.well-known/jwks.json") <= 1
 
 
-async def test_a_flood_tells_nobody_which_accounts_exist(
+async def test_a_flood_does_not_reveal_which_accounts_exist(
     narrow: Service, person: Person, disabled: Person
 ) -> None:
     async with client_of(narrow) as client:

@@ -1,4 +1,4 @@
-"""Throttling from outside: what a refused client is told, and by whose address it is counted (P3, P6)."""
+"""Throttling from outside: what a refused client learns, and the address that it is counted by (P3, P6)."""
 
 from collections.abc import AsyncIterator, Iterator
 
@@ -68,7 +68,7 @@ def assert_throttled(answer: httpx.Response, name: str, policy: str) -> None:
 
 
 @pytest.mark.parametrize("exists", [True, False])
-async def test_a_refused_guess_is_told_when_to_come_again(
+async def test_a_refused_guess_learns_when_to_retry(
     client: httpx.AsyncClient, person: Person, exists: bool
 ) -> None:
     email = person.email if exists else f"no-{person.email}"
@@ -95,7 +95,7 @@ async def test_a_network_is_counted_by_what_the_trusted_proxy_says(client: httpx
     problem_of(await guess(client, "5@a.example", "2001:db8:a:c::1"), 401, "invalid_credentials")
 
 
-async def test_a_browser_that_signed_in_before_is_kept_out_by_nobody(
+async def test_a_browser_that_signed_in_before_cannot_be_locked_out_by_others(
     client: httpx.AsyncClient, person: Person
 ) -> None:
     signed_in = await login(client, person, kind="browser")
@@ -158,10 +158,10 @@ async def test_the_holder_of_an_access_token_cannot_guess_the_password_for_long(
         json=body | {"current_password": PASSWORD},
         headers=bearing((await login(client, person)).json()["access_token"]),
     )
-    assert other.status_code == 200, "who can sign in is not held up by whoever found a token"
+    assert other.status_code == 200, "the holder of a found token does not lock the owner out"
 
 
-async def test_whoever_changes_the_password_is_known_by_the_new_one(
+async def test_the_browser_that_changed_the_password_stays_known_under_the_new_one(
     client: httpx.AsyncClient, sql: Sql
 ) -> None:
     person = await new_person(sql)

@@ -1,4 +1,4 @@
-"""Where a session was used from, as its owner is told: an address, and a user agent in words."""
+"""Where a session was used from, as its owner sees it: an address, and a user agent in words."""
 
 import asyncio
 import json
@@ -93,20 +93,20 @@ async def opened(client: httpx.AsyncClient, person: Person, headers: dict[str, A
     return tokens
 
 
-async def told(client: httpx.AsyncClient, access_token: str) -> httpx.Response:
+async def listed(client: httpx.AsyncClient, access_token: str) -> httpx.Response:
     answer = await client.get("/sessions", headers=bearing(access_token))
     assert answer.status_code == 200, answer.text
     return answer
 
 
 async def session_of(client: httpx.AsyncClient, tokens: dict[str, str]) -> dict[str, Any]:
-    (session,) = (await told(client, tokens["access_token"])).json()["sessions"]
+    (session,) = (await listed(client, tokens["access_token"])).json()["sessions"]
     found: dict[str, Any] = session
     return found
 
 
 @pytest.mark.parametrize("user_agent", WORDS)
-async def test_a_user_agent_is_told_in_words(
+async def test_a_user_agent_is_shown_in_words(
     client: httpx.AsyncClient, person: Person, user_agent: str
 ) -> None:
     session = await session_of(client, await opened(client, person, coming(user_agent)))
@@ -114,7 +114,7 @@ async def test_a_user_agent_is_told_in_words(
 
 
 @pytest.mark.parametrize("headers", [{}, {"User-Agent": ""}, {"User-Agent": b"\xa0\xad\x85"}], ids=str)
-async def test_a_client_that_says_nothing_of_itself_is_nobody(
+async def test_a_client_without_a_user_agent_has_none(
     client: httpx.AsyncClient, person: Person, sql: Sql, headers: dict[str, str]
 ) -> None:
     session = await session_of(client, await opened(client, person, headers))
@@ -122,7 +122,7 @@ async def test_a_client_that_says_nothing_of_itself_is_nobody(
     assert [row["user_agent"] for row in await sessions_of(sql, person)] == [None]
 
 
-async def test_each_refresh_tells_where_the_session_is_used_now(
+async def test_each_refresh_updates_where_the_session_is_used(
     client: httpx.AsyncClient, person: Person
 ) -> None:
     firefox, edge = list(WORDS)[:2]
@@ -174,7 +174,7 @@ async def test_a_hostile_user_agent_does_no_harm_and_does_not_come_back(
     headers = coming(HOSTILE[kind].replace(b"%s", text.encode()))
     tokens = await opened(client, person, headers)
     renewed = await client.post("/refresh", json={"refresh_token": tokens["refresh_token"]}, headers=headers)
-    answer = await told(client, renewed.json()["access_token"])
+    answer = await listed(client, renewed.json()["access_token"])
     (session,) = answer.json()["sessions"]
     assert text not in everything(answer)
     words = session["user_agent"]
@@ -186,7 +186,7 @@ async def test_a_hostile_user_agent_does_no_harm_and_does_not_come_back(
 
 
 @pytest.mark.parametrize("forwarded", NO_ADDRESSES, ids=lambda forwarded: ascii(forwarded)[:20])
-async def test_what_is_forwarded_and_is_no_address_is_left_out(
+async def test_a_forwarded_text_that_is_no_address_is_left_out(
     client: httpx.AsyncClient, person: Person, sql: Sql, forwarded: str | bytes
 ) -> None:
     session = await session_of(client, await opened(client, person, coming(None, forwarded)))

@@ -1,4 +1,4 @@
-"""An API in JavaScript that is told nothing but the issuer's URL: express-oauth2-jwt-bearer in strict mode.
+"""An API in JavaScript that knows nothing but the issuer's URL: express-oauth2-jwt-bearer in strict mode.
 
 It is tested wherever npm is, and under ``CI=true`` in any case: there its absence is a failure.
 """
@@ -33,7 +33,7 @@ pytestmark = pytest.mark.skipif("npm jose" not in VERIFIERS, reason="there is no
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """A service that is its own issuer, and somebody who knows where it is."""
+    """A service that is its own issuer, and a person with an account."""
 
     service: Service
     sql: Sql
@@ -94,7 +94,7 @@ async def site(
 def express(issuer: str) -> Iterator[httpx.Client]:
     """A client of an API that trusts this issuer, and has fetched nothing yet."""
     assert (INTEROP / "node_modules" / "express").is_dir(), f"run: npm ci --prefix {INTEROP}"
-    # The library would take what it is not told from variables such as JWKS_URI.
+    # The library would read missing options from variables such as JWKS_URI.
     bare = {"PATH": os.environ["PATH"]}
     with subprocess.Popen(
         ["node", "express.mjs", issuer, AUDIENCE], cwd=INTEROP, env=bare, stdout=subprocess.PIPE, text=True
@@ -135,14 +135,14 @@ async def case(
             yield Case(await own.token(), await own.key(), api)
 
 
-def test_a_good_token_is_believed(case: Case) -> None:
+def test_a_good_token_is_accepted(case: Case) -> None:
     answer = answer_to(case.api, case.token)
 
     assert answer.status_code == 200, answer.text
     assert answer.json() == jwt.decode(case.token, options={"verify_signature": False})
 
 
-def test_a_token_minted_here_is_believed_so_that_the_refusals_below_mean_something(case: Case) -> None:
+def test_a_token_minted_here_is_accepted_so_that_the_refusals_below_mean_something(case: Case) -> None:
     answer = answer_to(case.api, case.minted())
 
     assert answer.status_code == 200, answer.text
@@ -175,7 +175,7 @@ def test_a_token_that_is_not_called_an_access_token_is_refused(case: Case) -> No
     assert_refused(case, case.minted(typ="JWT"), "Unexpected 'typ' value")
 
 
-async def test_a_token_of_the_new_key_is_believed_after_a_change_of_the_algorithm(
+async def test_a_token_of_the_new_key_is_accepted_after_a_change_of_the_algorithm(
     servers: Servers, environment: dict[str, str], tmp_path: Path
 ) -> None:
     async with site(servers, environment, tmp_path, Algorithm.RS256) as own:

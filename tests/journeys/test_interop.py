@@ -92,7 +92,7 @@ def minted(
     return signer.sign(claims(grant, policy, "an-id", now=now))
 
 
-def test_a_token_of_the_service_is_believed_with_issuer_and_audience_checked(
+def test_a_token_of_the_service_is_accepted_with_issuer_and_audience_checked(
     issued: Issued, verify: Verifier
 ) -> None:
     believed = verify(issued, issued.token)
@@ -106,13 +106,13 @@ def test_a_token_of_the_service_is_believed_with_issuer_and_audience_checked(
     }
 
 
-def test_a_token_minted_here_is_believed_so_that_the_refusals_below_mean_something(
+def test_a_token_minted_here_is_accepted_so_that_the_refusals_below_mean_something(
     issued: Issued, verify: Verifier
 ) -> None:
     assert not isinstance(verify(issued, minted(issued)), Refused)
 
 
-def test_a_token_of_somebody_without_roles_is_believed(issued: Issued, verify: Verifier) -> None:
+def test_a_token_of_an_account_without_roles_is_accepted(issued: Issued, verify: Verifier) -> None:
     assert not isinstance(believed := verify(issued, minted(issued, roles=())), Refused), believed
 
 

@@ -35,7 +35,7 @@ def test_a_head_has_ten_seconds_and_an_answer_thirty() -> None:
     assert (protocol.HEAD_TIMEOUT, protocol.ANSWER_TIMEOUT) == (10.0, 30.0)
 
 
-async def test_a_connection_that_says_nothing_is_closed_without_a_word(server: Served, clock: Clock) -> None:
+async def test_a_silent_connection_is_closed_without_an_answer(server: Served, clock: Clock) -> None:
     peer = await server.connect()
     assert await open_after(server, 9.5, clock)
     assert not await open_after(server, 1, clock)
@@ -43,7 +43,7 @@ async def test_a_connection_that_says_nothing_is_closed_without_a_word(server: S
 
 
 @pytest.mark.parametrize("half", [b"G", b"GET /", HALF, GET[:-2], GET[:-1]], ids=repr)
-async def test_half_a_head_is_told_that_it_took_too_long(server: Served, clock: Clock, half: bytes) -> None:
+async def test_half_a_head_is_answered_with_a_timeout(server: Served, clock: Clock, half: bytes) -> None:
     peer = await server.connect(half)
     assert await open_after(server, 9.5, clock)
     await clock.move(1)
@@ -102,7 +102,7 @@ async def test_a_head_that_came_in_time_leaves_its_answer_all_the_time(server: S
     assert (await slow.answer()).status_code == 200
 
 
-async def test_a_body_that_nobody_waits_for_is_not_waited_for(server: Served, clock: Clock) -> None:
+async def test_a_body_that_no_handler_awaits_has_no_timer(server: Served, clock: Clock) -> None:
     peer = await server.connect(UNREAD)
     assert (await peer.answer()).status_code == 200
     for _ in range(4):
@@ -144,7 +144,7 @@ async def test_half_a_request_and_an_end_leave_nothing_behind(server: Served, cl
     assert [event["status"] for event in events] == [499]
 
 
-async def test_hundreds_of_silent_connections_hinder_nobody_and_are_closed(
+async def test_hundreds_of_silent_connections_hinder_no_request_and_are_closed(
     server: Served, clock: Clock
 ) -> None:
     silent: list[Peer] = [await server.connect(HALF if number % 2 else b"") for number in range(300)]

@@ -106,7 +106,7 @@ ANSWERED = {
 
 
 @pytest.mark.parametrize("kind", NO_REQUEST)
-async def test_what_is_no_request_is_a_bad_request_and_the_last_one(service: Service, kind: str) -> None:
+async def test_a_malformed_request_is_a_bad_request_and_the_last_one(service: Service, kind: str) -> None:
     content = NO_REQUEST[kind].replace(b"{0}", marker().encode())
     async with peer(service.port) as client:
         await client.send(content)
@@ -116,7 +116,7 @@ async def test_what_is_no_request_is_a_bad_request_and_the_last_one(service: Ser
 
 
 @pytest.mark.parametrize("kind", TOO_LONG)
-async def test_what_does_not_end_is_cut_off_with_a_problem_if_it_stops_in_time(
+async def test_an_endless_head_is_cut_off_with_a_problem_if_it_stops_in_time(
     service: Service, kind: str
 ) -> None:
     async with peer(service.port) as client:
@@ -129,7 +129,7 @@ async def test_what_does_not_end_is_cut_off_with_a_problem_if_it_stops_in_time(
 
 
 @pytest.mark.parametrize("kind", ANSWERED)
-async def test_what_is_odd_and_yet_a_request_is_answered_and_the_next_one_too(
+async def test_an_unusual_but_valid_request_is_answered_and_the_next_one_too(
     service: Service, kind: str
 ) -> None:
     content, status = ANSWERED[kind]

@@ -8,7 +8,6 @@ from uuid import UUID
 from pydantic import WithJsonSchema
 from starlette.responses import Response
 
-from app.domain.events import EventKind
 from app.domain.refusals import Refusal
 from app.features.activity.domain import SHOWN
 from app.features.activity.services import Activity, ShownEvent
@@ -41,7 +40,7 @@ class ActivityEvent:
     id: str
     """Opaque; `before` takes it."""
     at: datetime
-    kind: Annotated[EventKind, WithJsonSchema({"type": "string", "enum": list(SHOWN)})]
+    kind: Annotated[str, WithJsonSchema({"type": "string", "enum": list(SHOWN)})]
     actor: str | None
     """Who caused it: `visitor`, `owner`, `operator` or `service`; null for an event of an older release."""
     reason: str | None

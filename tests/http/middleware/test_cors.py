@@ -111,7 +111,7 @@ async def test_a_foreign_origins_page_may_read_nothing(
 
 @pytest.mark.parametrize("origin", [APP, FOREIGN[0], "null"])
 @pytest.mark.parametrize("path", WELL_KNOWN)
-async def test_what_is_well_known_is_for_every_page_and_without_credentials(
+async def test_well_known_documents_are_for_every_page_and_without_credentials(
     client: httpx.AsyncClient, path: str, origin: str
 ) -> None:
     first = await client.get(path, headers={"Origin": origin})

@@ -40,7 +40,7 @@ async def test_a_request_is_answered_before_what_follows_is_refused(
     await peer.refused(400, "bad_request")
 
 
-async def test_a_request_whose_body_breaks_is_refused_whatever_it_has_done(server: Served) -> None:
+async def test_a_request_whose_body_is_malformed_is_refused_however_far_it_got(server: Served) -> None:
     peer = await server.connect(b"POST /slow" + CHUNKED)
     await turns()
     await peer.send(BROKEN)
@@ -71,7 +71,7 @@ async def test_a_broken_request_leaves_one_line_for_itself_and_one_for_its_refus
     with structlog.testing.capture_logs() as events:
         peer = await server.connect(b"POST " + path + CHUNKED + BROKEN)
         await peer.refused(400, "bad_request")
-        # A login that waited for its turn finds out later that nobody is there.
+        # A login that waited for its turn notices later that the client has disconnected.
         await turns()
     assert [(event["event"], event["status"]) for event in events] == [
         ("http.request", status) for status in statuses
@@ -87,7 +87,7 @@ async def test_trailers_are_no_headers(server: Served) -> None:
     assert {name for name, _ in server.headers} == {b"host", b"content-type", b"transfer-encoding"}
 
 
-async def test_what_headers_have_too_much_of_is_not_kept(server: Served) -> None:
+async def test_headers_beyond_the_limit_are_not_kept(server: Served) -> None:
     head = b"GET /livez" + HOST + b"a:b\r\n" * 10_000 + b"X-Last: z\r\n\r\n"
     peer = await server.connect(head)
     assert (await peer.answer()).status_code == 431
@@ -96,7 +96,7 @@ async def test_what_headers_have_too_much_of_is_not_kept(server: Served) -> None
     assert (await peer.answer()).status_code == 200
 
 
-async def test_an_upgrade_is_not_made_and_what_follows_it_is_nobodys(server: Served) -> None:
+async def test_an_upgrade_is_ignored_and_so_are_the_bytes_after_it(server: Served) -> None:
     peer = await server.connect(b"GET /livez" + HOST + b"Connection: Upgrade\r\nUpgrade: h2c\r\n\r\n" + GET)
     answer = await peer.answer()
     assert (answer.status_code, answer.headers["connection"]) == (200, "close")

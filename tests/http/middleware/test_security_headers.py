@@ -44,7 +44,7 @@ REQUESTS: dict[str, tuple[int, dict[str, Any]]] = {
 
 
 @pytest.mark.parametrize("kind", REQUESTS)
-async def test_every_answer_tells_a_browser_to_be_careful(client: httpx.AsyncClient, kind: str) -> None:
+async def test_every_answer_carries_the_security_headers(client: httpx.AsyncClient, kind: str) -> None:
     status, request = REQUESTS[kind]
     answer = await client.request(**request)
     assert answer.status_code == status
@@ -70,7 +70,7 @@ async def test_every_answer_gives_back_the_id_of_its_request(client: httpx.Async
 @pytest.mark.parametrize(
     "offered", ["x" * 65, "x" * 5000, "", "{0} {0}", "{0}/{0}", "{0};", '"{0}"', "<{0}>", "%0d%0a{0}", "{0}é"]
 )
-async def test_an_id_that_is_not_sane_is_replaced(client: httpx.AsyncClient, offered: str) -> None:
+async def test_a_malformed_request_id_is_replaced(client: httpx.AsyncClient, offered: str) -> None:
     planted = marker()
     headers = {b"X-Request-ID": offered.format(planted).encode()}
     answer = await client.get("/livez", headers=headers)
