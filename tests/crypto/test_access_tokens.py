@@ -104,6 +104,7 @@ def test_an_ecdsa_signature_in_der_is_refused() -> None:
     assert claimed(f"{signed}.{b64(der)}") is None
 
 
+@pytest.mark.requirement("T1")
 @pytest.mark.parametrize("other", list(Algorithm))
 @pytest.mark.parametrize("says", list(Algorithm))
 def test_a_key_serves_only_the_algorithm_that_it_was_made_for(other: Algorithm, says: Algorithm) -> None:
@@ -126,11 +127,13 @@ def test_a_header_that_names_no_known_key_is_refused(kid: str | None) -> None:
     assert claimed(edited(kid=kid)) is None
 
 
+@pytest.mark.requirement("T2")
 @pytest.mark.parametrize("typ", [None, "null", '"JWT"', '"application/at+jwt"', '["at+jwt"]'])
 def test_another_type_of_token_is_refused(typ: str | None) -> None:
     assert claimed(edited(typ=typ)) is None
 
 
+@pytest.mark.requirement("T7")
 @pytest.mark.parametrize("name", ["crit", "b64", "zip", "cty", "enc"])
 @pytest.mark.parametrize("value", ["null", "[]", "true", '"DEF"'])
 def test_a_member_that_changes_what_the_rest_means_is_refused(name: str, value: str) -> None:
@@ -190,6 +193,7 @@ def test_a_part_of_a_length_that_no_bytes_have_is_refused(part: int) -> None:
     assert claimed(".".join(parts)) is None
 
 
+@pytest.mark.requirement("T9")
 def test_the_longest_token_is_read_and_one_letter_more_is_not() -> None:
     # The parts' lengths leave gaps, so that the payload and then the header are stretched.
     by_length = {
@@ -204,6 +208,7 @@ def test_the_longest_token_is_read_and_one_letter_more_is_not() -> None:
     assert claimed(by_length[MAX_LENGTH + 1]) is None
 
 
+@pytest.mark.requirement("T9")
 @given(st.text() | st.from_regex(r"[A-Za-z0-9_-]{1,40}(\.[A-Za-z0-9_-]{1,40}){0,4}", fullmatch=True))
 @example("")
 @example("..")
@@ -213,6 +218,7 @@ def test_any_other_text_is_no_token_and_no_error(text: str) -> None:
     assert claimed(text) is None
 
 
+@pytest.mark.requirement("T1")
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers() | st.text(), lambda inner: st.lists(inner, max_size=3)
@@ -222,6 +228,7 @@ def test_no_value_of_alg_but_the_key_s_own_is_taken(value: object) -> None:
     assert claimed(edited(alg=json.dumps(value))) is None
 
 
+@pytest.mark.requirement("T8")
 @pytest.mark.parametrize("part", [0, 1, 2])
 def test_a_part_whose_unused_bits_are_not_zero_is_refused(part: int) -> None:
     letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"

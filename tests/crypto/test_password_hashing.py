@@ -217,6 +217,7 @@ def begun(work: Any) -> asyncio.Task[PasswordCheck]:
     return asyncio.create_task(work)
 
 
+@pytest.mark.requirement("P1")
 async def test_a_new_hash_is_argon2id_that_argon2_itself_verifies() -> None:
     hasher = PasswordHasher(HashingPolicy(memory_kib=32, time_cost=3, parallelism=2, threads=1, queue=0))
     stored = await hasher.hash(PASSWORD)
@@ -238,6 +239,7 @@ def test_construction_loads_the_backends_so_that_no_thread_has_to() -> None:
     subprocess.run([sys.executable, "-c", script], check=True)
 
 
+@pytest.mark.requirement("P1")
 def test_the_defaults_are_those_of_the_design() -> None:
     policy = HashingPolicy(threads=2, queue=32)
     assert (policy.memory_kib, policy.time_cost, policy.parallelism) == (19_456, 2, 1)
@@ -329,6 +331,7 @@ async def test_a_hash_is_outdated_when_a_parameter_rose_and_never_weakened(
     hasher.close()
 
 
+@pytest.mark.requirement("P2")
 async def test_no_account_costs_one_decoy_of_the_current_parameters(
     hasher: PasswordHasher, counted: Gate
 ) -> None:
@@ -378,6 +381,7 @@ async def test_a_machine_that_cannot_hash_does_not_call_the_password_wrong(
         await hasher.verify(PASSWORD, argon2_hash())
 
 
+@pytest.mark.requirement("P5")
 @pytest.mark.parametrize("password", ["x" * 1025, "\ud800secret", "\ufdfa" * 32])
 async def test_unusable_passwords_are_refused_before_any_hashing(
     hasher: PasswordHasher, counted: Gate, password: str
@@ -391,12 +395,14 @@ async def test_unusable_passwords_are_refused_before_any_hashing(
     assert refused.value.__context__ is None, "the codec's error would hold the password"
 
 
+@pytest.mark.requirement("P5")
 async def test_the_longest_password_is_hashed_whole(hasher: PasswordHasher) -> None:
     stored = await hasher.hash("x" * 1024)
     assert await hasher.verify("x" * 1024, stored) == CURRENT
     assert await hasher.verify("x" * 1023, stored) == NO
 
 
+@pytest.mark.requirement("P4")
 def test_there_are_as_many_places_as_threads_and_queue_have(hasher: PasswordHasher) -> None:
     def use_both() -> None:
         with hasher.place(), hasher.place():
@@ -421,6 +427,7 @@ async def test_one_thread_hashes_once_at_a_time(hasher: PasswordHasher, gate: Ga
     assert await asyncio.gather(running, *waiting) == [NO] * 6
 
 
+@pytest.mark.requirement("P4")
 async def test_the_event_loop_goes_on_beside_a_hash(hasher: PasswordHasher, gate: Gate) -> None:
     running = begun(hasher.verify(PASSWORD, argon2_hash()))
     await gate.wait()

@@ -106,6 +106,7 @@ def test_no_two_keys_are_alike(key: SealedKey) -> None:
     assert maker().make(QUICK).kid != key.kid
 
 
+@pytest.mark.requirement("K5")
 def test_neither_the_sealed_bytes_nor_their_repr_show_the_private_key(made: SealedKey) -> None:
     private_key = maker().open(made)
     der = private_key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())

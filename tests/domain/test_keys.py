@@ -104,6 +104,7 @@ def test_after_the_interval_the_standby_signs_and_another_one_stands_by(ago: tim
     assert bool(change) is is_due
 
 
+@pytest.mark.requirement("K2")
 @pytest.mark.parametrize(("age", "is_due"), [(HOUR - TICK, False), (HOUR, True)])
 def test_no_standby_signs_before_its_hour(age: timedelta, is_due: bool) -> None:
     keys = [key("signs", 60 * DAY, 40 * DAY), key("young", age)]
@@ -117,6 +118,7 @@ def test_without_an_interval_a_key_signs_for_ever() -> None:
     assert [next_step(each, keys, FOR_EVER) for each in keys] == [None, None]
 
 
+@pytest.mark.requirement("K2")
 @pytest.mark.parametrize(("ago", "goes"), [(35 * MINUTE - TICK, False), (35 * MINUTE, True)])
 def test_a_superseded_key_goes_when_no_token_of_it_can_live(ago: timedelta, goes: bool) -> None:
     keys = [key("old", 60 * DAY, 30 * DAY, ago), SIGNS, STANDS_BY]

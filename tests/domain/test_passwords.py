@@ -28,6 +28,7 @@ def found(password: str) -> Weakness | None:
     return weakness(password, "alice@example.net", POLICY, frozenset())
 
 
+@pytest.mark.requirement("P5")
 @pytest.mark.parametrize(
     ("typed", "normal"),
     [
@@ -42,6 +43,7 @@ def test_two_keyboards_send_one_password(typed: str, normal: str) -> None:
     assert normalise(typed) == normal
 
 
+@pytest.mark.requirement("P5")
 @pytest.mark.parametrize(
     "password",
     [

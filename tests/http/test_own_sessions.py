@@ -144,6 +144,7 @@ async def test_no_secret_is_listed(client: httpx.AsyncClient, person: Person, sq
             assert part.lower() not in told
 
 
+@pytest.mark.requirement("P6")
 async def test_an_address_that_nobody_vouches_for_is_not_believed(
     client: httpx.AsyncClient, person: Person
 ) -> None:

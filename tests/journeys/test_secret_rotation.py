@@ -1,4 +1,4 @@
-"""Replacing the service secret as ``docs/operations/service-secret.md`` says loses no session and no token."""
+"""Replacing the service secret as the page in ``docs/operations`` says loses no session and no token."""
 
 import asyncio
 import secrets

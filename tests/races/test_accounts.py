@@ -1,4 +1,4 @@
-"""A login that races a change of its account does not survive it (security.md R7)."""
+"""A login that races a change of its account does not survive it."""
 
 import asyncio
 import random
@@ -18,6 +18,8 @@ from app.wiring import Service
 from tests.support.database import Sql, connect
 from tests.support.people import Person, me, new_person, refresh
 from tests.support.races import CHEAP_HASH, inside, rounds, sign_in, waiting
+
+pytestmark = pytest.mark.requirement("R7")
 
 ROUNDS = 50
 FORCED_ROUNDS = 5

@@ -1,4 +1,4 @@
-"""Once a logout was answered its session is dead, whatever was in flight, for every worker (R3)."""
+"""Once a logout was answered its session is dead, whatever was in flight, for every worker."""
 
 import asyncio
 import random
@@ -12,6 +12,8 @@ from tests.support.database import Sql
 from tests.support.people import new_person
 from tests.support.races import CHEAP_HASH, inside, sign_in
 from tests.support.servers import Service
+
+pytestmark = pytest.mark.requirement("R3")
 
 ROUNDS = 100
 

@@ -20,6 +20,8 @@ from tests.support.database import Sql, connect
 from tests.support.people import PASSWORD, Person, me, new_person, refresh
 from tests.support.races import CHEAP_HASH, inside, rounds, sign_in, waiting
 
+pytestmark = pytest.mark.requirement("R7")
+
 ROUNDS = 30
 FORCED_ROUNDS = 5
 NEW, OTHER = "a password that nobody has used before", "and one that nobody else has used either"

@@ -120,6 +120,7 @@ async def test_a_view_signs_for_fifteen_minutes_and_publishes_for_ever(store: Ke
     assert keys.key_set() == published
 
 
+@pytest.mark.requirement("K3")
 async def test_eight_that_start_at_once_end_with_one_signing_key_and_one_standby(
     store: KeyStore, clock: Clock
 ) -> None:

@@ -1,4 +1,4 @@
-"""Guesses at passwords: how many are let through, whose they are, and who is not held up by them (P3)."""
+"""Guesses at passwords: how many are let through, whose they are, and who is not held up by them."""
 
 import asyncio
 from collections import Counter
@@ -28,6 +28,8 @@ from tests.support.database import (
 )
 from tests.support.people import PASSWORD, Person, new_person
 from tests.support.races import CHEAP_HASH
+
+pytestmark = pytest.mark.requirement("P3")
 
 
 @pytest.fixture

@@ -72,6 +72,7 @@ def test_a_slow_answer_puts_no_clock_in_the_wrong() -> None:
     assert storage.clock(NOW, NOW + timedelta(seconds=3), late, timedelta()).level == "ok"
 
 
+@pytest.mark.requirement("L2")
 @pytest.mark.parametrize(
     ("server", "trouble", "level", "text"),
     [

@@ -1,4 +1,4 @@
-"""Whoever lacks the password costs the same work, whether there is such an account or not (P2)."""
+"""Whoever lacks the password costs the same work, whether there is such an account or not."""
 
 import asyncio
 from collections.abc import Callable
@@ -15,6 +15,8 @@ from app.storage.postgres.sessions import Visitor
 from app.wiring import Service
 from tests.support.database import Sql
 from tests.support.people import PASSWORD, Person, marker, new_person
+
+pytestmark = pytest.mark.requirement("P2")
 
 WRONG = "not the password at all"
 VISITOR = Visitor("192.0.2.1", "tests")

@@ -45,6 +45,7 @@ async def later(sql: Sql, person: Person) -> None:
     )
 
 
+@pytest.mark.requirement("R4")
 async def test_a_token_rotates_and_within_the_grace_meets_its_successor_again(
     parts: Service, token: str
 ) -> None:
@@ -54,6 +55,7 @@ async def test_a_token_rotates_and_within_the_grace_meets_its_successor_again(
     assert await refreshed(parts, successor) not in {token, successor}
 
 
+@pytest.mark.requirement("R2")
 async def test_a_reuse_ends_the_session_and_is_told_once(
     parts: Service, token: str, sql: Sql, person: Person
 ) -> None:
@@ -112,6 +114,7 @@ async def test_a_token_serves_only_the_kind_of_client_that_it_was_issued_to(
     assert await refreshed(parts, token) != token
 
 
+@pytest.mark.requirement("R9")
 async def test_what_is_not_genuine_is_nobodys_and_ends_nothing(parts: Service, token: str) -> None:
     genuine = TOKENS.read(token)
     assert genuine is not None

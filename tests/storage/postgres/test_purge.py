@@ -19,6 +19,8 @@ from tests.support.races import CHEAP_HASH, inside, sign_in, waiting
 from tests.support.servers import Service, database, migrate
 from tests.support.waiting import client_of, until
 
+pytestmark = pytest.mark.requirement("R10")
+
 MANY, BATCH = 2500, 1000
 HOLD = 4711
 OVER, NOT_YET = timedelta(hours=25), timedelta(hours=23)
