@@ -13,7 +13,7 @@ Detail: TypeAlias = str | int | None
 
 
 class EventKind(StrEnum):
-    """Every kind of event that is kept; the log uses the same names."""
+    """Every kind of event that is stored; the log uses the same names."""
 
     LOGIN_SUCCEEDED = "login.succeeded"
     LOGIN_FAILED = "login.failed"
@@ -43,7 +43,7 @@ class Actor(StrEnum):
 
 
 class Reason(StrEnum):
-    """How an event came about, where its kind alone does not tell."""
+    """Why or how an event happened, where its kind alone does not say it."""
 
     WRONG_PASSWORD = "wrong_password"
     UNKNOWN_ACCOUNT = "unknown_account"
@@ -56,7 +56,7 @@ class Reason(StrEnum):
 
 
 class Meaning(NamedTuple):
-    """What a kind of event says: when it is written, and the reasons and details that it may have."""
+    """The meaning of a kind of event: when it is written, and the reasons and details that it may have."""
 
     sentence: str
     reasons: tuple[Reason, ...] = ()
@@ -145,9 +145,11 @@ assert MEANINGS.keys() == set(EventKind)  # noqa: S101
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """An event: what and who, of which account and session, from which address; details are few and small.
+    """An event: what happened, who did it, to which account and session, from which address.
 
-    ``actor_id`` tells several actors of one kind apart: an owner has the id of the account.
+    Details are few and small.
+
+    ``actor_id`` distinguishes actors of one kind: an owner has the id of the account.
     """
 
     kind: EventKind
@@ -171,10 +173,10 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class RecordedEvent:
-    """An event as it was kept.
+    """An event as it was stored.
 
-    Kind, actor and reason are text, since a later release may have written them. Events written before the
-    schema 0003 have neither actor nor reason; their details may hold ``by``.
+    Kind, actor and reason are text, since a later release may have written them. Events written before
+    schema 0003 have neither actor nor reason; their details may contain ``by``.
     """
 
     id: int
@@ -192,7 +194,7 @@ class RecordedEvent:
 
 @dataclass(frozen=True, slots=True)
 class EventFilter:
-    """Which events to read: of one account, of some kinds, from ``since`` on, before ``until``."""
+    """Which events to read: of one account, of some kinds, not before ``since``, and before ``until``."""
 
     account_id: UUID | None = None
     kinds: tuple[EventKind, ...] = ()
@@ -207,7 +209,7 @@ def by_visitor(
     session_id: UUID | None = None,
     reason: Reason | None = None,
 ) -> Event:
-    """What a request did, or tried to do, that did not prove who sends it."""
+    """An event caused by a request that did not prove who sent it."""
     return Event(
         kind, Actor.VISITOR, None, reason, account_id, session_id, visitor.address, visitor.request_id
     )
@@ -220,7 +222,7 @@ def by_owner(
     session_id: UUID | None = None,
     reason: Reason | None = None,
 ) -> Event:
-    """What the owner of an account did: the request held its password, or a token of a session of it."""
+    """An event caused by an account's owner: the request had the password or a token of a session."""
     return Event(
         kind,
         Actor.OWNER,
@@ -240,5 +242,5 @@ def by_operator(
     reason: Reason | None = None,
     **details: Detail,
 ) -> Event:
-    """What an operator did on the command line."""
+    """An event caused by an operator on the command line."""
     return Event(kind, Actor.OPERATOR, None, reason, account_id, session_id, details=details)
