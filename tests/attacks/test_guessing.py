@@ -13,6 +13,8 @@ from tests.support.people import DEVICE, PASSWORD, Person, cookie_of, login
 from tests.support.processes import PATIENCE
 from tests.support.servers import Service
 
+pytestmark = pytest.mark.requirement("P3")
+
 GUESSES, CONNECTIONS_EACH, LIMIT = 10_000, 50, 20
 
 

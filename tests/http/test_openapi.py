@@ -1,4 +1,4 @@
-"""The OpenAPI document: it holds together, and the service answers as it says (E8)."""
+"""The OpenAPI document: it holds together, and the service answers as it says."""
 
 import re
 import subprocess
@@ -13,6 +13,8 @@ import pytest
 
 from tests.support.people import Person, bearing, login
 from tests.support.servers import ISSUER, Service
+
+pytestmark = pytest.mark.requirement("E8")
 
 # Requests with a body may also be cut short by HTTP itself.
 BODY = {408, 413, 415, 422}
