@@ -230,7 +230,7 @@ def world(
 def test_a_family_of_refresh_tokens_does_what_its_model_says(world: World) -> None:
     Families.world = world
     often = settings(
-        max_examples=settings().max_examples // 8,
+        max_examples=settings().max_examples // 6,
         stateful_step_count=30,
         suppress_health_check=list(HealthCheck),
     )
