@@ -1,7 +1,7 @@
-# The service's image: a virtual environment from hash-locked requirements, the code, and nothing to build with.
+# The service's image: a virtual environment from hash-locked requirements, and the code, without build tools.
 #
 #   docker build -t watchword .
-#   docker build -t watchword --build-arg ARGON2_SIMD=avx2 .    logins at 60 % of the processor time, see below
+#   docker build -t watchword --build-arg ARGON2_SIMD=avx2 .    logins take 60 % of the processor time, see below
 
 FROM python:3.13-slim AS base
 ENV PATH=/opt/venv/bin:$PATH PYTHONDONTWRITEBYTECODE=1
@@ -15,9 +15,9 @@ RUN python -m venv --without-pip /opt/venv \
  && pip --python /opt/venv/bin/python install --quiet --no-compile --only-binary :all: --require-hashes \
         --requirement /tmp/requirements.txt
 
-# The published argon2 uses SSE2. `avx2` or `avx512f` builds a second one beside it, from the hash-locked source, that
-# only a processor with that very flag is given: the image runs anywhere. (What the build itself needs, CMake and its
-# Python front end, pip takes unlocked; that is why the default is off.)
+# The published argon2 uses SSE2. `avx2` or `avx512f` builds a second one beside it from the hash-locked source. Only
+# processors with that flag use it, so the image runs anywhere. The default is off, because pip installs the build's
+# own requirements (CMake and its Python front end) without locked hashes.
 ARG ARGON2_SIMD=off
 RUN test "$ARGON2_SIMD" = off || { set -eu \
  && apt-get update -qq && apt-get install -qq --yes --no-install-recommends gcc libc6-dev >/dev/null \
@@ -30,8 +30,8 @@ RUN test "$ARGON2_SIMD" = off || { set -eu \
 COPY alembic.ini LICENSE ./
 COPY migrations migrations
 COPY app app
-# `python -m app` and `watchword` work from any folder. Nothing changes in an image, so bytecode is made once and never
-# compared with its source; nobody may write, whatever modes the checkout had.
+# `python -m app` and `watchword` work from any folder. An image does not change, so bytecode is compiled once and never
+# compared with its source. The files are read-only for every user, independent of the checkout's modes.
 RUN pwd >"$(python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/watchword.pth" \
  && printf '#!/opt/venv/bin/python\nfrom app.cli import main\n\nmain()\n' >/opt/venv/bin/watchword \
  && chmod +x /opt/venv/bin/watchword \
@@ -47,7 +47,7 @@ COPY --from=builder /srv/watchword /srv/watchword
 USER 10001:10001
 EXPOSE 8000
 STOPSIGNAL SIGTERM
-# Alive, not ready: whoever replaces unhealthy containers must not do so because Postgres is down.
+# It checks /livez, not /readyz: an orchestrator must not replace containers because Postgres is down.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=60s \
   CMD ["python", "-c", "import urllib.request as u; u.urlopen('http://127.0.0.1:8000/livez', timeout=4)"]
 ENTRYPOINT ["python", "-m", "app"]

@@ -10,7 +10,7 @@ RUN_STAMP := .venv/.run.txt
 INTEROP := tests/journeys/interop
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup run test test-slow test-busy bench bench-flood bench-equal check format contract blocklist lock
+.PHONY: help setup run test test-slow test-busy bench bench-flood bench-equal check format contract reference blocklist lock
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -34,6 +34,7 @@ $(RUN_STAMP): requirements/run.txt
 define install
 set -e; start=$$(date +%s); \
 $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed.")'; \
+test ! -L .venv || { echo ".venv is a link to another environment, which has to install $< itself." >&2; exit 1; }; \
 echo "Installing $< into .venv; this takes about a minute."; \
 test -z "$$clear" || $(PYTHON) -m venv --clear .venv; \
 rm -f $(STAMP) $(RUN_STAMP); \
@@ -91,6 +92,9 @@ format: $(STAMP) ## Format the code and mend what ruff can mend.
 
 contract: $(STAMP) ## Write contract/openapi.json anew from the routes.
 	@PYTHONPATH=. $(BIN)/python tools/contract.py
+
+reference: $(STAMP) ## Write docs/reference anew from the settings, routes, refusals and events.
+	@PYTHONPATH=. $(BIN)/python tools/reference.py docs/reference
 
 BLOCKLIST := app/crypto/common_passwords.bin
 blocklist: $(STAMP) ## Make the list of common passwords anew from LIST=file, the most frequent first.

@@ -2,8 +2,8 @@
 
 import gc
 
-gc.disable()  # While the program loads; `main` turns it on again.
+gc.disable()  # Nothing that is loaded becomes garbage. `main` enables it again.
 
-from app.cli import main  # noqa: E402 - loaded without the collector
+from app.cli import main  # noqa: E402 - imported without garbage collection
 
 main()

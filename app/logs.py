@@ -1,4 +1,4 @@
-"""Logs: one JSON object a line for machines, or readable lines for people."""
+"""Logs: one JSON object a line for programs, or readable lines for people."""
 
 import logging
 import sys
@@ -12,9 +12,9 @@ _traceback = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
 
 
 def configure_logs(style: Literal["json", "console"], stream: TextIO = sys.stdout) -> None:
-    """Send our own events and the libraries' to a stream.
+    """Send the service's events and the libraries' log records to a stream.
 
-    Neither form lets a value that a client sent break its line.
+    In both forms a value from a client stays within its line.
     """
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -41,7 +41,7 @@ def configure_logs(style: Literal["json", "console"], stream: TextIO = sys.stdou
 
 
 class _Forward(logging.Handler):
-    """Hands the libraries' records to structlog, so that there is one form of line."""
+    """Passes the libraries' records to structlog, so every line has the same form."""
 
     def emit(self, record: logging.LogRecord) -> None:
         structlog.get_logger().log(

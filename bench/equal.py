@@ -1,9 +1,9 @@
-"""Whether the time of a refused login tells if there is such an account.
+"""Whether the response time of a refused login reveals if the account exists.
 
     make bench-equal
 
-200 refusals of each kind, in random order, one after another. The medians of two kinds differ by more than
-the noise when they are further apart than those of 99 in 100 random divisions of the same samples.
+It measures 200 refusals of each kind, in random order, one after another. The noise is the distance of
+medians that 99 in 100 random divisions of the same samples stay below. Two kinds differ if theirs is larger.
 """
 
 import asyncio
@@ -25,54 +25,55 @@ SAMPLES = 200
 DIVISIONS = 2000
 
 
-async def sampled(service: Service) -> dict[str, list[float]]:
-    """Milliseconds of each refusal, by its kind."""
+async def sample(service: Service) -> dict[str, list[float]]:
+    """Return the milliseconds of each refusal, by its kind."""
     sql = await connect(service.environment["AUTH_DATABASE_URL"])
-    known, disabled = await new_person(sql), await new_person(sql)
+    existing, disabled = await new_person(sql), await new_person(sql)
     await sql.execute("UPDATE accounts SET enabled = false WHERE id = $1", disabled.id)
     await sql.close()
     kinds = {
         "unknown account": Person(uuid4(), f"{uuid4().hex}@example.com"),
-        "wrong password": known,
+        "wrong password": existing,
         "disabled account": disabled,
     }
-    found: dict[str, list[float]] = {kind: [] for kind in kinds}
-    # The first ones are warm-up.
+    times: dict[str, list[float]] = {kind: [] for kind in kinds}
+    # The first five of each kind warm up.
     order = [*kinds] * 5 + random.sample([*kinds] * SAMPLES, k=len(kinds) * SAMPLES)
     async with peer(service.port) as client:
         for kind in order:
-            begun = time.perf_counter()
+            start = time.perf_counter()
             await client.send(login_of(kinds[kind], "not the password at all"))
             assert (await client.outline())[0] == 401
-            found[kind].append((time.perf_counter() - begun) * 1e3)
-    return {kind: samples[5:] for kind, samples in found.items()}
+            times[kind].append((time.perf_counter() - start) * 1e3)
+    return {kind: samples[5:] for kind, samples in times.items()}
 
 
-def apart(samples: list[float], others: list[float]) -> float:
-    """How far apart the medians are."""
+def distance_between(samples: list[float], others: list[float]) -> float:
+    """Return the distance between the medians."""
     return abs(median(samples) - median(others))
 
 
 def noise(samples: list[float], others: list[float]) -> float:
-    """How far apart the medians of 99 in 100 random divisions are at most."""
+    """Return the distance that the medians of 99 in 100 random divisions stay below."""
     pooled = samples + others
     divided = [random.sample(pooled, k=len(pooled)) for _ in range(DIVISIONS)]
-    distances = sorted(apart(mixed[: len(samples)], mixed[len(samples) :]) for mixed in divided)
+    distances = sorted(distance_between(mixed[: len(samples)], mixed[len(samples) :]) for mixed in divided)
     return distances[DIVISIONS * 99 // 100]
 
 
 def main() -> None:
-    """Run on servers of its own."""
+    """Run on private servers."""
     with TemporaryDirectory() as folder, private_pair() as pair:
         migrate(pair.environment)
         with Service(pair.environment | UNLIMITED, Path(folder)) as service:
-            found = asyncio.run(sampled(service))
-    for kind, samples in found.items():
+            times = asyncio.run(sample(service))
+    for kind, samples in times.items():
         print(f"{kind:18} median {median(samples):7.3f} ms of {len(samples)}")
-    for first, second in combinations(found, 2):
-        distance, within = apart(found[first], found[second]), noise(found[first], found[second])
-        verdict = "within the noise of" if distance <= within else "MORE than the noise of"
-        print(f"{first} and {second}: {distance:.3f} ms apart, {verdict} {within:.3f} ms")
+    for first, second in combinations(times, 2):
+        distance = distance_between(times[first], times[second])
+        limit = noise(times[first], times[second])
+        verdict = "within the noise of" if distance <= limit else "MORE than the noise of"
+        print(f"{first} and {second}: {distance:.3f} ms apart, {verdict} {limit:.3f} ms")
 
 
 if __name__ == "__main__":

@@ -1,11 +1,15 @@
-"""How fast refreshes and the key set are while 200 logins are kept in flight, against how fast they are idle.
+"""The latency of refreshes and of the key set during 200 concurrent logins, compared with an idle service.
 
     make bench-flood
 
-The flood runs in a process of its own, on raw connections and with requests made beforehand; what it costs is
-printed, since it takes the service's cores. Clients come all at once and again when all are answered (burst),
-wait as ``Retry-After`` says and up to as long again (polite), or come back at once (rude). Only ratios to the
-idle values of the same run may be compared.
+The flood runs in a separate process, on raw connections and with prepared requests. Its CPU time is printed,
+because it shares the service's cores. There are three kinds of clients:
+
+- burst: all send at once, and again when all are answered
+- polite: each waits for ``Retry-After``, and up to as long again
+- rude: each sends again at once
+
+Only ratios to the idle values of the same run can be compared.
 """
 
 import asyncio
@@ -28,7 +32,7 @@ from tests.support.servers import Service, migrate, private_pair
 IN_FLIGHT = 200
 SECONDS = 8.0
 PACE = 0.004
-"""Seconds between two samples, so that the probe is no load of its own."""
+"""Seconds between two samples, so the probe adds little load."""
 UNLIMITED = dict.fromkeys(
     ("AUTH_LOGIN_LIMIT_ACCOUNT", "AUTH_LOGIN_LIMIT_ADDRESS", "AUTH_LOGIN_LIMIT_GLOBAL", "AUTH_REFRESH_LIMIT"),
     "1000000/1",
@@ -38,23 +42,23 @@ Act = Callable[[], Awaitable[object]]
 
 
 def login_of(person: Person, password: str = PASSWORD) -> bytes:
-    """A sign-in."""
+    """Return the bytes of a login request."""
     return post("/login", email=person.email, password=password, client="native")
 
 
 async def latencies(act: Act) -> list[float]:
-    """Milliseconds of each act in so many seconds, in order of size."""
-    found = []
+    """Repeat an act for SECONDS, and return the sorted milliseconds."""
+    times = []
     end = time.perf_counter() + SECONDS
-    while (begun := time.perf_counter()) < end:
+    while (start := time.perf_counter()) < end:
         await act()
-        found.append((time.perf_counter() - begun) * 1e3)
+        times.append((time.perf_counter() - start) * 1e3)
         await asyncio.sleep(PACE)
-    return sorted(found)
+    return sorted(times)
 
 
-async def probed(port: int, tokens: list[str]) -> dict[str, list[float]]:
-    """Both routes at once, on connections that stay open; the newest token is the last one."""
+async def probe(port: int, tokens: list[str]) -> dict[str, list[float]]:
+    """Measure both routes at once, on persistent connections. The last token is the newest one."""
     async with peer(port) as refreshing, peer(port) as reading:
 
         async def refresh() -> None:
@@ -74,55 +78,55 @@ async def probed(port: int, tokens: list[str]) -> dict[str, list[float]]:
 
 async def _flood(port: int, request: bytes, pipe: Pipe, kind: str) -> None:
     statuses: Counter[int] = Counter()
-    everybody = asyncio.Barrier(IN_FLIGHT)
+    barrier = asyncio.Barrier(IN_FLIGHT)
 
-    async def again_and_again(client: Peer) -> None:
+    async def send_repeatedly(client: Peer) -> None:
         while True:
             await client.send(request)
             status, retry_after = await client.outline()
             statuses[status] += 1
             if kind == "burst":
-                await everybody.wait()
-            # Polite ones do not come back all at once.
+                await barrier.wait()
+            # Polite clients do not return all at once.
             await asyncio.sleep(retry_after * random.uniform(1, 2) if kind == "polite" else 0)
 
     async with AsyncExitStack() as stack:
         clients = [await stack.enter_async_context(peer(port)) for _ in range(IN_FLIGHT)]
-        floods = [asyncio.create_task(again_and_again(client)) for client in clients]
+        floods = [asyncio.create_task(send_repeatedly(client)) for client in clients]
         pipe.send(None)
         await asyncio.get_running_loop().run_in_executor(None, pipe.recv)
-        for flood in floods:
-            flood.cancel()
+        for task in floods:
+            task.cancel()
         with suppress(asyncio.CancelledError):
             await asyncio.gather(*floods)
     pipe.send((dict(statuses), time.process_time()))
 
 
-def _flooding(port: int, request: bytes, pipe: Pipe, kind: str) -> None:
+def _run_flood(port: int, request: bytes, pipe: Pipe, kind: str) -> None:
     asyncio.run(_flood(port, request, pipe, kind))
 
 
 @contextmanager
-def flooded(port: int, request: bytes, kind: str) -> Iterator[None]:
-    """Logins from another process, under way from here to the end, and then told."""
+def flood(port: int, request: bytes, kind: str) -> Iterator[None]:
+    """Send logins from another process while the context lasts, then print their number and cost."""
     ours, theirs = multiprocessing.Pipe()
     process = multiprocessing.get_context("spawn").Process(
-        target=_flooding, args=(port, request, theirs, kind)
+        target=_run_flood, args=(port, request, theirs, kind)
     )
     process.start()
     ours.recv()
-    begun = time.perf_counter()
+    start = time.perf_counter()
     yield
-    seconds = time.perf_counter() - begun
+    seconds = time.perf_counter() - start
     ours.send(None)
     statuses, cpu = ours.recv()
     process.join()
-    told = ", ".join(f"{count / seconds:,.0f}/s answered {status}" for status, count in statuses.items())
-    print(f"  logins: {told}; the flood took {cpu / seconds:.0%} of a core")
+    answers = ", ".join(f"{count / seconds:,.0f}/s answered {status}" for status, count in statuses.items())
+    print(f"  logins: {answers}; the flood took {cpu / seconds:.0%} of a core")
 
 
-def told(routes: dict[str, list[float]], idle: dict[str, list[float]]) -> None:
-    """The percentiles, and their ratio to the idle ones."""
+def print_percentiles(routes: dict[str, list[float]], idle: dict[str, list[float]]) -> None:
+    """Print the percentiles, and their ratio to the idle ones."""
     for name, values in routes.items():
         columns = []
         for percent in (50, 99):
@@ -132,27 +136,27 @@ def told(routes: dict[str, list[float]], idle: dict[str, list[float]]) -> None:
 
 
 async def measure(service: Service) -> None:
-    """Under each kind of flood, and idle right before it."""
+    """Measure under each kind of flood, and idle directly before it."""
     sql = await connect(service.environment["AUTH_DATABASE_URL"])
     person, victim = await new_person(sql), await new_person(sql)
     await sql.close()
     async with peer(service.port) as client:
         await client.send(login_of(person))
         tokens = [(await client.answer()).json()["refresh_token"]]
-    await probed(service.port, tokens)
+    await probe(service.port, tokens)
     for kind in ("burst", "polite", "rude"):
-        idle = await probed(service.port, tokens)
+        idle = await probe(service.port, tokens)
         print(f"{service.workers} worker(s), idle")
-        told(idle, idle)
+        print_percentiles(idle, idle)
         print(f"{service.workers} worker(s), {IN_FLIGHT} {kind} logins in flight")
-        with flooded(service.port, login_of(victim), kind):
+        with flood(service.port, login_of(victim), kind):
             await asyncio.sleep(1)
-            routes = await probed(service.port, tokens)
-        told(routes, idle)
+            routes = await probe(service.port, tokens)
+        print_percentiles(routes, idle)
 
 
 def main() -> None:
-    """Run on servers of its own, with as many workers as each argument says."""
+    """Run on private servers, once for each number of workers in the arguments."""
     for workers in map(int, sys.argv[1:] or ("1", "2")):
         with TemporaryDirectory() as folder, private_pair() as pair:
             migrate(pair.environment)

@@ -1,9 +1,9 @@
-"""What each request costs in CPU time of the service, Postgres and Valkey together.
+"""The CPU time of each request, for the service, Postgres and Valkey together.
 
     make bench
 
 CPU time per request is steadier than latency on a shared machine. The last column is the ratio to
-``GET /livez`` in the same run, which is what may be compared between runs and machines.
+``GET /livez`` in the same run. Only these ratios can be compared between runs and machines.
 """
 
 import asyncio
@@ -23,14 +23,14 @@ Act = Callable[[], Awaitable[httpx.Response]]
 
 
 def cpu_seconds(roots: list[psutil.Process]) -> float:
-    """User and system time of these processes and their children."""
+    """Return the user and system time of these processes and their children."""
     processes = [process for root in roots for process in (root, *root.children(recursive=True))]
     times = [process.cpu_times() for process in processes]
     return float(sum(time.user + time.system for time in times))
 
 
 async def cost(act: Act, requests: int, roots: list[psutil.Process]) -> float:
-    """Microseconds of CPU for one of so many requests, ten at a time."""
+    """Return the microseconds of CPU for one request, measured over many, ten at a time."""
     for _ in range(20):
         await act()
     before = cpu_seconds(roots)
@@ -45,7 +45,7 @@ async def cost(act: Act, requests: int, roots: list[psutil.Process]) -> float:
 
 
 async def measure(service: Service, roots: list[psutil.Process], requests: int) -> dict[str, float]:
-    """The cost of each route."""
+    """Return the cost of each route."""
     sql = await connect(service.environment["AUTH_DATABASE_URL"])
     person = await new_person(sql)
     async with httpx.AsyncClient(base_url=service.url, trust_env=False, timeout=60) as client:
@@ -76,7 +76,7 @@ async def measure(service: Service, roots: list[psutil.Process], requests: int) 
 
 
 def main() -> None:
-    """Run on servers of its own."""
+    """Run on private servers."""
     requests = int(sys.argv[1]) if len(sys.argv) > 1 else 2000
     with TemporaryDirectory() as folder, private_pair() as pair:
         migrate(pair.environment)

@@ -1,6 +1,9 @@
 """The operator's commands: ``python -m app --help``.
 
-Exit status: 0 done, 1 refused with one clear line on stderr, 2 wrong usage.
+Exit status: 0 done, 1 refused with one line on stderr, 2 wrong usage.
+
+The modules that declare the commands load quickly.
+Settings, storage and the web server are loaded when a command runs.
 """
 
 import gc
@@ -13,10 +16,7 @@ from app.cli import accounts as users
 from app.cli import check_config as configuration
 from app.cli import events, keys, sessions
 from app.cli import serve as service
-from app.dev import DevError
 from app.domain.refusals import Refusal, Refused
-from app.settings import SettingsError
-from app.storage.postgres.outages import Misconfigured
 
 cli = typer.Typer(
     help="Watchword: an authentication service.",
@@ -36,30 +36,37 @@ cli.command()(configuration.check_config)
 
 
 def main() -> None:
-    """Run a command."""
-    # What is loaded stays; looking through it for garbage, at the end too, takes a third of a short command.
+    """Run a command. An error that the operator can mend is one line on stderr."""
+    # Loaded modules never become garbage. Collecting among them takes a third of a short command.
     gc.freeze()
     gc.enable()
-    # As the first process of a container it would not be stopped by SIGTERM otherwise.
+    # The first process of a container ignores SIGTERM unless it handles it.
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     try:
         cli()
-    except (DevError, SettingsError) as error:
-        _refuse(str(error))
-    except Misconfigured as error:
-        _refuse(error.mend)
-    except Refused as error:
-        if error.refusal is not Refusal.UNAVAILABLE:
-            _refuse(error.sentence)
-        _refuse(
-            f"Postgres does not answer ({_reason(error)}); is it running, and is AUTH_DATABASE_URL right?"
-        )
+    except Exception as error:
+        line = _sentence(error)
+        if line is None:
+            raise
+        print(line, file=sys.stderr)
+        sys.exit(1)
 
 
-def _reason(error: Refused) -> str:
-    return str(error.__cause__) or type(error.__cause__).__name__
+def _sentence(error: Exception) -> str | None:
+    """Return the line for the operator, or None for a bug."""
+    from app.dev import DevError  # noqa: PLC0415 - as the two below: a command without an error needs none of them
+    from app.settings import SettingsError  # noqa: PLC0415
+    from app.storage.postgres.outages import Misconfigured  # noqa: PLC0415
 
-
-def _refuse(line: str) -> None:
-    print(line, file=sys.stderr)
-    sys.exit(1)
+    match error:
+        case Misconfigured():
+            return error.mend
+        case Refused(refusal=Refusal.UNAVAILABLE):
+            reason = str(error.__cause__) or type(error.__cause__).__name__
+            return f"Postgres does not answer ({reason}); is it running, and is AUTH_DATABASE_URL right?"
+        case Refused():
+            return error.sentence
+        case DevError() | SettingsError():
+            return str(error)
+        case _:
+            return None

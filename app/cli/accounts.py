@@ -12,13 +12,17 @@ from app.domain.accounts import Account
 commands = typer.Typer(help="Accounts.", no_args_is_help=True)
 
 Email = Annotated[str, typer.Argument(help="The account's e-mail address.")]
-PasswordStdin = Annotated[bool, typer.Option(help="Read the password from standard input instead of asking.")]
+PasswordStdin = Annotated[
+    bool, typer.Option(help="Read the password from standard input instead of a prompt.")
+]
 
 
 @commands.command()
 def create(
     email: Email,
-    role: Annotated[list[str] | None, typer.Option(help="A role to grant; may be given again.")] = None,
+    role: Annotated[
+        list[str] | None, typer.Option(help="A role to grant. Repeat the option for more.")
+    ] = None,
     *,
     password_stdin: PasswordStdin = False,
 ) -> None:
@@ -54,14 +58,14 @@ def show(email: Email, *, as_json: Json = False) -> None:
 
 @commands.command()
 def enable(email: Email) -> None:
-    """Let an account sign in again."""
+    """Allow an account to sign in again."""
     run(lambda service: service.accounts.enable(email))
     print(f"{email} enabled")
 
 
 @commands.command()
 def unlock(email: Email) -> None:
-    """Let an account be signed in to from new devices again, after too many wrong passwords."""
+    """Allow new devices to sign in to an account again after too many wrong passwords."""
     run(lambda service: service.accounts.unlock(email))
     print(f"{email} unlocked")
 
@@ -76,7 +80,7 @@ def disable(email: Email) -> None:
 def delete(email: Email, *, yes: Yes = False) -> None:
     """Delete an account and end its sessions."""
     if not yes:
-        typer.confirm(f"Delete {email} for good?", abort=True, err=True)
+        typer.confirm(f"Delete {email} permanently?", abort=True, err=True)
     _report(email, "deleted", run(lambda service: service.accounts.delete(email)))
 
 
@@ -84,10 +88,11 @@ def delete(email: Email, *, yes: Yes = False) -> None:
 def roles(
     email: Email,
     role: Annotated[
-        list[str] | None, typer.Argument(help="All roles that it is to have; none takes all away.")
+        list[str] | None,
+        typer.Argument(help="All roles of the account from now on. With none, it has no role."),
     ] = None,
 ) -> None:
-    """Replace an account's roles; one taken away ends its sessions."""
+    """Replace an account's roles. Removing a role ends the account's sessions."""
     _report(email, "changed", run(lambda service: service.accounts.set_roles(email, role or [])))
 
 
@@ -101,8 +106,8 @@ def set_password(email: Email, *, password_stdin: PasswordStdin = False) -> None
 def _password(*, from_stdin: bool) -> str:
     if from_stdin:
         return sys.stdin.readline().rstrip("\r\n")
-    answer: str = typer.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
-    return answer
+    password: str = typer.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
+    return password
 
 
 def _fields(account: Account) -> dict[str, str | bool | list[str]]:
@@ -115,5 +120,5 @@ def _fields(account: Account) -> dict[str, str | bool | list[str]]:
     }
 
 
-def _report(email: str, done: str, ended: int) -> None:
-    print(f"{email} {done}; {ended} {'session' if ended == 1 else 'sessions'} ended")
+def _report(email: str, change: str, ended: int) -> None:
+    print(f"{email} {change}; {ended} {'session' if ended == 1 else 'sessions'} ended")

@@ -1,22 +1,25 @@
-"""``check-config``: what the settings name, or a running deployment, looked at."""
+"""``check-config``: checks the settings and their servers, or a running deployment."""
 
 import asyncio
 import json
 import os
 from collections.abc import Sequence
 from dataclasses import asdict
+from datetime import UTC, datetime
+from functools import partial
 from typing import Annotated
 
 import typer
 
-from app.cli.doctor.findings import Finding, Level, in_words
-from app.cli.running import Json, run
-from app.settings import PREFIX, Settings, load
-from app.settings.values import web_address
-from app.wiring import utc_now
+from app.cli.doctor.findings import Finding, Level, format_findings
+from app.cli.running import Json, loading, run
+
+_now = partial(datetime.now, UTC)
 
 
 def _base(url: str) -> str:
+    from app.settings.values import web_address  # noqa: PLC0415 - the settings are too slow for a help text
+
     try:
         return web_address(url).rstrip("/")
     except ValueError as error:
@@ -27,37 +30,48 @@ def check_config(
     *,
     url: Annotated[
         str | None,
-        typer.Option(parser=_base, metavar="URL", help="Ask the deployment at this address, as browsers do."),
+        typer.Option(parser=_base, metavar="URL", help="Check the deployment at this address."),
     ] = None,
-    insecure: Annotated[bool, typer.Option("--insecure", help="Take a test certificate.")] = False,
+    insecure: Annotated[bool, typer.Option("--insecure", help="Accept a test certificate.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Say what browsers and verifiers do with these settings; exit status 1 if something fails or is unsafe.
+    """Check the settings, their servers, and what browsers and verifiers do with them.
 
-    With --url it needs no settings: it asks a running deployment, and looks at what its proxy lets through.
+    The exit status is 1 if something fails or is unsafe.
+
+    With --url it needs no settings: it sends requests to a deployment, and checks what its proxy changes.
     """
-    findings = _of_settings() if url is None else _of_deployment(url, insecure=insecure)
-    print(json.dumps([asdict(finding) for finding in findings], indent=2) if as_json else in_words(findings))
+    findings = _check_settings() if url is None else _check_deployment(url, insecure=insecure)
+    if as_json:
+        print(json.dumps([asdict(finding) for finding in findings], indent=2))
+    else:
+        print(format_findings(findings))
     if any(finding.level is Level.PROBLEM for finding in findings):
         raise typer.Exit(1)
 
 
-def _of_settings() -> Sequence[Finding]:
-    from app.cli.doctor import environment, servers  # noqa: PLC0415 - Alembic loads for a quarter of a second
+def _check_settings() -> Sequence[Finding]:
+    with loading():
+        from app.cli.doctor.servers import check_servers  # noqa: PLC0415 - as below: too slow for a help text
+        from app.cli.doctor.settings import check_settings  # noqa: PLC0415
+        from app.settings import Settings, load  # noqa: PLC0415
 
     settings = load(Settings)
     return [
-        *environment.judged(settings),
-        *run(lambda service: servers.looked_at(service, settings.leeway, utc_now)),
+        *check_settings(settings),
+        *run(lambda service: check_servers(service, settings.leeway, _now)),
     ]
 
 
-def _of_deployment(url: str, *, insecure: bool) -> Sequence[Finding]:
-    from app.cli.doctor import asking, deployment  # noqa: PLC0415 - as above, for the HTTP client
+def _check_deployment(url: str, *, insecure: bool) -> Sequence[Finding]:
+    with loading():
+        from app.cli.doctor.client import open_client  # noqa: PLC0415 - as below: too slow for a help text
+        from app.cli.doctor.deployment import check_deployment  # noqa: PLC0415
+        from app.settings import PREFIX  # noqa: PLC0415
 
-    async def ask() -> list[Finding]:
-        expected = os.environ.get(f"{PREFIX}ISSUER") or None
-        async with asking.opened(url, insecure=insecure) as asker:
-            return await deployment.looked_at(asker, insecure=insecure, expected=expected, clock=utc_now)
+    async def check() -> list[Finding]:
+        issuer = os.environ.get(f"{PREFIX}ISSUER") or None
+        async with open_client(url, insecure=insecure) as client:
+            return await check_deployment(client, insecure=insecure, expected_issuer=issuer, clock=_now)
 
-    return asyncio.run(ask())
+    return asyncio.run(check())

@@ -1,45 +1,51 @@
-"""``events``: the security events, read by an operator."""
+"""``events``: the operator's commands on security events."""
 
 import asyncio
 import json
 import signal
 from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 from uuid import UUID
 
 import typer
 
 from app.cli.running import Json, run
 from app.domain.events import EventFilter, EventKind, RecordedEvent
-from app.settings.values import duration
-from app.wiring import Service, utc_now
+
+if TYPE_CHECKING:
+    from app.wiring import Service
 
 commands = typer.Typer(help="Security events: sign-ins, ended sessions, changes.", no_args_is_help=True)
 
 
 def moment(text: str) -> datetime:
-    """A date and time of ISO 8601, in UTC unless it says otherwise, or a duration back from now."""
+    """Parse a date and time of ISO 8601, in UTC unless it has an offset, or a duration back from now."""
+    from app.settings.values import duration  # noqa: PLC0415 - the settings are too slow for a help text
+
     with suppress(ValueError):
-        found = datetime.fromisoformat(text)
-        return found if found.tzinfo else found.replace(tzinfo=UTC)
+        parsed = datetime.fromisoformat(text)
+        return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
     try:
-        return utc_now() - duration(text)
+        return datetime.now(UTC) - duration(text)
     except (ValueError, OverflowError):
-        raise typer.BadParameter(
-            "is neither a moment like 2026-01-31T12:00:00Z nor a duration like PT1H"
-        ) from None
+        raise typer.BadParameter("must be a time like 2026-01-31T12:00:00Z or a duration like PT1H") from None
 
 
 Account = Annotated[
-    str | None, typer.Option(help="Of this account: its e-mail address, or its id, which outlives it.")
+    str | None,
+    typer.Option(help="Only this account: its e-mail address, or its id. The id works after a deletion."),
 ]
-Kinds = Annotated[list[EventKind] | None, typer.Option("--kind", help="Of this kind; may be given again.")]
+Kinds = Annotated[
+    list[EventKind] | None, typer.Option("--kind", help="Only this kind. Repeat the option for more.")
+]
 Since = Annotated[
     datetime | None,
-    typer.Option(parser=moment, metavar="WHEN", help="From then on: ISO 8601, or a duration back from now."),
+    typer.Option(
+        parser=moment, metavar="WHEN", help="From this time on: ISO 8601, or a duration back from now."
+    ),
 ]
-Until = Annotated[datetime | None, typer.Option(parser=moment, metavar="WHEN", help="Before then.")]
+Until = Annotated[datetime | None, typer.Option(parser=moment, metavar="WHEN", help="Before this time.")]
 
 
 @commands.command("list")
@@ -48,15 +54,17 @@ def list_events(
     kinds: Kinds = None,
     since: Since = None,
     until: Until = None,
-    limit: Annotated[int, typer.Option(min=1, max=1_000_000, help="At most so many, the last ones.")] = 100,
+    limit: Annotated[
+        int, typer.Option(min=1, max=1_000_000, help="Number of events at most, the newest ones.")
+    ] = 100,
     *,
     as_json: Json = False,
 ) -> None:
-    """List the last events, the newest one last."""
+    """List the newest events. The newest one comes last."""
 
-    async def newest(service: Service) -> list[RecordedEvent]:
-        wanted = EventFilter(await _id(service, account), tuple(kinds or ()), since, until)
-        return await service.events.newest(wanted, limit)
+    async def newest(service: "Service") -> list[RecordedEvent]:
+        selection = EventFilter(await _id(service, account), tuple(kinds or ()), since, until)
+        return await service.events.newest(selection, limit)
 
     listed = run(newest)
     if as_json:
@@ -75,14 +83,14 @@ def tail(
     *,
     as_json: Json = False,
 ) -> None:
-    """Show the last ten events, and then each as it comes, until Ctrl-C or ``--until``."""
+    """Print the newest ten events, then each new one, until Ctrl-C or ``--until``."""
 
-    async def follow(service: Service) -> None:
+    async def follow(service: "Service") -> None:
         task = asyncio.current_task()
-        assert task is not None  # noqa: S101 - tells mypy that this runs in one
+        assert task is not None  # noqa: S101 - asyncio.run makes a task, which mypy cannot know
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-        wanted = EventFilter(await _id(service, account), tuple(kinds or ()), since, until)
-        async for event in service.events.follow(wanted, pause):
+        selection = EventFilter(await _id(service, account), tuple(kinds or ()), since, until)
+        async for event in service.events.follow(selection, pause):
             line = json.dumps(_fields(event)) if as_json else _line(event)
             print(line, flush=True)
 
@@ -91,11 +99,11 @@ def tail(
 
 
 async def pause() -> None:
-    """Wait until it is worth another look."""
+    """Wait before the next query."""
     await asyncio.sleep(1)
 
 
-async def _id(service: Service, account: str | None) -> UUID | None:
+async def _id(service: "Service", account: str | None) -> UUID | None:
     return None if account is None else await service.events.account(account)
 
 
@@ -116,7 +124,7 @@ def _fields(event: RecordedEvent) -> dict[str, Any]:
 
 
 def _line(event: RecordedEvent) -> str:
-    named = {
+    facts = {
         "actor": event.actor,
         "reason": event.reason,
         "account": event.account_id,
@@ -125,7 +133,7 @@ def _line(event: RecordedEvent) -> str:
         "request": event.request_id,
         **event.details,
     }
-    words = [f"{name}={value}" for name, value in named.items() if value is not None]
+    words = [f"{name}={value}" for name, value in facts.items() if value is not None]
     line = "\t".join((f"{event.at:%Y-%m-%dT%H:%M:%SZ}", event.kind, *words))
-    # Nothing that came from outside moves the cursor of whoever reads it.
+    # Text from clients must not send control characters to the terminal.
     return "".join(letter if letter.isprintable() or letter == "\t" else "?" for letter in line)

@@ -9,22 +9,22 @@ import typer
 from app.cli.running import Json, Yes, run
 from app.domain.keys import KeyState, SigningKey
 
-commands = typer.Typer(help="Signing keys, which rotate by themselves.", no_args_is_help=True)
+commands = typer.Typer(help="Signing keys. The service rotates them by itself.", no_args_is_help=True)
 
-_NEXT = {KeyState.STANDBY: "signs from", KeyState.SIGNING: "signs until", KeyState.VERIFYING: "goes at"}
+_NEXT = {KeyState.STANDBY: "signs from", KeyState.SIGNING: "signs until", KeyState.VERIFYING: "removed at"}
 
 
 @commands.command("list")
 def list_keys(*, as_json: Json = False) -> None:
-    """List the keys: state, since when, and when the next step comes by itself."""
+    """List the keys: their state, since when, and the time of their next automatic step."""
     listed = run(lambda service: service.operated_keys.all())
     if as_json:
-        fields = [_fields(key, following) for key, following in listed]
+        fields = [_fields(key, next_step) for key, next_step in listed]
         print(json.dumps(fields, indent=2, default=datetime.isoformat))
         return
-    for key, following in listed:
+    for key, next_step in listed:
         since = key.superseded_at or key.activated_at or key.created_at
-        ahead = f"{_NEXT[key.state]} {_moment(following)}" if following else "until an operator rotates"
+        ahead = f"{_NEXT[key.state]} {_moment(next_step)}" if next_step else "until an operator rotates"
         bits = f" {key.kind.rsa_bits}" if key.kind.rsa_bits else ""
         print(f"{key.kid}\t{key.algorithm}{bits}\t{key.state}\tsince {_moment(since)}\t{ahead}")
 
@@ -33,10 +33,10 @@ def list_keys(*, as_json: Json = False) -> None:
 def rotate(
     *,
     now: Annotated[
-        bool, typer.Option("--now", help="However young the standby is; some verifiers may not know it yet.")
+        bool, typer.Option("--now", help="Rotate even if some verifiers may not know the standby yet.")
     ] = False,
 ) -> None:
-    """Let the standby sign; what the last key signed stays valid."""
+    """Let the standby key sign. Tokens of the previous key stay valid."""
     kid = run(lambda service: service.operated_keys.rotate(at_once=now))
     print(f"{kid} signs from now on")
 
@@ -44,11 +44,13 @@ def rotate(
 # A kid may begin with a hyphen.
 @commands.command(context_settings={"ignore_unknown_options": True})
 def retire(kid: Annotated[str, typer.Argument(help="The leaked key.")], *, yes: Yes = False) -> None:
-    """End a leaked key: out of the key set, and no token that it signed is believed any more."""
+    """Retire a leaked key: remove it from the key set and refuse every access token that it signed."""
     if not yes:
         typer.confirm(f"Refuse every access token that {kid} signed?", abort=True, err=True)
     run(lambda service: service.operated_keys.retire(kid))
-    print(f"{kid} is retired; services that cache the key set may believe it until they fetch it anew")
+    print(
+        f"{kid} is retired; services that cache the key set may accept its tokens until they fetch it again"
+    )
 
 
 @commands.command()
@@ -58,7 +60,7 @@ def reseal() -> None:
     print(f"{resealed} {'key' if resealed == 1 else 'keys'} resealed")
 
 
-def _fields(key: SigningKey, following: datetime | None) -> dict[str, str | int | datetime | None]:
+def _fields(key: SigningKey, next_step: datetime | None) -> dict[str, str | int | datetime | None]:
     return {
         "kid": key.kid,
         "algorithm": key.algorithm.value,
@@ -67,7 +69,7 @@ def _fields(key: SigningKey, following: datetime | None) -> dict[str, str | int 
         "created_at": key.created_at,
         "activated_at": key.activated_at,
         "superseded_at": key.superseded_at,
-        "next_step_at": following,
+        "next_step_at": next_step,
     }
 
 

@@ -1,30 +1,46 @@
-"""What the operator's commands share: a service without its server, and output for people or programs."""
+"""Helpers of the operator's commands: common options, and a service without its web server."""
 
 import asyncio
+import gc
 import sys
-from collections.abc import Awaitable, Callable
-from typing import Annotated, TypeVar
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from app.logs import configure_logs
-from app.settings import Settings, load
-from app.wiring import Service, open_service
+if TYPE_CHECKING:
+    from app.wiring import Service
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")]
 
 _T = TypeVar("_T")
 
 
-def run(command: Callable[[Service], Awaitable[_T]]) -> _T:
-    """Carry out a command on the service's parts."""
+def run(command: "Callable[[Service], Awaitable[_T]]") -> _T:
+    """Open the service, run a command on it, and return the command's result."""
+    with loading():
+        from app.logs import configure_logs  # noqa: PLC0415 - as the two below: too slow for a help text
+        from app.settings import Settings, load  # noqa: PLC0415
+        from app.wiring import open_service  # noqa: PLC0415
 
-    async def carry_out() -> _T:
+    async def run_command() -> _T:
         settings = load(Settings)
-        # Standard output is for the answer.
+        # Standard output is for the command's answer.
         configure_logs(settings.log_format, sys.stderr)
         async with open_service(settings) as service:
             return await command(service)
 
-    return asyncio.run(carry_out())
+    return asyncio.run(run_command())
+
+
+@contextmanager
+def loading() -> Iterator[None]:
+    """Import modules without garbage collection, and exclude them from later collections."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()

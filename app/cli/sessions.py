@@ -9,7 +9,6 @@ import typer
 
 from app.cli.running import Json, run
 from app.domain.sessions import SessionSummary
-from app.http.visitors import in_words
 
 commands = typer.Typer(help="Sessions.", no_args_is_help=True)
 
@@ -18,7 +17,7 @@ commands = typer.Typer(help="Sessions.", no_args_is_help=True)
 def list_sessions(
     email: Annotated[str, typer.Argument(help="The account's e-mail address.")], *, as_json: Json = False
 ) -> None:
-    """List an account's living sessions, the one used last first, and at most a hundred."""
+    """List at most 100 active sessions of an account. The most recently used one comes first."""
     sessions = run(lambda service: service.operated_sessions.of(email))
     if as_json:
         fields = [_fields(session) for session in sessions]
@@ -26,18 +25,20 @@ def list_sessions(
         return
     for session in sessions:
         used = f"{session.last_used_at:%Y-%m-%dT%H:%M:%SZ}"
-        agent = in_words(session.user_agent) or "-"
+        agent = _browser(session) or "-"
         print("\t".join((str(session.id), session.client, f"used {used}", session.address or "-", agent)))
 
 
 @commands.command()
 def revoke(
-    session_id: Annotated[UUID | None, typer.Argument(help="One session's id.")] = None,
-    account: Annotated[str | None, typer.Option(help="Every session of this e-mail address.")] = None,
+    session_id: Annotated[UUID | None, typer.Argument(help="The id of one session.")] = None,
+    account: Annotated[
+        str | None, typer.Option(help="End every session of the account with this e-mail address.")
+    ] = None,
     *,
-    everyone: Annotated[bool, typer.Option("--all", help="Every session of everybody.")] = False,
+    everyone: Annotated[bool, typer.Option("--all", help="End every session of every account.")] = False,
 ) -> None:
-    """End sessions with all their access tokens, at once."""
+    """End sessions and all their access tokens at once."""
     if sum((session_id is not None, account is not None, everyone)) != 1:
         raise typer.BadParameter("name one session, or --account, or --all")
     if session_id is not None:
@@ -50,7 +51,7 @@ def revoke(
 
 
 def purge() -> None:
-    """Delete what can matter no more; the service does it by itself every ten minutes."""
+    """Delete expired rows. The service does this by itself every ten minutes."""
     deleted = run(lambda service: service.purge())
     print(f"{deleted} {'row' if deleted == 1 else 'rows'} deleted")
 
@@ -62,5 +63,11 @@ def _fields(session: SessionSummary) -> dict[str, str | datetime | None]:
         "created_at": session.created_at,
         "last_used_at": session.last_used_at,
         "address": session.address,
-        "user_agent": in_words(session.user_agent),
+        "user_agent": _browser(session),
     }
+
+
+def _browser(session: SessionSummary) -> str | None:
+    from app.http.visitors import in_words  # noqa: PLC0415 - Starlette is too slow for a help text
+
+    return in_words(session.user_agent)

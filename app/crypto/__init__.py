@@ -1,1 +1,1 @@
-"""Password hashing, refresh tokens, access tokens and keys at rest."""
+"""Passwords, tokens, signing keys and service secrets: everything that hashes, signs or seals."""

@@ -1,4 +1,4 @@
-"""Access tokens as signed text: JWS compact serialisation, read strictly (RFC 7515, RFC 8725)."""
+"""Access tokens as signed text: JWS compact serialisation, parsed strictly (RFC 7515, RFC 8725)."""
 
 import json
 import re
@@ -18,8 +18,8 @@ MAX_LENGTH = 8192
 TOKEN_ID_LENGTH = 16
 """Random bytes in a ``jti``."""
 _COMPACT = re.compile(r"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)", re.ASCII)
-# Members that change what the rest means; none of them is ever issued (RFC 8725 section 3, RFC 7797).
-_FOREIGN_MEMBERS = frozenset({"crit", "b64", "zip", "cty", "enc"})
+# Header members that change the meaning of a token; we never issue them (RFC 8725 section 3, RFC 7797).
+_FORBIDDEN_MEMBERS = frozenset({"crit", "b64", "zip", "cty", "enc"})
 
 
 class _JwsAlgorithm(Protocol):
@@ -28,7 +28,7 @@ class _JwsAlgorithm(Protocol):
 
 
 class Signer:
-    """Signs payloads with one private key; the key is parsed once and the header built once."""
+    """Signs payloads with one private key, which is parsed once; the header is built once."""
 
     def __init__(self, kid: str, algorithm: Algorithm, private_key: PrivateKey) -> None:
         self.kid = kid
@@ -45,7 +45,7 @@ class Signer:
 
 @dataclass(frozen=True, slots=True)
 class Jws:
-    """A token taken apart, and believed in nothing yet."""
+    """The parts of a token, none of them verified yet."""
 
     kid: str
     algorithm: object
@@ -54,16 +54,16 @@ class Jws:
     signature: bytes = field(repr=False)
 
 
-def read(token: str) -> Jws | None:
-    """Take an access token apart, or None when it is not of the one form that is issued.
+def parse_jws(token: str) -> Jws | None:
+    """The parts of an access token, or None when it does not have the form that we issue.
 
-    ``jwk``, ``jku`` and ``x5*`` are never looked at (RFC 8725 section 3.10).
+    ``jwk``, ``jku`` and ``x5*`` are ignored (RFC 8725 section 3.10).
     """
     parts = _COMPACT.fullmatch(token) if len(token) <= MAX_LENGTH else None
     if parts is None:
         return None
-    header, signature = _read_json(parts[1]), _decode(parts[3])
-    if header is None or signature is None or not _FOREIGN_MEMBERS.isdisjoint(header):
+    header, signature = _parse_json(parts[1]), _decode(parts[3])
+    if header is None or signature is None or not _FORBIDDEN_MEMBERS.isdisjoint(header):
         return None
     kid = header.get("kid")
     if not isinstance(kid, str) or header.get("typ") != TOKEN_TYPE:
@@ -72,21 +72,21 @@ def read(token: str) -> Jws | None:
 
 
 class Verifier:
-    """Checks signatures against published keys, each with the one algorithm that it was made for."""
+    """Verifies signatures with published keys, each with the one algorithm that it was made for."""
 
     def __init__(self, jwks: Mapping[str, Mapping[str, str]]) -> None:
-        """Take the public JWKs by ``kid``."""
+        """``jwks`` are public JWKs by ``kid``."""
         self._keys: dict[str, tuple[str, _JwsAlgorithm, Any]] = {}
         for kid, jwk in jwks.items():
             algorithm = jwt.get_algorithm_by_name(jwk["alg"])
             self._keys[kid] = (jwk["alg"], algorithm, algorithm.from_jwk(dict(jwk)))
 
     def knows(self, kid: str) -> bool:
-        """Whether the key of this name is among the published ones."""
+        """Whether a key with this ``kid`` is published."""
         return kid in self._keys
 
     def payload(self, jws: Jws) -> dict[str, object] | None:
-        """The claims of a token with a good signature by a known key, or None.
+        """The claims of a token with a valid signature by a published key, or None.
 
         The header names the key, and the key fixes the algorithm (RFC 8725 section 3.1).
         """
@@ -95,7 +95,7 @@ class Verifier:
         name, algorithm, public_key = self._keys[jws.kid]
         if jws.algorithm != name or not algorithm.verify(jws.signing_input, public_key, jws.signature):
             return None
-        return _read_json(jws.payload)
+        return _parse_json(jws.payload)
 
 
 def _encode(data: bytes) -> bytes:
@@ -103,26 +103,26 @@ def _encode(data: bytes) -> bytes:
 
 
 def _decode(part: str) -> bytes | None:
-    """The part's bytes, or None unless this is their one spelling (RFC 4648 section 3.5)."""
+    """The decoded bytes, or None when the encoding is not canonical (RFC 4648 section 3.5)."""
     if len(part) % 4 == 1:
         return None
     data = urlsafe_b64decode(part + "=" * (-len(part) % 4))
     return data if _encode(data) == part.encode() else None
 
 
-def _read_json(part: str) -> dict[str, object] | None:
-    """A JSON object without duplicate members, NaN or numbers of absurd length; else None."""
+def _parse_json(part: str) -> dict[str, object] | None:
+    """A JSON object, or None for duplicate members, NaN, too long numbers or anything else."""
     data = _decode(part)
     if data is None:
         return None
     try:
-        value = json.loads(data.decode(), object_pairs_hook=_distinct, parse_constant=_refuse)
+        value = json.loads(data.decode(), object_pairs_hook=_unique_members, parse_constant=_refuse_constant)
     except (ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None
 
 
-def _distinct(pairs: list[tuple[str, object]]) -> dict[str, object]:
+def _unique_members(pairs: list[tuple[str, object]]) -> dict[str, object]:
     members = dict(pairs)
     if len(members) != len(pairs):
         message = "duplicate member"
@@ -130,5 +130,5 @@ def _distinct(pairs: list[tuple[str, object]]) -> dict[str, object]:
     return members
 
 
-def _refuse(constant: str) -> object:
+def _refuse_constant(constant: str) -> object:
     raise ValueError(constant)

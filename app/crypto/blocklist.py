@@ -1,28 +1,28 @@
-"""Fingerprints of passwords, by which the common ones are known here and the breached ones elsewhere."""
+"""Fingerprints of passwords: our own for the list of common ones, SHA-1 for look-ups of breached ones."""
 
 from bisect import bisect_left
 from hashlib import sha1, sha256
 from pathlib import Path
 
 LENGTH = 5
-"""Bytes of a fingerprint: of ten million passwords that are not on the list, about one seems to be on it."""
+"""Bytes of a fingerprint: about one in ten million passwords matches the list by chance."""
 SHIPPED = Path(__file__).with_name("common_passwords.bin")
 
 
 def fingerprint(folded: str) -> bytes:
-    """The first bytes of the SHA-256 of a password as ``fold`` spells it."""
+    """The first bytes of the SHA-256 of a folded password."""
     return sha256(folded.encode()).digest()[:LENGTH]
 
 
 def range_digest(normalised: str) -> str:
-    """The name of a password in the range protocol: its SHA-1, in upper-case hexadecimal."""
+    """The digest that the range protocol uses: SHA-1 in upper-case hexadecimal."""
     return sha1(normalised.encode(), usedforsecurity=False).hexdigest().upper()
 
 
 class CommonPasswords:
-    """The folded passwords of a list.
+    """A list of common passwords, in folded form.
 
-    Its file holds their fingerprints, sorted and end to end, and nothing else; ``make blocklist`` makes it.
+    Its file contains only their sorted, concatenated fingerprints; ``make blocklist`` writes it.
     """
 
     def __init__(self, file: Path = SHIPPED) -> None:
@@ -32,9 +32,9 @@ class CommonPasswords:
         return len(self._fingerprints) // LENGTH
 
     def __contains__(self, folded: object) -> bool:
-        sought = fingerprint(str(folded))
-        place = bisect_left(range(len(self)), sought, key=self._at)
-        return self._at(place) == sought
+        wanted = fingerprint(str(folded))
+        index = bisect_left(range(len(self)), wanted, key=self._at)
+        return self._at(index) == wanted
 
-    def _at(self, place: int) -> bytes:
-        return self._fingerprints[place * LENGTH : (place + 1) * LENGTH]
+    def _at(self, index: int) -> bytes:
+        return self._fingerprints[index * LENGTH : (index + 1) * LENGTH]

@@ -1,8 +1,9 @@
 """Device tokens: proof that a device has signed in to an account before.
 
-``version(1) | secret id(4) | password version(4) | mac(18)`` behind ``wwd_``. The mac covers the account's
-address as well, which is not in the token: it tells nothing of whose it is, and no two devices apart.
-A device keeps the tokens of several accounts, joined by dots, the one used last first.
+``wwd_`` and the base64url of ``version(1) | secret id(4) | password version(4) | mac(18)``.
+The mac also covers the account's e-mail address, which is not in the token. A token therefore does not reveal
+its account, and all devices of an account have equal tokens.
+A device stores the tokens of several accounts, joined by dots, the one used last first.
 """
 
 import hmac
@@ -28,7 +29,7 @@ class DeviceTokens:
         self._secrets = secrets
 
     def password_version(self, presented: str | None, email: str) -> int | None:
-        """Which password of the account with this address the device knew, or None for no device."""
+        """The password version with which the device last signed in to this account, or None."""
         for token in _tokens(presented):
             version = self._read(token, email)
             if version is not None:
@@ -36,7 +37,7 @@ class DeviceTokens:
         return None
 
     def remember(self, presented: str | None, email: str, password_version: int) -> str:
-        """What the device shall keep from now on: a token of this account, and those of the others."""
+        """The tokens that the device stores from now on: one of this account, then those of others."""
         secret = self._secrets.newest
         body = _BODY.pack(_VERSION, secret.id, password_version)
         token = PREFIX + urlsafe_b64encode(body + _mac(secret, body, email)).decode()
@@ -58,6 +59,6 @@ def _mac(secret: ServiceSecret, body: bytes, email: str) -> bytes:
 
 
 def _tokens(presented: str | None) -> list[str]:
-    """The well-formed tokens in what a device presents, which may be anything."""
+    """The well-formed tokens in a presented text; the text is untrusted."""
     parts = [] if presented is None or len(presented) > _LONGEST else presented.split(".")
     return [part for part in parts if _TOKEN.fullmatch(part)]

@@ -1,4 +1,4 @@
-"""Signing keys: made, named by their thumbprint, sealed at rest, published as JWKs."""
+"""Signing keys: generated, named by their thumbprint, sealed at rest, published as JWKs."""
 
 import os
 from base64 import urlsafe_b64encode
@@ -23,7 +23,7 @@ from app.domain.keys import Algorithm, KeyKind, SealedKey
 PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
 
 _NONCE_LENGTH = 12
-# What makes a public key, and all that a thumbprint covers (RFC 7638 section 3.2, RFC 8037 section 2).
+# The members of a public key that its thumbprint covers (RFC 7638 section 3.2, RFC 8037 section 2).
 _MEMBERS = {"RSA": ("e", "kty", "n"), "EC": ("crv", "kty", "x", "y"), "OKP": ("crv", "kty", "x")}
 
 
@@ -32,13 +32,13 @@ class UnopenableKeyError(Exception):
 
 
 class KeyMaker:
-    """Makes key pairs and opens sealed ones, under the service's secrets."""
+    """Generates, seals and opens key pairs with the service's secrets."""
 
     def __init__(self, secrets: ServiceSecrets) -> None:
         self._secrets = secrets
 
     def make(self, kind: KeyKind) -> SealedKey:
-        """A new key pair, sealed under the newest secret; RSA takes tenths of a second of CPU, or seconds."""
+        """A new key pair, sealed under the newest secret; RSA takes from 0.1 s to several seconds of CPU."""
         private_key = _generate(kind)
         public_jwk = _public_jwk(private_key, kind.algorithm)
         kid = public_jwk["kid"]
@@ -65,7 +65,7 @@ class KeyMaker:
         return private_key
 
     def reseal(self, key: SealedKey) -> bytes | None:
-        """The private key sealed under the newest secret, or None where it is already.
+        """The private key sealed under the newest secret, or None when it already is.
 
         Raises UnopenableKeyError when no listed secret opens it.
         """
@@ -99,13 +99,13 @@ def _generate(kind: KeyKind) -> PrivateKey:
 
 
 def _public_jwk(private_key: PrivateKey, algorithm: Algorithm) -> dict[str, str]:
-    described = jwt.get_algorithm_by_name(algorithm).to_jwk(private_key.public_key(), as_dict=True)
-    members = {name: described[name] for name in _MEMBERS[described["kty"]]}
+    jwk = jwt.get_algorithm_by_name(algorithm).to_jwk(private_key.public_key(), as_dict=True)
+    members = {name: jwk[name] for name in _MEMBERS[jwk["kty"]]}
     return members | {"kid": thumbprint(members), "use": "sig", "alg": algorithm.value}
 
 
 def _label(kid: str, algorithm: Algorithm) -> bytes:
-    """The associated data: a sealed key moved under another name or algorithm does not open."""
+    """The associated data: a sealed key does not open under another ``kid`` or algorithm."""
     return f"{kid}.{algorithm}".encode()
 
 

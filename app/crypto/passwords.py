@@ -1,7 +1,7 @@
-"""Password hashing: Argon2id for what is new, and what other systems left behind for verification.
+"""Password hashing: new hashes are Argon2id, hashes imported from other systems are only verified.
 
-Whatever cannot be verified costs a decoy of the current parameters, so that no absence shows.
-Hashing runs in a few threads off the event loop, for so many callers at a time.
+An unknown account or hash costs one verification of a decoy hash, so response time does not reveal it.
+Hashing runs in a few threads beside the event loop, for a limited number of callers at a time.
 """
 
 import asyncio
@@ -22,14 +22,14 @@ from passlib.context import CryptContext
 from app.domain.passwords import normalise, unusable
 from app.domain.refusals import Refusal, Refused
 
-# Ceilings of one stored hash, so that no imported one takes the service down; seconds are of one slow core.
-MAX_KIB = 256 * 1024  # Memory of one hash, and as much again for each further thread.
+# Ceilings for one stored hash, so no imported hash exhausts the service; times are for one slow core.
+MAX_KIB = 256 * 1024  # Memory of one hash; each hashing thread may use as much.
 MAX_KIB_PASSES = 1024 * 1024  # Memory times passes over it: 2 s of Argon2, 3 to 5 s of scrypt.
-MAX_LANES = 16  # Argon2 gives each a thread; Django asks for 8.
+MAX_LANES = 16  # Argon2 starts a thread for each; Django's default is 8.
 MAX_BCRYPT_COST = 15  # About 2 s.
 MAX_ROUNDS = 5_000_000  # PBKDF2: 1 to 3 s.
 MAX_CHARACTERS, MIN_DIGEST_BYTES = 1024, 16  # A short digest of Argon2 would match many passwords.
-NICENESS = 5  # Of the hashing threads; with much more they would not get to give the interpreter back.
+NICENESS = 5  # Of hashing threads; with a much higher one they would run too rarely to release the GIL.
 
 _FORMATS = CryptContext(
     "argon2, bcrypt, bcrypt_sha256, scrypt, pbkdf2_sha256, pbkdf2_sha512, "
@@ -37,16 +37,17 @@ _FORMATS = CryptContext(
 )
 _DJANGO_PREFIX = re.compile(r"^(?:argon2(?=\$argon2)|bcrypt\$(?=\$2))")
 _DJANGO_SCRYPT = re.compile(r"scrypt\$([0-9]+)\$([^$]+)\$([0-9]+)\$([0-9]+)\$([A-Za-z0-9+/]{86}==)")
-_Handler: TypeAlias = Any  # What passlib, which has no types, reads in a stored hash.
+_Handler: TypeAlias = Any  # passlib's object for one stored hash; passlib has no types.
 _T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HashingPolicy:
-    """What new hashes cost, and how much hashing may go on at once.
+    """The cost of new hashes, and how many callers may hash at once.
 
-    ``memory_kib`` (KiB), ``time_cost`` (passes) and ``parallelism`` (lanes) are Argon2id's;
-    ``threads`` run at a time, ``queue`` more callers have a place; ValueError for none, or over the ceilings.
+    ``memory_kib`` (KiB), ``time_cost`` (passes) and ``parallelism`` (lanes) are Argon2id's parameters.
+    ``threads`` hash at a time, and ``queue`` more callers may wait. Raises ValueError without a thread, for
+    a negative queue, or for a parameter over its ceiling.
     """
 
     memory_kib: int = 19_456
@@ -63,25 +64,25 @@ class HashingPolicy:
 
 @dataclass(frozen=True, slots=True)
 class PasswordCheck:
-    """Whether the password ``matches``; if so, whether its hash is ``outdated`` and wants a new one."""
+    """Whether the password ``matches``; if so, whether its hash is ``outdated`` and should be replaced."""
 
     matches: bool
     outdated: bool
 
 
 class Overloaded(Refused):
-    """All places are taken; with sensible settings the first of them are free again within a second."""
+    """All slots are taken; with sensible settings one is free again within a second."""
 
     def __init__(self) -> None:
         super().__init__(Refusal.OVERLOADED, retry_after=1)
 
 
 class PasswordHasher:
-    """Hashes and verifies off the event loop; one instance serves one loop.
+    """Hashes and verifies in threads; one instance serves one event loop.
 
-    Construction makes the decoy and loads the backends, which is slow, and unsafe in threads.
-    ``hash`` and ``verify`` wait for a thread, and want a ``place`` where strangers can ask for them;
-    they raise RuntimeError after ``close``.
+    The constructor makes the decoy and loads the backends, which is slow and not thread-safe.
+    ``hash`` and ``verify`` wait for a thread, and raise RuntimeError after ``close``. For unauthenticated
+    callers they must be called within a ``slot``.
     """
 
     def __init__(self, policy: HashingPolicy) -> None:
@@ -94,23 +95,23 @@ class PasswordHasher:
         )
         _FORMATS.handler("bcrypt").get_backend()
         self._decoy: str = self._context.hash(secrets.token_urlsafe())
-        # The event loop goes first. Elsewhere than on Linux niceness is a whole process's.
+        # The event loop has priority. Only Linux has a niceness for each thread.
         niceness = NICENESS if sys.platform == "linux" else 0
         self._executor = ThreadPoolExecutor(policy.threads, "passwords", os.nice, (niceness,))
-        # Callers queue here and not in the executor, so that one who gives up leaves nothing behind.
+        # Callers queue here and not in the executor, so a caller that gives up leaves no work behind.
         self._threads = asyncio.Semaphore(policy.threads)
-        self._places = policy.threads + policy.queue
+        self._free_slots = policy.threads + policy.queue
 
     @contextmanager
-    def place(self) -> Iterator[None]:
-        """A place among those who hash, wait for it, or have work before and after it; or Overloaded."""
-        if not self._places:
+    def slot(self) -> Iterator[None]:
+        """Hold a slot while the caller waits, hashes, and does its work before and after; else Overloaded."""
+        if not self._free_slots:
             raise Overloaded
-        self._places -= 1
+        self._free_slots -= 1
         try:
             yield
         finally:
-            self._places += 1
+            self._free_slots += 1
 
     async def hash(self, password: str) -> str:
         """A new Argon2id hash in PHC format, about 97 characters; ValueError for an ``unusable`` password."""
@@ -121,36 +122,38 @@ class PasswordHasher:
     async def verify(self, password: str, stored: str | None) -> PasswordCheck:
         """Compare with a stored hash; None stands for an account that does not exist.
 
-        Never matches, at the cost of a decoy: no account, no known hash, one over the ceilings.
-        Never matches, at no cost: an ``unusable`` password, whatever the account.
+        Without an account, or with a hash that is unknown or over the ceilings, it verifies a decoy and does
+        not match. An ``unusable`` password never matches and costs nothing, for every account alike.
         """
         if unusable(password):
             return PasswordCheck(matches=False, outdated=False)
         return await self._run(lambda: self._verify(password, stored))
 
     def close(self) -> None:
-        """Take no more work; what runs is finished and answered, what waits gets a RuntimeError."""
+        """Accept no more work. A running hash is finished; waiting callers get a RuntimeError."""
         self._executor.shutdown(wait=False)
 
     def _verify(self, password: str, stored: str | None) -> PasswordCheck:
-        if known := _parse(stored or ""):
-            # Some that read well still fail in their backend, and bcrypt takes no password with a NUL.
+        if handler := parse_hash(stored or ""):
+            # Some well-formed hashes still fail in their backend, and bcrypt accepts no password with a NUL.
             with suppress(Exception):
-                return self._compare(password, known)
-        # Not suppressed: a machine short of memory must not answer that the password was wrong.
+                return self._compare(password, handler)
+        # Not suppressed: when memory is exhausted, the answer must not be that the password is wrong.
         self._context.verify(normalise(password), self._decoy)
         return PasswordCheck(matches=False, outdated=False)
 
-    def _compare(self, password: str, known: _Handler) -> PasswordCheck:
-        # Unlike passlib's own rule, a costlier hash is current: to rehash it would weaken it.
-        current = known.name == "argon2" and (known.type, known.version) == ("id", 0x13)
-        current = current and known.memory_cost >= self._policy.memory_kib
-        current = current and known.rounds >= self._policy.time_cost
-        # Other systems may have hashed what was typed and not its NFKC; a dict keeps order and drops doubles.
+    def _compare(self, password: str, handler: _Handler) -> PasswordCheck:
+        # Unlike in passlib, a costlier hash is current: a new one would be weaker.
+        current = handler.name == "argon2" and (handler.type, handler.version) == ("id", 0x13)
+        current = current and handler.memory_cost >= self._policy.memory_kib
+        current = current and handler.rounds >= self._policy.time_cost
+        # Other systems may have hashed the password as typed and not in NFKC; a dict drops the duplicate.
         spellings = dict.fromkeys((normalise(password), normalise(password) if current else password))
-        # bcrypt reads 72 bytes and always ignored the rest, which its library now refuses.
-        limit = 72 if known.name == "bcrypt" else None
-        matches = any(known.verify(spelling.encode()[:limit], known.to_string()) for spelling in spellings)
+        # bcrypt uses 72 bytes and always ignored the rest; its library now refuses longer passwords.
+        limit = 72 if handler.name == "bcrypt" else None
+        matches = any(
+            handler.verify(spelling.encode()[:limit], handler.to_string()) for spelling in spellings
+        )
         return PasswordCheck(matches=matches, outdated=matches and not current)
 
     async def _run(self, work: Callable[[], _T]) -> _T:
@@ -160,26 +163,27 @@ class PasswordHasher:
         except RuntimeError:
             self._threads.release()
             raise
-        # The slot is the thread's, not the caller's: a client who disconnects does not end the hash.
-        job.add_done_callback(partial(self._ended, asyncio.get_running_loop()))
+        # The thread is released by the hash, not by the caller: a client that disconnects does not stop it.
+        job.add_done_callback(partial(self._release_thread, asyncio.get_running_loop()))
         return await asyncio.wrap_future(job)
 
-    def _ended(self, loop: asyncio.AbstractEventLoop, _: Future[Any]) -> None:
-        with suppress(RuntimeError):  # The loop may be closed by now.
+    def _release_thread(self, loop: asyncio.AbstractEventLoop, _: Future[Any]) -> None:
+        with suppress(RuntimeError):  # The loop may have been closed.
             loop.call_soon_threadsafe(self._threads.release)
 
 
-def _parse(stored: str) -> _Handler | None:
-    # Handlers meet a malformed hash with exceptions of many kinds, some of which quote it.
+def parse_hash(stored: str) -> _Handler | None:
+    """The passlib object for a stored hash, or None when it is unknown, malformed or over the ceilings."""
+    # For a malformed hash, handlers raise exceptions of many kinds, some of which quote it.
     with suppress(Exception):
         text = _as_passlib(stored) if len(stored) <= MAX_CHARACTERS else ""
-        known = _FORMATS.handler(_FORMATS.identify(text, required=True)).from_string(text)
-        return known if known.checksum is not None and _affordable(known) else None
+        handler = _FORMATS.handler(_FORMATS.identify(text, required=True)).from_string(text)
+        return handler if handler.checksum is not None and _affordable(handler) else None
     return None
 
 
 def _as_passlib(stored: str) -> str:
-    """Django's spellings of Argon2, bcrypt and scrypt as passlib has them, all else as it is."""
+    """Django's formats of Argon2, bcrypt and scrypt in passlib's form; any other text unchanged."""
     if not (django := _DJANGO_SCRYPT.fullmatch(stored)):
         return _DJANGO_PREFIX.sub("", stored)
     cost, salt, block, lanes, digest = django.groups()
@@ -188,14 +192,14 @@ def _as_passlib(stored: str) -> str:
     return f"$scrypt$ln={int(cost).bit_length() - 1},r={block},p={lanes}${salt}${digest}"
 
 
-def _affordable(known: _Handler) -> bool:
-    if known.name == "argon2":  # Associated data reads well, and no backend takes it.
-        whole = known.data is None and len(known.checksum) >= MIN_DIGEST_BYTES
-        return whole and _bounded(known.memory_cost, known.rounds, known.parallelism)
-    if known.name == "scrypt":
-        kib = known.block_size * ((1 << known.rounds) + known.parallelism) // 8
-        return _bounded(kib, known.parallelism, known.parallelism)
-    return bool(known.rounds <= (MAX_BCRYPT_COST if "bcrypt" in known.name else MAX_ROUNDS))
+def _affordable(handler: _Handler) -> bool:
+    if handler.name == "argon2":  # passlib parses associated data, but no backend supports it.
+        supported = handler.data is None and len(handler.checksum) >= MIN_DIGEST_BYTES
+        return supported and _bounded(handler.memory_cost, handler.rounds, handler.parallelism)
+    if handler.name == "scrypt":
+        kib = handler.block_size * ((1 << handler.rounds) + handler.parallelism) // 8
+        return _bounded(kib, handler.parallelism, handler.parallelism)
+    return bool(handler.rounds <= (MAX_BCRYPT_COST if "bcrypt" in handler.name else MAX_ROUNDS))
 
 
 def _bounded(kib: int, passes: int, lanes: int) -> bool:

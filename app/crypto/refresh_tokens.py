@@ -1,4 +1,4 @@
-"""Refresh tokens on the wire: 57 bytes behind ``wwr_``, the last 16 of which are a mac over the rest.
+"""Refresh tokens on the wire: ``wwr_`` and the base64url of 57 bytes, the last 16 of which are a mac.
 
 ``version(1) | secret id(4) | session id(16) | generation(4) | seed(16) | mac(16)``
 """
@@ -39,8 +39,8 @@ class RefreshTokens:
         return _write(secret, token.session_id, generation, token.seed)
 
     def read(self, text: str) -> RefreshToken | None:
-        """The token with this text, or None for anything that was not written here; needs no look-up."""
-        # 57 bytes are 76 characters with no bits to spare, so that a token has one spelling only.
+        """The token with this text, or None for any text that we did not write; needs no look-up."""
+        # 57 bytes are exactly 76 characters of base64url, so each token has only one spelling.
         if len(text) != _TEXT_LENGTH or not text.startswith(PREFIX) or not text.isascii():
             return None
         raw = _decode(text[len(PREFIX) :])
@@ -51,15 +51,15 @@ class RefreshTokens:
         secret = self._secrets.find(secret_id)
         if version != _VERSION or secret is None or not hmac.compare_digest(mac, _mac(secret, body)):
             return None
-        if generation == _LAST_GENERATION:  # It could have no successor, and is never written.
+        if generation == _LAST_GENERATION:  # It could have no successor; we never write it.
             return None
         return RefreshToken(secret_id, UUID(bytes=session_id), generation, seed, text, _digest(text))
 
     def is_genuine(self, token: RefreshToken, session: Session) -> bool:
         """Whether the token belongs to the family of this session.
 
-        The mac proves only knowledge of the service secret. The seed must also rebuild the very token whose
-        hash the row keeps.
+        The mac proves only knowledge of the service secret. The seed must also rebuild the token whose hash
+        the row stores.
         """
         return hmac.compare_digest(self.at(token, session.generation).digest, session.refresh_token_hash)
 
@@ -79,7 +79,7 @@ def _mac(secret: ServiceSecret, body: bytes) -> bytes:
 
 
 def _decode(text: str) -> bytes | None:
-    # The decoder skips foreign characters; comparing the spelling finds them.
+    # The decoder skips invalid characters; encoding again reveals them.
     try:
         raw = urlsafe_b64decode(text)
     except ValueError:

@@ -28,7 +28,7 @@ class ServiceSecret:
 
     @classmethod
     def of(cls, secret: bytes) -> "ServiceSecret":
-        """Derive everything from the secret's own bytes."""
+        """Derive the id and the keys from the bytes of a secret."""
         return cls(
             id=_derive(secret, b"watchword/id/1")[:SECRET_ID_LENGTH],
             refresh_key=_derive(secret, b"watchword/refresh/1"),
@@ -44,10 +44,10 @@ class ServiceSecret:
 
 
 class ServiceSecrets:
-    """The listed secrets: the first one is used for what is new, all are accepted."""
+    """The listed secrets: the first one seals and signs everything new, all are accepted."""
 
     def __init__(self, secrets: Sequence[bytes]) -> None:
-        """Raise ValueError when two of the secrets share an id, since a token could not name its own."""
+        """Raise ValueError when two secrets share an id: a token could not name its secret."""
         derived = [ServiceSecret.of(secret) for secret in secrets]
         self._by_id = {secret.id: secret for secret in derived}
         if len(self._by_id) != len(derived):
@@ -56,10 +56,10 @@ class ServiceSecrets:
         self.newest = derived[0]
 
     def find(self, secret_id: bytes) -> ServiceSecret | None:
-        """The secret with this id, if it is listed."""
+        """The secret with this id, or None when it is not listed."""
         return self._by_id.get(secret_id)
 
     def label(self, text: str) -> str:
-        """A keyed name for a text that is not to be kept as it is, 24 characters of base64url."""
+        """A keyed hash of a text that must not be stored in clear: 24 characters of base64url."""
         digest = hmac.digest(self.newest.label_key, text.encode(errors="surrogatepass"), "sha256")
         return urlsafe_b64encode(digest[:18]).decode()

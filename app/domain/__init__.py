@@ -1,1 +1,1 @@
-"""The rules: standard library only, no I/O, no clock, no randomness."""
+"""The rules of the service: standard library only, no I/O, no clock, no randomness."""

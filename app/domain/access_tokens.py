@@ -14,12 +14,12 @@ _ID = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
 _SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+(?: [\x21\x23-\x5b\x5d-\x7e]+)*", re.ASCII)
 """RFC 6749 section 3.3."""
 _YEAR_10000 = 253_402_300_800
-"""In seconds since 1970: where ``datetime`` ends."""
+"""Its first second since 1970; ``datetime`` cannot represent it."""
 
 
 @dataclass(frozen=True, slots=True)
 class TokenPolicy:
-    """The issuer and audience of access tokens, their lifetime, and how far clocks may differ."""
+    """The issuer and audience of access tokens, their lifetime, and the leeway between clocks."""
 
     issuer: str
     audience: str
@@ -28,7 +28,7 @@ class TokenPolicy:
 
     @property
     def revocations_last(self) -> timedelta:
-        """How long a revocation is kept: no verifier with our leeway accepts an older token after it."""
+        """How long a revocation is kept: after it, no verifier with our leeway accepts an older token."""
         return self.lifetime + 2 * self.leeway
 
 
@@ -44,7 +44,7 @@ class SessionToken:
 
     @property
     def revocable_ids(self) -> tuple[str, ...]:
-        """The ids of which any one may have been revoked: ``jti`` and ``sid``."""
+        """The ids under which the token may have been revoked: ``jti`` and ``sid``."""
         return self.token_id, str(self.session_id)
 
 
@@ -62,7 +62,7 @@ class ClientToken:
 
     @property
     def revocable_ids(self) -> tuple[str, ...]:
-        """The ids of which any one may have been revoked: ``jti``."""
+        """The ids under which the token may have been revoked: ``jti``."""
         return (self.token_id,)
 
 
@@ -99,8 +99,8 @@ def claims(grant: SessionGrant, policy: TokenPolicy, token_id: str, *, now: date
 def parse_claims(payload: Mapping[str, object], policy: TokenPolicy, *, now: datetime) -> AccessToken | None:
     """The token whose verified signature covers this payload, or None when a claim does not hold.
 
-    Every claim that we always issue is required with its JSON type; ``exp`` and ``nbf`` are exact at the
-    boundary, with one leeway (RFC 7519 sections 4.1.4 and 4.1.5). A token with ``sid`` is of a session.
+    Every claim that we always issue is required with its JSON type. ``exp`` and ``nbf`` are exact at the
+    boundary, with one leeway (RFC 7519 sections 4.1.4 and 4.1.5). A token with ``sid`` belongs to a session.
     """
     if payload.get("iss") != policy.issuer or payload.get("aud") != policy.audience:
         return None
@@ -138,12 +138,12 @@ def _client_token(payload: Mapping[str, object], token_id: str, expires_at: date
 
 
 def _time(value: object) -> int | None:
-    # A boolean is an integer to Python.
+    # In Python a boolean is an integer.
     return value if type(value) is int and 0 <= value < _YEAR_10000 else None
 
 
 def _uuid(payload: Mapping[str, object], name: str) -> UUID | None:
-    """A UUID in its one canonical spelling; ``UUID()`` would take braces and missing hyphens as well."""
+    """A UUID in canonical form; ``UUID()`` alone would also accept braces or missing hyphens."""
     value = payload.get(name)
     try:
         parsed = UUID(value) if isinstance(value, str) else None

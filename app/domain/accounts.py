@@ -1,4 +1,4 @@
-"""Accounts: who may sign in, under which address and with which roles."""
+"""Accounts: an e-mail address, a password hash, roles, and whether sign-in is allowed."""
 
 import re
 import unicodedata
@@ -13,7 +13,7 @@ _ROLE = re.compile(r"[a-z0-9][a-z0-9_.:-]{0,63}")
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """An account as Postgres keeps it; ``password_version`` rises with every change of password."""
+    """An account as Postgres stores it; ``password_version`` rises with every password change."""
 
     id: UUID
     email: str
@@ -25,16 +25,16 @@ class Account:
 
 
 def normalise_email(text: str) -> str | None:
-    """The one spelling of an address (trimmed, NFKC, lower case), or None when it cannot be one."""
+    """The canonical form of an e-mail address (trimmed, NFKC, lower case), or None when it is not valid."""
     if len(text) > 4 * MAX_EMAIL_LENGTH:
         return None
     email = unicodedata.normalize("NFKC", text).strip().lower()
-    # Lower-casing may undo the composition, so that one more pass is needed for a fixed point.
+    # Lower-casing may undo the composition; a second pass makes the result stable.
     email = unicodedata.normalize("NFKC", email)
     is_text = not any("\ud800" <= letter <= "\udfff" for letter in email)
     return email if is_text and len(email) <= MAX_EMAIL_LENGTH and _EMAIL.fullmatch(email) else None
 
 
 def is_role(text: str) -> bool:
-    """Whether ``text`` may name a role: 1 to 64 of ``a-z 0-9 _ . : -``, a letter or digit first."""
+    """Whether ``text`` is a valid role: 1 to 64 of ``a-z 0-9 _ . : -``, a letter or digit first."""
     return _ROLE.fullmatch(text) is not None

@@ -1,7 +1,7 @@
-"""Time is an argument: whoever needs the hour is handed a clock."""
+"""The clock: code that needs the time takes a clock as an argument."""
 
 from collections.abc import Callable
 from datetime import datetime
 
 Clock = Callable[[], datetime]
-"""Answers the present moment as an aware UTC datetime."""
+"""Returns the current time as an aware UTC datetime."""

@@ -1,9 +1,10 @@
 """Security events: what happened, who did it and how, without any secret, token or e-mail address."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
-from typing import Self, TypeAlias
+from typing import NamedTuple, Self, TypeAlias
 from uuid import UUID
 
 from app.domain.visitors import Visitor
@@ -12,7 +13,7 @@ Detail: TypeAlias = str | int | None
 
 
 class EventKind(StrEnum):
-    """Every kind of event that is kept; the log uses the same names."""
+    """Every kind of event that is stored; the log uses the same names."""
 
     LOGIN_SUCCEEDED = "login.succeeded"
     LOGIN_FAILED = "login.failed"
@@ -33,11 +34,7 @@ class EventKind(StrEnum):
 
 
 class Actor(StrEnum):
-    """Who caused an event.
-
-    ``VISITOR``: a request that proved nothing. ``OWNER``: a request that proved to be the account's owner.
-    ``OPERATOR``: a command on the command line. ``SERVICE``: the service itself.
-    """
+    """Who caused an event."""
 
     VISITOR = "visitor"
     OWNER = "owner"
@@ -46,7 +43,7 @@ class Actor(StrEnum):
 
 
 class Reason(StrEnum):
-    """How an event came about, where its kind alone does not tell."""
+    """Why or how an event happened, where its kind alone does not say it."""
 
     WRONG_PASSWORD = "wrong_password"
     UNKNOWN_ACCOUNT = "unknown_account"
@@ -58,11 +55,101 @@ class Reason(StrEnum):
     REVOKED = "revoked"
 
 
+class Meaning(NamedTuple):
+    """The meaning of a kind of event: when it is written, and the reasons and details that it may have."""
+
+    sentence: str
+    reasons: tuple[Reason, ...] = ()
+    details: tuple[str, ...] = ()
+
+
+ACTORS: Mapping[Actor, str] = {
+    Actor.VISITOR: "A request that did not prove who sends it.",
+    Actor.OWNER: "A request that proved to come from the owner of the account; `actor_id` is the account.",
+    Actor.OPERATOR: "A command on the command line.",
+    Actor.SERVICE: "The service itself.",
+}
+REASONS: Mapping[Reason, str] = {
+    Reason.WRONG_PASSWORD: "The password was wrong.",
+    Reason.UNKNOWN_ACCOUNT: "No account has the e-mail address.",
+    Reason.ACCOUNT_DISABLED: "The password was right, and the account is disabled.",
+    Reason.OVERTAKEN: "The password or the account was changed after the password was verified.",
+    Reason.THROTTLED: "Too many guesses had failed, so the password was not verified.",
+    Reason.LOGOUT: "A client signed its session out.",
+    Reason.LOGOUT_EVERYWHERE: "The owner signed out every session of the account.",
+    Reason.REVOKED: "The owner ended one session by its id, or an operator ended sessions.",
+}
+MEANINGS: Mapping[EventKind, Meaning] = {
+    EventKind.LOGIN_SUCCEEDED: Meaning("A session was opened.", details=("client",)),
+    EventKind.LOGIN_FAILED: Meaning(
+        "A login was refused after its password was verified.",
+        (Reason.WRONG_PASSWORD, Reason.UNKNOWN_ACCOUNT, Reason.ACCOUNT_DISABLED, Reason.OVERTAKEN),
+    ),
+    EventKind.LOGIN_THROTTLED: Meaning(
+        "A budget is used up, so logins are refused without verifying a password. Each process writes it "
+        "once, until the budget opens or has refused no login for an hour.",
+        details=("budget",),
+    ),
+    EventKind.SESSION_ENDED: Meaning(
+        "One session, all of an account, or a batch of all sessions were ended on purpose.",
+        (Reason.LOGOUT, Reason.LOGOUT_EVERYWHERE, Reason.REVOKED),
+        ("ended",),
+    ),
+    EventKind.SESSION_REUSE_DETECTED: Meaning(
+        "A refresh token came back after its grace. Its session, or every session of the account, was ended.",
+        details=("ended",),
+    ),
+    EventKind.PASSWORD_CHANGED: Meaning(
+        "The owner or an operator set a new password. The account's sessions were ended.", details=("ended",)
+    ),
+    EventKind.PASSWORD_CHANGE_FAILED: Meaning(
+        "A change of the password was refused because of the current password.",
+        (Reason.WRONG_PASSWORD, Reason.OVERTAKEN, Reason.THROTTLED),
+    ),
+    EventKind.ACCOUNT_CREATED: Meaning("An operator created an account.", details=("roles",)),
+    EventKind.ACCOUNT_ENABLED: Meaning("An operator enabled an account."),
+    EventKind.ACCOUNT_DISABLED: Meaning(
+        "An operator disabled an account. Its sessions were ended.", details=("ended",)
+    ),
+    EventKind.ACCOUNT_DELETED: Meaning(
+        "An operator deleted an account. Its sessions were ended.", details=("ended",)
+    ),
+    EventKind.ACCOUNT_ROLES_CHANGED: Meaning(
+        "An operator replaced the roles. The account's sessions were ended if a role was taken away.",
+        details=("roles", "before", "ended"),
+    ),
+    EventKind.KEY_CREATED: Meaning(
+        "A signing key was made and published.", details=("kid", "algorithm", "state")
+    ),
+    EventKind.KEY_ROTATED: Meaning("A standby key began to sign.", details=("kid",)),
+    EventKind.KEY_DELETED: Meaning("A key was deleted, because none of its tokens lives.", details=("kid",)),
+    EventKind.KEY_RETIRED: Meaning(
+        "An operator retired a key. No token that it signed is accepted.", details=("kid",)
+    ),
+}
+DETAILS: Mapping[str, str] = {
+    "client": "The kind of client: `browser` or `native`.",
+    "budget": "The budget that is used up: `account`, `device`, `address` or `everyone`.",
+    "ended": "How many sessions were ended.",
+    "roles": "The roles of the account, separated by spaces.",
+    "before": "The roles that the account had before.",
+    "kid": "The id of the key.",
+    "algorithm": "The algorithm of the key.",
+    "state": "The state of the key: `standby` or `signing`.",
+}
+# A member without a meaning is an import error.
+assert ACTORS.keys() == set(Actor)  # noqa: S101
+assert REASONS.keys() == set(Reason)  # noqa: S101
+assert MEANINGS.keys() == set(EventKind)  # noqa: S101
+
+
 @dataclass(frozen=True, slots=True)
 class Event:
-    """An event: what and who, of which account and session, from which address; details are few and small.
+    """An event: what happened, who did it, to which account and session, from which address.
 
-    ``actor_id`` tells several actors of one kind apart: an owner has the id of the account.
+    Details are few and small.
+
+    ``actor_id`` distinguishes actors of one kind: an owner has the id of the account.
     """
 
     kind: EventKind
@@ -86,10 +173,10 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class RecordedEvent:
-    """An event as it was kept.
+    """An event as it was stored.
 
-    Kind, actor and reason are text, since a later release may have written them. Events written before the
-    schema 0003 have neither actor nor reason; their details may hold ``by``.
+    Kind, actor and reason are text, since a later release may have written them. Events written before
+    schema 0003 have neither actor nor reason; their details may contain ``by``.
     """
 
     id: int
@@ -107,7 +194,7 @@ class RecordedEvent:
 
 @dataclass(frozen=True, slots=True)
 class EventFilter:
-    """Which events to read: of one account, of some kinds, from ``since`` on, before ``until``."""
+    """Which events to read: of one account, of some kinds, not before ``since``, and before ``until``."""
 
     account_id: UUID | None = None
     kinds: tuple[EventKind, ...] = ()
@@ -122,7 +209,7 @@ def by_visitor(
     session_id: UUID | None = None,
     reason: Reason | None = None,
 ) -> Event:
-    """What a request did, or tried to do, that did not prove who sends it."""
+    """An event caused by a request that did not prove who sent it."""
     return Event(
         kind, Actor.VISITOR, None, reason, account_id, session_id, visitor.address, visitor.request_id
     )
@@ -135,7 +222,7 @@ def by_owner(
     session_id: UUID | None = None,
     reason: Reason | None = None,
 ) -> Event:
-    """What the owner of an account did: the request held its password, or a token of a session of it."""
+    """An event caused by an account's owner: the request had the password or a token of a session."""
     return Event(
         kind,
         Actor.OWNER,
@@ -155,5 +242,5 @@ def by_operator(
     reason: Reason | None = None,
     **details: Detail,
 ) -> Event:
-    """What an operator did on the command line."""
+    """An event caused by an operator on the command line."""
     return Event(kind, Actor.OPERATOR, None, reason, account_id, session_id, details=details)

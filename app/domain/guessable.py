@@ -1,17 +1,17 @@
-"""Guesses: what is tried first by whoever knows the keyboard, the account's address and the service's name.
+"""Guessable passwords: repetitions, sequences of letters or keys, and names of the account and the service.
 
-Each of these looks at a whole password and at no part of one (NIST SP 800-63B-4 section 3.1.1.2), so that a
-passphrase may hold any word. Texts come folded.
+Each check looks at the whole password and never at a part of it (NIST SP 800-63B-4 section 3.1.1.2).
+A passphrase may therefore contain any word. All texts must be folded.
 """
 
 from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
 
 SHORTEST_NAME = 3
-"""Names of fewer letters give nothing away: beside them nearly all of the password is something else."""
+"""Shorter names are ignored: a password that contains one consists almost entirely of other text."""
 
 _SEPARATORS = " ,.;:/_-"
-# Each goes on from its end to its start, and is followed both ways.
+# Each continues from its end at its start, and is read in both directions.
 _TRACKS = (
     "abcdefghijklmnopqrstuvwxyz",
     "1234567890",
@@ -27,29 +27,29 @@ _TRACKS = (
 )
 
 
-def unit(text: str) -> str:
-    """The shortest piece that ``text`` repeats, without what parts its repetitions; or ``text`` itself.
+def repeated_unit(text: str) -> str:
+    """The shortest unit that ``text`` repeats, without separators around it; ``text`` if it repeats none.
 
-    The last repetition may be cut short.
+    The last repetition may be incomplete.
     """
     length = next((length for length in range(1, len(text)) if text.startswith(text[length:])), None)
     if length is None:
         return text
-    piece = text[:length]
-    return piece.strip(_SEPARATORS) or piece
+    unit = text[:length]
+    return unit.strip(_SEPARATORS) or unit
 
 
-def is_run(text: str) -> bool:
-    """Whether ``text`` goes up or down an alphabet, the digits or a keyboard, letter by letter."""
-    # Code points in a row are the other alphabets.
+def is_sequence(text: str) -> bool:
+    """Whether ``text`` follows an alphabet, the digits or a keyboard row, forwards or backwards."""
+    # Consecutive code points cover the other alphabets.
     if {ord(after) - ord(before) for before, after in pairwise(text)} in ({1}, {-1}):
         return True
     rounds = ((track, len(text) // len(track) + 2) for track in _TRACKS)
-    return any(way in track * times for track, times in rounds for way in (text, text[::-1]))
+    return any(letters in track * times for track, times in rounds for letters in (text, text[::-1]))
 
 
-def is_made_of(text: str, names: Iterable[str]) -> bool:
-    """Whether ``text`` is one of the names, or several on end, among digits and punctuation."""
+def consists_of_names(text: str, names: Iterable[str]) -> bool:
+    """Whether ``text`` is one name or several in a row, ignoring punctuation, with or without digits."""
     kinds: tuple[Callable[[str], bool], ...] = (str.isalpha, str.isalnum)
     listed = list(names)
     return any(_is_chain(_only(kind, text), [_only(kind, name) for name in listed]) for kind in kinds)
@@ -60,7 +60,7 @@ def _only(kind: Callable[[str], bool], text: str) -> str:
 
 
 def _is_chain(text: str, links: Sequence[str]) -> bool:
-    # Not a regular expression: whoever chooses the address could make one that takes for ever.
+    # Not a regular expression: a chosen e-mail address could make it take exponential time.
     links = [link for link in links if len(link) >= SHORTEST_NAME]
     reached = {0}
     for start in range(len(text)):

@@ -1,7 +1,7 @@
-"""Signing keys and their life: standby (published, not signing yet), signing, verifying what it signed, gone.
+"""Signing keys and their states: standby (published, not signing yet), signing, verifying, deleted.
 
-There is always a standby, published when its predecessor starts to sign, so that neither a rotation nor the
-end of a leaked key meets a verifier that has not seen the successor.
+There is always a standby, published when its predecessor starts to sign. Every verifier has therefore seen
+the successor when a key is rotated or a leaked key is retired.
 """
 
 from collections.abc import Iterable, Sequence
@@ -9,14 +9,14 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-STANDS_BY_AT_LEAST = timedelta(hours=1)
-"""How long a key is published before it signs: the longest that common verifiers cache a key set."""
+MINIMUM_STANDBY = timedelta(hours=1)
+"""How long a key is published before it signs: the longest time that common verifiers cache a key set."""
 MAX_AGE = 300
-"""Seconds that a cache may keep the key set (RFC 9111 section 5.2.2.1)."""
+"""How many seconds a cache may keep the key set (RFC 9111 section 5.2.2.1)."""
 
 
 class Algorithm(StrEnum):
-    """Signature algorithms on offer; a published key set cannot hold a shared secret (RFC 8725 3.1)."""
+    """Supported signature algorithms; a published key set cannot contain a shared secret (RFC 8725 3.1)."""
 
     RS256 = "RS256"
     ES256 = "ES256"
@@ -24,7 +24,7 @@ class Algorithm(StrEnum):
 
 
 class KeyState(StrEnum):
-    """Where a key stands in its life."""
+    """The state of a key."""
 
     STANDBY = "standby"
     SIGNING = "signing"
@@ -33,7 +33,7 @@ class KeyState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class KeyKind:
-    """What a key is made as; ``rsa_bits`` is the length of an RSA modulus, and None for other algorithms."""
+    """The algorithm of a key; ``rsa_bits`` is the length of an RSA modulus, None for other algorithms."""
 
     algorithm: Algorithm
     rsa_bits: int | None = None
@@ -41,7 +41,7 @@ class KeyKind:
 
 @dataclass(frozen=True, slots=True)
 class KeyPolicy:
-    """What keys are made as, for how long one signs (None: until it is told), and verifies after that."""
+    """The kind of new keys, how long a key signs (None: until an operator rotates), and then verifies."""
 
     kind: KeyKind
     interval: timedelta | None
@@ -50,7 +50,7 @@ class KeyPolicy:
 
 @dataclass(frozen=True, slots=True)
 class SealedKey:
-    """A key pair: the public part as a JWK, the private part sealed."""
+    """A key pair: the public key as a JWK, the private key sealed."""
 
     kid: str
     algorithm: Algorithm
@@ -59,14 +59,14 @@ class SealedKey:
 
     @property
     def kind(self) -> KeyKind:
-        """What it was made as; four letters of base64url hold three bytes of the modulus."""
+        """The kind of the key; four base64url characters encode three bytes of the modulus."""
         modulus = self.public_jwk.get("n")
         return KeyKind(self.algorithm, None if modulus is None else len(modulus) * 3 // 4 * 8)
 
 
 @dataclass(frozen=True, slots=True)
 class SigningKey(SealedKey):
-    """A key pair in its life, which begins as a standby."""
+    """A key pair with the times of its state changes; it begins as a standby."""
 
     created_at: datetime
     activated_at: datetime | None = None
@@ -74,7 +74,7 @@ class SigningKey(SealedKey):
 
     @property
     def state(self) -> KeyState:
-        """The state, which the two moments tell."""
+        """The state, derived from the two times."""
         if self.activated_at is None:
             return KeyState.STANDBY
         return KeyState.SIGNING if self.superseded_at is None else KeyState.VERIFYING
@@ -82,9 +82,9 @@ class SigningKey(SealedKey):
 
 @dataclass(frozen=True, slots=True)
 class KeyChange:
-    """A step in the life of the keys: which go, which standby starts to sign, and which places are then free.
+    """A change of the keys: which are deleted, which standby starts to sign, which states need a new key.
 
-    Whoever signed before verifies from then on.
+    The previous signing key becomes a verifying one.
     """
 
     deleted: frozenset[str]
@@ -97,20 +97,20 @@ class KeyChange:
 
 
 def in_state(keys: Iterable[SigningKey], state: KeyState) -> SigningKey | None:
-    """The key that stands by, or the one that signs; there is at most one of each."""
+    """The first key in this state; at most one key is signing and at most one is standby."""
     return next((key for key in keys if key.state is state), None)
 
 
-def due(keys: Sequence[SigningKey], policy: KeyPolicy, *, now: datetime) -> KeyChange:
-    """What is to be done by itself at this moment.
+def due_change(keys: Sequence[SigningKey], policy: KeyPolicy, *, now: datetime) -> KeyChange:
+    """The automatic change that is due now.
 
-    A standby of another kind than the policy's is replaced when it would sign, and its successor has an hour
-    of its own: a change of algorithm is an ordinary rotation.
+    A standby that is due to sign, but is not of the policy's kind, is replaced. The new standby is published
+    for ``MINIMUM_STANDBY`` first, so a change of algorithm is an ordinary rotation.
     """
     signing, standby = in_state(keys, KeyState.SIGNING), in_state(keys, KeyState.STANDBY)
     deleted = {key.kid for key in keys if key.superseded_at and now >= key.superseded_at + policy.verifying}
-    begins = None if standby is None else begins_to_sign_at(standby, signing, policy)
-    if standby is None or begins is None or now < begins:
+    signs_at = None if standby is None else automatic_rotation_at(standby, signing, policy)
+    if standby is None or signs_at is None or now < signs_at:
         return _change(keys, deleted)
     if signing is not None and standby.kind != policy.kind:
         return _change(keys, deleted | {standby.kid})
@@ -118,25 +118,27 @@ def due(keys: Sequence[SigningKey], policy: KeyPolicy, *, now: datetime) -> KeyC
 
 
 def rotation(keys: Sequence[SigningKey], kid: str) -> KeyChange:
-    """What lets this standby sign now; nothing when it is the standby no more."""
+    """The change that lets this standby sign now; an empty one when it is no longer the standby."""
     standby = in_state(keys, KeyState.STANDBY)
     return _change(keys, activated=kid if standby is not None and standby.kid == kid else None)
 
 
 def retirement(keys: Sequence[SigningKey], kid: str) -> KeyChange:
-    """What ends this key; if it was signing, the standby signs from now on, however young."""
+    """The change that deletes this key. If it was signing, the standby takes over, however young it is."""
     signing, standby = in_state(keys, KeyState.SIGNING), in_state(keys, KeyState.STANDBY)
-    heir = standby if signing is not None and signing.kid == kid else None
-    return _change(keys, {key.kid for key in keys} & {kid}, None if heir is None else heir.kid)
+    successor = standby if signing is not None and signing.kid == kid else None
+    return _change(keys, {key.kid for key in keys} & {kid}, None if successor is None else successor.kid)
 
 
 def may_sign_from(standby: SigningKey) -> datetime:
-    """When every verifier has seen this key."""
-    return standby.created_at + STANDS_BY_AT_LEAST
+    """When every verifier has seen this standby."""
+    return standby.created_at + MINIMUM_STANDBY
 
 
-def begins_to_sign_at(standby: SigningKey, signing: SigningKey | None, policy: KeyPolicy) -> datetime | None:
-    """When the standby takes over by itself; None when it waits for an operator."""
+def automatic_rotation_at(
+    standby: SigningKey, signing: SigningKey | None, policy: KeyPolicy
+) -> datetime | None:
+    """When the standby starts to sign automatically; None when only an operator rotates."""
     if signing is None or signing.activated_at is None:
         return standby.created_at
     if signing.kind != policy.kind:
@@ -147,21 +149,23 @@ def begins_to_sign_at(standby: SigningKey, signing: SigningKey | None, policy: K
 
 
 def next_step(key: SigningKey, keys: Sequence[SigningKey], policy: KeyPolicy) -> datetime | None:
-    """When a key enters its next state, or goes, by itself; None when it waits for an operator."""
+    """When a key changes its state or is deleted automatically; None when only an operator changes it."""
     if key.superseded_at is not None:
         return key.superseded_at + policy.verifying
     signing, standby = in_state(keys, KeyState.SIGNING), in_state(keys, KeyState.STANDBY)
-    return None if standby is None else begins_to_sign_at(standby, signing, policy)
+    return None if standby is None else automatic_rotation_at(standby, signing, policy)
 
 
 def _change(
     keys: Iterable[SigningKey], deleted: Iterable[str] = (), activated: str | None = None
 ) -> KeyChange:
-    """The change, with the places that it leaves free: a signing key and a standby there must always be."""
-    gone = frozenset(deleted)
-    staying = [key for key in keys if key.kid not in gone and key.kid != activated]
+    """The change, with the states that it leaves vacant: there must always be a signing key and a standby."""
+    deleted_kids = frozenset(deleted)
+    others = [key for key in keys if key.kid not in deleted_kids and key.kid != activated]
     filled = {
-        KeyState.SIGNING: activated is not None or in_state(staying, KeyState.SIGNING) is not None,
-        KeyState.STANDBY: in_state(staying, KeyState.STANDBY) is not None,
+        KeyState.SIGNING: activated is not None or in_state(others, KeyState.SIGNING) is not None,
+        KeyState.STANDBY: in_state(others, KeyState.STANDBY) is not None,
     }
-    return KeyChange(gone, activated, tuple(state for state, is_filled in filled.items() if not is_filled))
+    return KeyChange(
+        deleted_kids, activated, tuple(state for state, is_filled in filled.items() if not is_filled)
+    )

@@ -1,16 +1,16 @@
-"""Passwords: one spelling, a length in letters, no rules of composition (NIST SP 800-63B-4)."""
+"""Passwords: one canonical form, a minimum length, no composition rules (NIST SP 800-63B-4)."""
 
 import unicodedata
 from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from app.domain.guessable import is_made_of, is_run, unit
+from app.domain.guessable import consists_of_names, is_sequence, repeated_unit
 
 MAX_BYTES = 1024
-"""Longest password in bytes of UTF-8; what is longer is refused before any hashing."""
+"""Longest password in bytes of UTF-8; a longer one is refused before any hashing."""
 SERVICE = "watchword"
-"""What everybody knows this service as, whatever its host is called."""
+"""The product's public name, which is guessable for every host."""
 _SHORT_UNIT = 4
 
 
@@ -35,14 +35,14 @@ _ADVICE: Mapping[Weakness, str] = {
     Weakness.COMMON: "Use several unrelated words instead of a password that many people have.",
     Weakness.BREACHED: "Use another password, here and wherever you use this one: it has been stolen before.",
 }
-"""The one table from weaknesses to what can be done about them."""
+"""The advice for each weakness."""
 
 
 @dataclass(frozen=True, slots=True)
 class PasswordPolicy:
-    """What is asked of a new password: at least ``min_length`` code points, counted after NFKC.
+    """What a new password must satisfy: at least ``min_length`` code points, counted after NFKC.
 
-    ``host`` is the service's, and no password for it.
+    ``host`` is the service's host name, which is refused as a password.
     """
 
     min_length: int
@@ -51,41 +51,41 @@ class PasswordPolicy:
 
 @dataclass(frozen=True, slots=True)
 class Objection:
-    """Why a password is refused, and what to do about it in one sentence, which quotes none of it."""
+    """Why a password is refused, and one sentence of advice, which never quotes the password."""
 
     weakness: Weakness
     advice: str
 
 
 def normalise(password: str) -> str:
-    """The one spelling (NFKC) of a password that different keyboards send in different ones."""
+    """The canonical form (NFKC) of a password, since keyboards encode the same letters differently."""
     return unicodedata.normalize("NFKC", password)
 
 
 def fold(text: str) -> str:
-    """The spelling in which a password is compared with easy guesses: NFKC without regard to case."""
-    # Folding the case may undo the composition.
+    """The form in which a password is compared with guessable texts: NFKC with case folded."""
+    # Case folding may undo the composition.
     return normalise(normalise(text).casefold())
 
 
 def unusable(password: str) -> Weakness | None:
-    """Why ``password`` cannot be hashed at all, however short it may be, or None.
+    """Why ``password`` cannot be hashed, or None. The minimum length is not checked.
 
-    ``NOT_TEXT``: it holds a lone surrogate, which has no UTF-8.
-    ``TOO_LONG``: it takes over ``MAX_BYTES`` as typed or in NFKC, which may be the longer of the two.
+    ``NOT_TEXT``: it contains a lone surrogate, which UTF-8 cannot encode.
+    ``TOO_LONG``: it exceeds ``MAX_BYTES`` as typed or in NFKC; either form may be the longer one.
     """
     if any("\ud800" <= letter <= "\udfff" for letter in password):
         return Weakness.NOT_TEXT
-    # The typed form comes first, because normalising a long run of accents takes quadratic time.
+    # The typed form is checked first, because normalising a long run of accents takes quadratic time.
     if len(password.encode()) > MAX_BYTES or len(normalise(password).encode()) > MAX_BYTES:
         return Weakness.TOO_LONG
     return None
 
 
 def weakness(password: str, email: str, policy: PasswordPolicy, common: Container[str]) -> Weakness | None:
-    """Why ``password`` may not become the one of the account with this address, or None when it may.
+    """Why ``password`` is refused as a new password of the account with this address, or None.
 
-    ``common`` holds folded passwords that many people have. What repeats a piece is judged by the piece.
+    ``common`` contains folded passwords that many people use. A repetition is judged by its unit.
     """
     refused = unusable(password)
     if refused is not None:
@@ -93,19 +93,19 @@ def weakness(password: str, email: str, policy: PasswordPolicy, common: Containe
     if len(normalise(password)) < policy.min_length:
         return Weakness.TOO_SHORT
     whole = fold(password)
-    piece = unit(whole)
-    if is_made_of(whole, _names(fold(email), policy.host)):
+    unit = repeated_unit(whole)
+    if consists_of_names(whole, _names(fold(email), policy.host)):
         return Weakness.PERSONAL
-    if len(piece) <= _SHORT_UNIT:
+    if len(unit) <= _SHORT_UNIT:
         return Weakness.COMMON
-    if is_run(whole) or is_run(piece):
+    if is_sequence(whole) or is_sequence(unit):
         return Weakness.PREDICTABLE
-    return Weakness.COMMON if whole in common or piece in common else None
+    return Weakness.COMMON if whole in common or unit in common else None
 
 
 def objection(weakness: Weakness, password: str, policy: PasswordPolicy) -> Objection:
     """The weakness of ``password`` together with its advice."""
-    # Of a password that is too long not even the length is taken.
+    # Only a short password is measured: normalising a long one takes quadratic time.
     length = len(normalise(password)) if weakness is Weakness.TOO_SHORT else 0
     numbers = {"missing": policy.min_length - length, "min_length": policy.min_length, "max_bytes": MAX_BYTES}
     return Objection(weakness, _ADVICE[weakness].format(**numbers))

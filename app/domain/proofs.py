@@ -1,4 +1,4 @@
-"""Proofs: what any way to sign in establishes, and all that opening a session needs."""
+"""Proofs: the result of every way to sign in, and the only input for opening a session."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,9 +10,9 @@ PASSWORD = "pwd"
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """Who proved to be the owner of an account, by which methods (RFC 8176) and when.
+    """A caller proved to be the owner of this account, by these methods (RFC 8176) at this time.
 
-    ``password_version`` is the account's at that moment: a session opens only if it still is.
+    ``password_version`` is the account's at that time: a session opens only if it is still the same.
     """
 
     account_id: UUID

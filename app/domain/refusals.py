@@ -1,11 +1,11 @@
-"""The catalogue of refusals: every reason to say no, its public code and its sentence."""
+"""The catalogue of refusals: every reason to refuse, with its public code and its sentence."""
 
 from collections.abc import Mapping
 from enum import StrEnum
 
 
 class Refusal(StrEnum):
-    """A reason to refuse; the value is the public, frozen ``code`` of the answer."""
+    """A reason to refuse; the value is the public, frozen ``code`` of the response."""
 
     INVALID_CREDENTIALS = "invalid_credentials"
     ACCOUNT_DISABLED = "account_disabled"
@@ -20,7 +20,7 @@ class Refusal(StrEnum):
     INVALID_REQUEST = "invalid_request"
     OVERLOADED = "overloaded"
     UNAVAILABLE = "unavailable"
-    # These are for operators.
+    # The rest are shown to operators.
     ACCOUNT_UNKNOWN = "account_unknown"
     EMAIL_INVALID = "email_invalid"
     EMAIL_TAKEN = "email_taken"
@@ -66,12 +66,12 @@ SENTENCES: Mapping[Refusal, str] = {
         "when every verifier has seen it; --now rotates anyway"
     ),
 }
-"""The one table from refusals to sentences; braces name the facts that a ``Refused`` carries."""
+"""The sentence of each refusal; braces name the facts that a ``Refused`` carries."""
 assert SENTENCES.keys() == set(Refusal)  # noqa: S101 - a forgotten sentence is an import error
 
 
 class Refused(Exception):
-    """A refusal on its way to the caller; its effects are committed before it is raised.
+    """Raised to refuse a request; anything that the refusal changes is committed before.
 
     ``retry_after`` is in whole seconds; ``facts`` fill in the sentence.
     """
@@ -84,5 +84,5 @@ class Refused(Exception):
 
     @property
     def sentence(self) -> str:
-        """Why, in one sentence for a person."""
+        """The reason as one sentence for a person."""
         return SENTENCES[self.refusal].format(**self.facts)

@@ -1,4 +1,4 @@
-"""Revocations: what ended before its time, by id: a ``jti``, a ``sid`` or a ``kid``."""
+"""Revocations: tokens, sessions and keys that ended early, by ``jti``, ``sid`` or ``kid``."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """The sessions that a committed change ended, and single tokens of them, not announced yet.
+    """The sessions that a committed change ended, with single tokens of them; not announced yet.
 
     Only ``EndSessions`` reads the ids, by announcing them.
     """
@@ -16,7 +16,7 @@ class Ended:
 
     @classmethod
     def of(cls, session_ids: Iterable[object], token_ids: Iterable[str] = ()) -> "Ended":
-        """From the ids of sessions as the database gives them."""
+        """Built from session ids as the database returns them."""
         return cls(tuple(map(str, session_ids)), tuple(token_ids))
 
     @property

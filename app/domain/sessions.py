@@ -19,7 +19,7 @@ from uuid import UUID
 from app.domain.refusals import Refusal
 
 REMEMBERED_GENERATIONS = 4
-"""How many superseded generations a row dates; an older one is reuse whatever the grace."""
+"""How many superseded generations a row dates; an older token is always reuse."""
 
 
 class ClientKind(StrEnum):
@@ -50,7 +50,7 @@ class SessionPolicy:
 class RefreshToken:
     """A refresh token whose mac is right: its parts, and its one spelling as ``text``.
 
-    ``digest`` is the SHA-256 of the text, which a session's row keeps of its current token.
+    ``digest`` is the SHA-256 of the text; a session's row stores it for its current token.
     """
 
     secret_id: bytes
@@ -63,7 +63,7 @@ class RefreshToken:
 
 @dataclass(frozen=True, slots=True)
 class Rotation:
-    """One step of a family: the row must keep the hash ``expected``, and keeps the successor's after it."""
+    """One rotation: a row that stores the hash ``expected`` will store the successor's hash."""
 
     token: RefreshToken
     expected: bytes = field(repr=False)
@@ -72,7 +72,7 @@ class Rotation:
 
 @dataclass(frozen=True, slots=True)
 class SessionGrant:
-    """The facts of a living session that an access token needs, and the ``kid`` of the key that signs now.
+    """What an access token needs to know of a living session, and the ``kid`` of the current signing key.
 
     ``amr`` names the authentication methods (RFC 8176), ``authenticated_at`` is when they were used.
     """
@@ -89,7 +89,7 @@ class SessionGrant:
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A session's row; ``superseded_at`` dates the generations before the current one, newest first."""
+    """A session's row; ``superseded_at`` dates the superseded generations, newest first."""
 
     grant: SessionGrant
     generation: int
@@ -128,9 +128,9 @@ def has_expired(session: Session, policy: SessionPolicy, *, now: datetime) -> bo
 def judge(
     token: RefreshToken, session: Session, client: ClientKind, policy: SessionPolicy, *, now: datetime
 ) -> Standing | Refusal:
-    """The standing of a genuine refresh token, or why its session can no longer serve it.
+    """The standing of a genuine refresh token, or why it is refused.
 
-    ``now`` is the database's clock at the moment when ``session`` was read.
+    ``now`` is the database's time when ``session`` was read.
     """
     if session.revoked_at is not None:
         return Refusal.SESSION_REVOKED

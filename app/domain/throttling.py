@@ -1,8 +1,8 @@
-"""Throttling: how many failures are let through, and whose they are.
+"""Throttling: how many failures are allowed, and to which account or network they are charged.
 
-A login is charged before its password is verified, so that guesses in parallel are counted like guesses in a
-row; what did not fail is given back. Devices that signed in to the account before have a budget of their own:
-whoever hammers an account from elsewhere uses up the strangers' and keeps its owner out of nothing.
+A login is charged before its password is verified, so parallel guesses count like successive ones.
+A login that did not fail gets its charge back. Devices that have signed in to the account before have a
+budget of their own. An attacker uses up only the budget of unknown devices and cannot lock the owner out.
 """
 
 from dataclasses import dataclass
@@ -12,12 +12,12 @@ from ipaddress import IPv6Address, ip_address, ip_network
 from app.domain.refusals import Refusal, Refused
 
 _SITE_PREFIX = 64
-"""One customer's IPv6 network (RFC 6177): whoever has an address there has them all."""
+"""The IPv6 network of one customer (RFC 6177), who can use every address in it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """At most so many within any window of this length."""
+    """At most ``amount`` failures within any window of this length."""
 
     amount: int
     window: timedelta
@@ -25,7 +25,7 @@ class Limit:
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """Failures that count together: of what kind, whose, and how many are let through."""
+    """Failures that count together: their kind, the key that they share, and how many are allowed."""
 
     name: str
     key: str
@@ -34,7 +34,7 @@ class Budget:
 
 @dataclass(frozen=True, slots=True)
 class ThrottlingPolicy:
-    """How many failures are let through: of an account, from a network, from everywhere; of refreshes."""
+    """The limits of failed logins by account, by network and in total, and of failed refreshes."""
 
     account: tuple[Limit, ...]
     address: tuple[Limit, ...]
@@ -43,9 +43,9 @@ class ThrottlingPolicy:
 
 
 class TooManyRequests(Refused):
-    """A budget is used up; ``opens_in`` whole seconds from now this limit of it lets one more through.
+    """A budget is used up; this limit of it allows one more failure in ``opens_in`` whole seconds.
 
-    ``is_news`` when this process finds it closed for the first time since it was open, or for an hour.
+    ``is_news`` is true for this process's first refusal since the budget was open or in the last hour.
     """
 
     def __init__(self, budget: Budget, limit: Limit, opens_in: int, *, is_news: bool) -> None:
@@ -57,7 +57,7 @@ class TooManyRequests(Refused):
 
 
 def network_of(address: str | None) -> str:
-    """Where an address counts: by itself, or by its /64; what has none counts together."""
+    """The network that failures are charged to: an IPv4 address, an IPv6 /64, or ``unknown`` for None."""
     if address is None:
         return "unknown"
     parsed = ip_address(address)

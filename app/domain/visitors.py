@@ -1,11 +1,11 @@
-"""Visitors: whoever sends a request."""
+"""Visitors: the senders of requests."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class Visitor:
-    """Where a request came from, as the session's owner may later want to see it, and the request's id."""
+    """The origin of a request, as the session's owner may later see it, and the request's id."""
 
     address: str | None
     user_agent: str | None

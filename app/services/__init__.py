@@ -1,1 +1,1 @@
-"""Use cases, one class each: no framework, no SQL."""
+"""Use cases, one class each, without a web framework or SQL."""

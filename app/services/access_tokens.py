@@ -1,10 +1,10 @@
-"""Access tokens: minted for a living session, accepted unless they were revoked."""
+"""Access tokens: minted for living sessions, and checked when they are presented."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from app.crypto.access_tokens import read
+from app.crypto.access_tokens import parse_jws
 from app.domain.access_tokens import AccessToken, TokenPolicy, claims, expiry, parse_claims
 from app.domain.clock import Clock
 from app.domain.refusals import Refusal, Refused
@@ -15,7 +15,7 @@ from app.services.revocations import Revocations
 
 @dataclass(frozen=True, slots=True)
 class MintedToken:
-    """A signed access token, with the whole seconds that it and its session have left."""
+    """A signed access token, with the remaining lifetime of the token and of its session in seconds."""
 
     text: str = field(repr=False)
     expires_in: int
@@ -24,7 +24,7 @@ class MintedToken:
 
 @dataclass(frozen=True, slots=True)
 class TokenMinter:
-    """Signs access tokens with the key in use; ``token_ids`` answers 128 random bits as text."""
+    """Signs access tokens with the current signing key; ``token_ids`` returns 128 random bits as text."""
 
     keys: KeyRing
     policy: TokenPolicy
@@ -32,7 +32,7 @@ class TokenMinter:
     token_ids: Callable[[], str]
 
     def require_ready(self) -> None:
-        """Refuse with ``unavailable`` now rather than after a session was changed."""
+        """Refuse with ``unavailable`` before a session is changed when nothing can be signed."""
         self.keys.require_signer()
 
     async def mint(self, grant: SessionGrant) -> MintedToken:
@@ -61,22 +61,22 @@ class Authenticate:
     clock: Clock
 
     async def __call__(self, text: str) -> AccessToken:
-        """The token, if it is accepted in every respect; else refuses with ``invalid_token``."""
+        """The accepted token; refuses every other one with ``invalid_token``."""
         token, ids = await self._genuine(text)
         if await self.revocations.any_revoked(ids):
             raise Refused(Refusal.INVALID_TOKEN)
         return token
 
     async def unless_indexed(self, text: str) -> tuple[AccessToken, tuple[str, ...]]:
-        """The same as far as Redis knows, and the ids that the caller's statement looks up in Postgres."""
+        """The token, unless Redis knows it as revoked, and the ids that the caller must check in Postgres."""
         token, ids = await self._genuine(text)
         if await self.revocations.any_indexed(ids):
             raise Refused(Refusal.INVALID_TOKEN)
         return token, ids
 
     async def _genuine(self, text: str) -> tuple[AccessToken, tuple[str, ...]]:
-        """The token by signature and claims, and the ids of which any one may have been revoked."""
-        jws = read(text)
+        """The token with a valid signature and valid claims, and the ids under which it may be revoked."""
+        jws = parse_jws(text)
         if jws is None:
             raise Refused(Refusal.INVALID_TOKEN)
         payload = (await self.keys.verifier(jws.kid)).payload(jws)

@@ -1,4 +1,4 @@
-"""Guesses at a secret: everything that surrounds one, in one place."""
+"""Guesses at a secret: the slot, the charge, the refund and the events that surround every guess."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
@@ -15,10 +15,10 @@ from app.storage.postgres.events import EventStore
 
 
 class Guess:
-    """A guess under way: it holds a slot for hashing and is charged in advance, as if it had failed.
+    """A guess in progress: it holds a slot for hashing and is charged in advance, as if it had failed.
 
-    ``is_decided`` says whether anything was learned about the secret. Until it is,
-    a refusal refunds the charge. ``at`` is when the guess was admitted.
+    ``is_decided`` is true once the guess has revealed whether the secret was right. Until then, a refusal
+    refunds the charge. ``at`` is when the guess was admitted.
     """
 
     def __init__(self, hasher: PasswordHasher, events: EventStore, at: datetime) -> None:
@@ -40,14 +40,14 @@ class Guess:
     async def refuse(
         self, failed: Event, reason: Reason, refusal: Refusal = Refusal.INVALID_CREDENTIALS
     ) -> Refused:
-        """Record why the guess failed, and answer the refusal to raise."""
+        """Record why the guess failed, and return the refusal to raise."""
         await self._events.add(failed.because(reason))
         return Refused(refusal)
 
 
 @dataclass(frozen=True, slots=True)
 class Guesses:
-    """Lets guesses at secrets through, so many of an account, from a network and from everywhere."""
+    """Admits guesses at secrets, up to the limits of the account, of the network and in total."""
 
     hasher: PasswordHasher
     throttle: Throttle
@@ -58,16 +58,16 @@ class Guesses:
     async def guess(
         self, ways: Iterable[Way], throttled: Callable[[TooManyRequests], Awaitable[Event]]
     ) -> AsyncIterator[Guess]:
-        """One guess; the first of the ways that has budget left is charged.
+        """Admit one guess; it is charged to the first of the ways that has budget left.
 
-        1. It takes a slot for hashing before anything else (Overloaded, which charges nothing).
-        2. It is charged before the comparison, so that parallel guesses count like successive ones; else
-           TooManyRequests, whose event ``throttled`` makes when it is news.
-        3. A refusal before it is decided refunds the charge; a later one does not. While nothing can be
-           written, guesses would be free otherwise, and the right one would show.
-        4. When the block ends without an exception the guess was right: earlier failures are cleared.
+        1. It takes a slot for hashing first; without one it raises Overloaded, which charges nothing.
+        2. It is charged before the comparison, so parallel guesses count like successive ones. Without budget
+           it raises TooManyRequests; when that is news, the event that ``throttled`` makes is recorded.
+        3. A refusal before the guess is decided refunds the charge; a later one does not. Otherwise guesses
+           would be free while nothing can be written, and the refund would reveal the right one.
+        4. When the block ends without an exception, the guess was right and earlier failures are cleared.
         """
-        with self.hasher.place():
+        with self.hasher.slot():
             way = await self._admitted(ways, throttled)
             guess = Guess(self.hasher, self.events, self.clock())
             try:
@@ -91,5 +91,5 @@ class Guesses:
                     await self.events.add(await throttled(refused))
             else:
                 return way
-        # The client is told of the way that opens first.
+        # The client learns when the first of the ways opens.
         raise min(refusals, key=lambda refused: refused.opens_in)

@@ -1,4 +1,4 @@
-"""Whether this process can do its work."""
+"""Readiness: whether this process can serve requests."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -10,7 +10,7 @@ from app.storage.redis.revocations import RevocationIndex
 
 
 class Health(NamedTuple):
-    """Which parts work; without Redis everything goes on, only slower."""
+    """Which parts work; without Redis every request is served, only slower."""
 
     postgres: bool
     keys: bool
@@ -24,14 +24,14 @@ class Health(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Readiness:
-    """Looks at every part that an answer needs."""
+    """Checks every part that serving a request needs."""
 
     database: Database
     keys: KeyRing
     index: RevocationIndex
 
     async def __call__(self) -> Health:
-        """The state at this moment."""
+        """The current health."""
         return Health(await self._postgres(), self._can_sign(), self.index.is_trusted)
 
     async def _postgres(self) -> bool:

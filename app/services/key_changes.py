@@ -1,4 +1,4 @@
-"""Changes to the signing keys: the automatic steps, and the operator's."""
+"""Changes to the signing keys, automatic or by an operator."""
 
 import asyncio
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ import structlog
 
 from app.crypto.keys import KeyMaker, UnopenableKeyError
 from app.domain.events import Actor
-from app.domain.keys import KeyChange, KeyPolicy, KeyState, SealedKey, SigningKey, due
+from app.domain.keys import KeyChange, KeyPolicy, KeyState, SealedKey, SigningKey, due_change
 from app.storage.postgres.keys import Decide, KeyStore
 
 MEND = "list the secret that sealed it in AUTH_SECRET_KEYS"
@@ -18,28 +18,28 @@ _log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class KeyChanges:
-    """Makes changes, each decided under the lock in which it is made: all processes agree."""
+    """Makes changes, each decided and made under one lock, so all processes agree."""
 
     keys: KeyStore
     maker: KeyMaker
     policy: KeyPolicy
 
     async def advance(self) -> tuple[list[SigningKey], datetime]:
-        """Take the step that is due, if any; answers the keys after it, and the database's time."""
+        """Make the automatic change that is due; returns the keys after it and the database's time."""
         keys, now = await self.keys.all()
-        if not due(keys, self.policy, now=now):
+        if not due_change(keys, self.policy, now=now):
             return keys, now
         try:
-            await self.make(lambda keys, now: due(keys, self.policy, now=now), Actor.SERVICE)
+            await self.make(lambda keys, now: due_change(keys, self.policy, now=now), Actor.SERVICE)
         except UnopenableKeyError as error:
             _log.error("key.unopenable", kid=str(error), mend=MEND)
         return await self.keys.all()
 
     async def make(self, decide: Decide, actor: Actor, *, revoked_for: timedelta | None = None) -> KeyChange:
-        """Make a change; new keys are generated outside the lock, until there is one for each free place.
+        """Make a change; new keys are generated outside the lock, until there is one for each vacant state.
 
-        Raises UnopenableKeyError where the secrets are not those of the service: no other replica could open
-        a key that was sealed with them.
+        Raises UnopenableKeyError when our secrets do not include those of the current keys: no other replica
+        could open a key sealed with ours.
         """
         for key in (await self.keys.all())[0]:
             if key.state is not KeyState.VERIFYING and not self.maker.knows(key):

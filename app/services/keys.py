@@ -1,4 +1,4 @@
-"""The keys in use: read from Postgres, kept in memory, and looked at again when something is new."""
+"""The key ring: the signing keys from Postgres, kept in memory and reloaded when an unknown key appears."""
 
 import asyncio
 from collections.abc import Iterable, Sequence
@@ -17,16 +17,16 @@ from app.domain.refusals import Refusal, Refused
 from app.services.key_changes import MEND, KeyChanges
 
 LONGEST_VIEW = timedelta(minutes=15)
-"""How old a view of the keys may grow before the service signs nothing more with it."""
-LOOK_AGAIN_AFTER = timedelta(seconds=1)
-"""How often, at most, tokens of unknown keys are a reason to look: anybody can make them."""
+"""The age after which a view of the keys no longer signs or verifies."""
+RELOAD_INTERVAL = timedelta(seconds=1)
+"""The minimum between reloads for an unknown ``kid``: an attacker can send as many as they like."""
 
 _log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
 class KeySet:
-    """The published key set as it is served: a JWK Set (RFC 7517 section 5) and its strong validator."""
+    """The published key set as served: a JWK Set (RFC 7517 section 5) and its strong validator."""
 
     document: bytes
     etag: str
@@ -35,7 +35,7 @@ class KeySet:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """The keys as they were read at one moment."""
+    """The keys as read from Postgres at one time."""
 
     signer: Signer | None
     verifier: Verifier
@@ -52,23 +52,23 @@ class KeyRing:
         self.clock = clock
         self.view: View | None = None
         self._loading = asyncio.Lock()
-        self._looked_at: datetime | None = None
+        self._next_reload_at: datetime | None = None
 
     async def load(self) -> None:
-        """Take the step in the life of the keys that is due, and read them.
+        """Make the automatic change that is due, and read the keys.
 
-        A signing key that no listed secret opens leaves the service unable to sign; it is never replaced.
+        A signing key that no listed secret opens is never replaced; until one does, nothing can be signed.
         """
         async with self._loading:
             await self._load()
 
     def require_signer(self) -> None:
-        """Refuse with ``unavailable`` when nothing can be signed, or the view is too old."""
+        """Refuse with ``unavailable`` when there is no signing key or the view is too old."""
         if self._fresh().signer is None:
             raise Refused(Refusal.UNAVAILABLE)
 
     async def signer(self, kid: str | None) -> Signer:
-        """The signer of the key that Postgres calls the signing one, which may be news to this process."""
+        """The signer of the signing key in Postgres; reloads when this process does not have it."""
         if not _signs_with(self._fresh(), kid):
             async with self._loading:
                 if not _signs_with(self._fresh(), kid):
@@ -79,18 +79,18 @@ class KeyRing:
         return signer
 
     async def verifier(self, kid: str) -> Verifier:
-        """The verifier of every published key, after another look when this one is not known here.
+        """The verifier of all published keys; reloads when it does not have this one.
 
-        Who comes while somebody looks waits for what is seen.
+        Concurrent callers wait for the reload in progress.
         """
         if not self._fresh().verifier.knows(kid):
             async with self._loading:
-                if not self._fresh().verifier.knows(kid) and self._may_look():
+                if not self._fresh().verifier.knows(kid) and self._may_reload():
                     await self._load()
         return self._fresh().verifier
 
     def key_set(self) -> KeySet:
-        """The key set as it was last read, however long ago: verifiers fare better with it than without."""
+        """The key set as last read, however old: for verifiers an old key set is better than none."""
         if self.view is None:
             raise Refused(Refusal.UNAVAILABLE)
         return self.view.key_set
@@ -100,18 +100,19 @@ class KeyRing:
             raise Refused(Refusal.UNAVAILABLE)
         return self.view
 
-    def _may_look(self) -> bool:
+    def _may_reload(self) -> bool:
         now = self.clock()
-        if self._looked_at is not None and now - self._looked_at < LOOK_AGAIN_AFTER:
+        if self._next_reload_at is not None and now < self._next_reload_at:
             return False
-        self._looked_at = now
+        self._next_reload_at = now + RELOAD_INTERVAL
         return True
 
     async def _load(self) -> None:
-        asked_at = self.clock()
+        # Taken before the query: the view is at least this old.
+        loaded_at = self.clock()
         keys, _ = await self.changes.advance()
         jwks = {key.kid: key.public_jwk for key in keys}
-        self.view = View(self._signer(keys), Verifier(jwks), _key_set(keys), asked_at)
+        self.view = View(self._signer(keys), Verifier(jwks), _key_set(keys), loaded_at)
 
     def _signer(self, keys: Iterable[SigningKey]) -> Signer | None:
         signing = in_state(keys, KeyState.SIGNING)

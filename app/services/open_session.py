@@ -18,9 +18,9 @@ from app.storage.postgres.sessions import SessionStore
 
 @dataclass(frozen=True, slots=True)
 class TokenPair:
-    """The answer to a sign-in or a refresh: an access token, and the refresh token that continues it.
+    """The result of a sign-in or a refresh: an access token and the refresh token for the next one.
 
-    ``device`` is what the client presents at its next sign-in to be known.
+    ``device`` holds the device tokens that the client presents at its next sign-in.
     """
 
     access_token: MintedToken
@@ -31,7 +31,7 @@ class TokenPair:
 
 @dataclass(frozen=True, slots=True)
 class OpenSession:
-    """Opens a session from a proof; ``seeds`` answers 16 random bytes."""
+    """Opens a session from a proof; ``seeds`` returns 16 random bytes."""
 
     sessions: SessionStore
     tokens: RefreshTokens
@@ -41,15 +41,16 @@ class OpenSession:
     events: EventStore
 
     def require_ready(self) -> None:
-        """Refuse with ``unavailable`` now rather than after a secret was verified."""
+        """Refuse with ``unavailable`` before a secret is verified when nothing can be signed."""
         self.minter.require_ready()
 
     async def __call__(
         self, proof: Proof, client: ClientKind, visitor: Visitor, device: str | None
     ) -> TokenPair:
-        """The tokens of a new session; no token that the client holds already is adopted (fixation).
+        """The tokens of a new session; tokens that the client already has are never adopted (fixation).
 
-        A ``device`` that presents its tokens, or the empty text, is known from now on; None stays unknown.
+        ``device`` holds the device tokens that the client presented, or is empty; the result adds one for
+        this account. With None the device stays unknown.
 
         Refuses with ``invalid_credentials`` when the password was changed, or the account disabled or
         deleted, after the proof.
@@ -61,5 +62,7 @@ class OpenSession:
             await self.events.add(failed)
             raise Refused(Refusal.INVALID_CREDENTIALS)
         grant, email = opened
-        known = None if device is None else self.devices.remember(device, email, proof.password_version)
-        return TokenPair(await self.minter.mint(grant), token.text, client, known)
+        device_tokens = (
+            None if device is None else self.devices.remember(device, email, proof.password_version)
+        )
+        return TokenPair(await self.minter.mint(grant), token.text, client, device_tokens)

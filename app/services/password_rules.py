@@ -9,11 +9,11 @@ from app.domain.passwords import Objection, PasswordPolicy, Weakness, normalise,
 from app.domain.refusals import Refusal, Refused
 
 IsBreached: TypeAlias = Callable[[str], Awaitable[bool]]
-"""Whether the password of a ``range_digest`` was in a breach."""
+"""Returns whether the password with this ``range_digest`` was in a breach."""
 
 
 class WeakPassword(Refused):
-    """The new password is refused, with the advice what to do about it."""
+    """The new password is refused, with advice for a better one."""
 
     def __init__(self, objection: Objection) -> None:
         super().__init__(Refusal.INVALID_REQUEST)
@@ -27,19 +27,19 @@ class WeakPassword(Refused):
 
 @dataclass(frozen=True, slots=True)
 class PasswordRules:
-    """Judges a new password before anything is hashed; ``is_breached`` is None where no server is asked."""
+    """Checks a new password before it is hashed; ``is_breached`` is None when no server is configured."""
 
     policy: PasswordPolicy
     common: Container[str]
     is_breached: IsBreached | None
 
     def require_strong(self, password: str, email: str) -> None:
-        """Refuse with WeakPassword a password that the account with this address may not have."""
-        found = weakness(password, email, self.policy, self.common)
-        if found is not None:
-            raise WeakPassword(objection(found, password, self.policy))
+        """Refuse with WeakPassword a password that is too weak for the account with this address."""
+        reason = weakness(password, email, self.policy, self.common)
+        if reason is not None:
+            raise WeakPassword(objection(reason, password, self.policy))
 
     async def require_unbreached(self, password: str) -> None:
-        """Refuse with WeakPassword a password that another server knows from a breach; ask this last."""
+        """Refuse with WeakPassword a breached password. It asks another server, so call it last."""
         if self.is_breached is not None and await self.is_breached(range_digest(normalise(password))):
             raise WeakPassword(objection(Weakness.BREACHED, password, self.policy))

@@ -13,7 +13,7 @@ from app.storage.postgres.sessions import SessionStore
 
 @dataclass(frozen=True, slots=True)
 class Purge:
-    """Deletes expired sessions and revocations, and events older than the retention."""
+    """Deletes expired sessions and revocations, and events older than ``retention``."""
 
     sessions: SessionStore
     revocations: RevocationStore
@@ -21,7 +21,7 @@ class Purge:
     retention: timedelta
 
     async def __call__(self) -> int:
-        """Delete everything that has expired, unless another replica does; answers how many rows."""
+        """Delete all expired rows, unless another replica is doing so; returns the number of rows."""
         purges = (self.sessions.purge, self.revocations.purge, partial(self.events.purge, self.retention))
         return sum([await _to_the_end(purge) for purge in purges])
 

@@ -1,4 +1,4 @@
-"""Revocations: what ended before its time, made known to every replica at once."""
+"""Revocations: announces them to every replica, and looks them up."""
 
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
@@ -11,29 +11,29 @@ from app.storage.redis.revocations import IndexFacts, IndexState, RevocationInde
 _REASONS = {
     IndexState.UNREACHABLE: "Redis does not answer, or refuses to write",
     IndexState.EVICTING: "Redis may evict entries: set maxmemory-policy noeviction",
-    IndexState.DISTURBED: "Redis lost something while it was being filled",
+    IndexState.DISTURBED: "Redis lost entries while it was being filled",
 }
 
 _log = structlog.get_logger()
 
 
 class Revocations:
-    """Postgres is the truth; Redis answers first where it can be trusted."""
+    """Looks up revocations in Redis while the index can be trusted, and in Postgres otherwise."""
 
     def __init__(self, store: RevocationStore, index: RevocationIndex, last: timedelta) -> None:
-        """Take how long a revocation is kept."""
+        """``last`` is how long a revocation is kept."""
         self.store = store
         self.index = index
         self._last = last
         self._state: IndexState | None = None
 
     async def announce(self, ids: Iterable[str], last: timedelta | None = None) -> bool:
-        """Write to the index what Postgres has committed; False when Redis did not take it."""
+        """Add committed revocations to the index; False when Redis did not accept them."""
         entries = dict.fromkeys(ids, last or self._last)
-        taken = not entries or await self.index.add(entries)
-        if not taken:
+        is_indexed = not entries or await self.index.add(entries)
+        if not is_indexed:
             _log.warning("revocations.not_indexed", entries=len(entries))
-        return taken
+        return is_indexed
 
     async def any_indexed(self, ids: Sequence[str]) -> bool | None:
         """Whether one of the ids is revoked according to Redis, or None when it cannot be trusted."""
@@ -46,15 +46,15 @@ class Revocations:
 
     @property
     def trouble(self) -> str | None:
-        """Why Redis could not be trusted at the last look, with the mend; None if it could."""
+        """Why the index was not trusted at the last ``reindex``, with the remedy; None when it was."""
         return None if self._state is None else _REASONS.get(self._state)
 
     async def described(self) -> IndexFacts | None:
-        """What the Redis server says of itself; None when it does not answer."""
+        """Facts that the Redis server reports of itself; None when it does not answer."""
         return await self.index.describe()
 
     async def reindex(self) -> bool:
-        """Bring the index in step with Postgres, every few seconds; False while it cannot be trusted."""
+        """Synchronise the index with Postgres, called every few seconds; False while it cannot be trusted."""
         state = await self.index.rebuild(self.store.live)
         if state is not self._state:
             self._state = state

@@ -1,4 +1,4 @@
-"""Throttling: the budgets that a guess or a refresh is charged to."""
+"""Throttling: charges guesses and failed refreshes to budgets."""
 
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -12,7 +12,7 @@ from app.storage.redis.throttling import FailureCounters
 
 
 class Way(NamedTuple):
-    """The budgets that a guess is charged to, and those that are cleared if it was right."""
+    """The budgets that a guess is charged to, and those that are cleared when it was right."""
 
     charged: tuple[Budget, ...]
     cleared: tuple[Budget, ...]
@@ -22,8 +22,8 @@ class Way(NamedTuple):
 class Throttle:
     """Charges guesses at passwords to the budgets of an account, a network and everyone.
 
-    Accounts are counted by their address, whether or not they exist, under a keyed ``label`` of it. Devices
-    that know the account by the same one of its passwords share a budget of their own.
+    An account is counted under the keyed ``label`` of its e-mail address, whether or not it exists. Known
+    devices that last signed in with the same password version share a budget of their own.
     """
 
     counters: FailureCounters
@@ -32,42 +32,44 @@ class Throttle:
     policy: ThrottlingPolicy
 
     def ways(self, email: str, address: str | None, device: str | None) -> Iterator[Way]:
-        """The ways to guess at the account with this address: as a known device, and then as a stranger.
+        """The ways to guess at the account with this address: as a known device, then as an unknown one.
 
-        A sign-in from a known device does not clear the strangers' budget.
+        A sign-in from a known device does not clear the budget of unknown devices.
         """
-        account, known = self._strangers(email), tuple[Budget, ...]()
+        account, device_budgets = self._unknown_devices(email), tuple[Budget, ...]()
         version = self.devices.password_version(device, email)
         if version is not None:
-            known = (Budget("device", f"{account.key}/{version}", self.policy.account),)
-            yield Way(known, cleared=known)
+            device_budgets = (Budget("device", f"{account.key}/{version}", self.policy.account),)
+            yield Way(device_budgets, cleared=device_budgets)
         network = Budget("address", network_of(address), self.policy.address)
         everyone = Budget("everyone", "", self.policy.everyone)
-        yield Way((account, network, everyone), cleared=(account, *known))
+        yield Way((account, network, everyone), cleared=(account, *device_budgets))
 
     def password_change(self, session_id: UUID) -> Way:
-        """The way in which a session guesses at the current password; every session has its own budget."""
+        """The way for a session to guess its account's password; every session has its own budget."""
         own = (Budget("password", str(session_id), self.policy.account),)
         return Way(own, cleared=own)
 
     async def charge(self, way: Way) -> None:
-        """Charge a guess as if it had failed, or refuse with TooManyRequests and charge nothing."""
+        """Charge a guess as if it had failed; refuses with TooManyRequests, and then charges nothing."""
         await self.counters.charge(way.charged)
 
     async def refund(self, way: Way) -> None:
-        """Take the charge back: the guess told nothing about the password."""
+        """Refund the charge of a guess that revealed nothing about the password."""
         await self.counters.settle(way.charged)
 
     async def clear(self, way: Way) -> None:
-        """The guess was right: clear earlier failures, and refund what is charged to others' budgets too."""
-        await self.counters.settle([one for one in way.charged if one not in way.cleared], way.cleared)
+        """The guess was right: clear earlier failures, and refund the charge to shared budgets."""
+        await self.counters.settle(
+            [budget for budget in way.charged if budget not in way.cleared], way.cleared
+        )
 
     async def unlock(self, email: str) -> bool:
-        """Clear the strangers' failures at the account with this address; False without Redis."""
-        await self.counters.settle((), [self._strangers(email)])
+        """Clear the failures of unknown devices at the account with this address; False without Redis."""
+        await self.counters.settle((), [self._unknown_devices(email)])
         return self.counters.is_shared
 
-    def _strangers(self, email: str) -> Budget:
+    def _unknown_devices(self, email: str) -> Budget:
         return Budget("account", self.label(email), self.policy.account)
 
 
@@ -75,8 +77,8 @@ class Throttle:
 class RefreshThrottle:
     """Refuses refreshes after too many failed ones; a refresh that succeeds is never counted or delayed.
 
-    Failures count per session, or per network where the token is not genuine: a stranger cannot close a
-    session. Redis is asked only after a failure.
+    Failures count per session, or per network when the token is forged. An attacker without a genuine token
+    therefore cannot block a session. Redis is asked only after a failure.
     """
 
     counters: FailureCounters

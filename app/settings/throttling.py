@@ -10,7 +10,7 @@ from app.settings.values import DAY, HOUR, MINUTE, Limits
 
 
 class ThrottlingSettings(EnvironmentSettings):
-    """How many failures, and how many refreshes, are allowed before attempts are refused."""
+    """How many failed logins and refreshes are allowed before attempts are refused."""
 
     login_limit_account: Annotated[
         Limits,
@@ -25,12 +25,12 @@ class ThrottlingSettings(EnvironmentSettings):
     refresh_limit: Annotated[
         Limits,
         Field(
-            description="Refreshes of one session, and refreshes from one address with tokens of no session."
+            description="Failed refreshes of one session; with tokens that are not genuine, from one address."
         ),
     ] = (Limit(300, MINUTE),)
 
     def throttling_policy(self) -> ThrottlingPolicy:
-        """How many failures and refreshes are allowed."""
+        """How many failures are allowed."""
         return ThrottlingPolicy(
             account=self.login_limit_account,
             address=self.login_limit_address,

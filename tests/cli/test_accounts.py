@@ -1,4 +1,4 @@
-"""The operator's commands on accounts, as a script or a person at a terminal runs them."""
+"""The operator's commands on accounts, as scripts and people run them."""
 
 import json
 import subprocess
@@ -26,13 +26,13 @@ class Users:
         return done
 
     def done(self, *arguments: str, given: str = "") -> str:
-        """The answer of a command that has to work, and says nothing beside it."""
+        """The output of a command that must succeed, with an empty stderr."""
         done = self.run(*arguments, given=given)
         assert (done.returncode, done.stderr) == (0, "")
         return done.stdout
 
     def refused(self, *arguments: str, given: str = "") -> str:
-        """The one line of a command that has to be refused."""
+        """The one line on stderr of a command that must be refused."""
         done = self.run(*arguments, given=given)
         assert (done.returncode, done.stdout) == (1, "")
         (line,) = done.stderr.splitlines()
@@ -48,13 +48,13 @@ async def test_an_account_is_created_shown_listed_and_signs_in(
     users: Users, client: httpx.AsyncClient, sql: Sql
 ) -> None:
     email = f"{uuid4().hex}@example.com"
-    said = users.done(
+    output = users.done(
         *("create", email, "--role", "support", "--role", "admin", "--role", "admin", "--password-stdin"),
         given=f"{PASSWORD}\n",
     )
     row = await sql.fetchrow("SELECT * FROM accounts WHERE email = $1", email)
     assert row is not None
-    assert said == f"{email} created, id {row['id']}\n"
+    assert output == f"{email} created, id {row['id']}\n"
     assert row["password_hash"].startswith("$argon2id$v=19$m=19456,t=2,p=1$")
 
     shown = json.loads(users.done("show", email, "--json"))
@@ -78,7 +78,7 @@ async def test_every_spelling_of_an_address_is_the_same_account(
 ) -> None:
     name = uuid4().hex
     stored = f"zoë.{name}@exämple.com"
-    # With blanks and capitals, with accents that are letters of their own, and with full-width letters.
+    # With blanks and capitals, with combining accents, and with full-width letters.
     spellings = [
         f" ZOË.{name.upper()}@Exämple.COM ",
         f"zoe\u0308.{name}@exa\u0308mple.com",
@@ -96,11 +96,9 @@ async def test_every_spelling_of_an_address_is_the_same_account(
     assert stored in users.refused("show", stored)
 
 
-async def test_a_weak_password_is_refused_with_what_to_do_about_it(
-    users: Users, sql: Sql, person: Person
-) -> None:
+async def test_a_weak_password_is_refused_with_advice(users: Users, sql: Sql, person: Person) -> None:
     email = f"{uuid4().hex}@example.com"
-    # Counted in letters after NFKC, whatever the bytes.
+    # The length is counted in characters after NFKC, not in bytes.
     refused = users.refused("create", email, "--password-stdin", given="he\u0301" * 7 + "\n")
     assert refused == "Make the password longer by 1: it needs at least 15 characters."
     assert await sql.fetchval("SELECT count(*) FROM accounts WHERE email = $1", email) == 0
@@ -109,7 +107,7 @@ async def test_a_weak_password_is_refused_with_what_to_do_about_it(
     assert await sql.fetchval("SELECT password_version FROM accounts WHERE id = $1", person.id) == 1
 
 
-async def test_what_is_no_address_or_no_role_is_refused(users: Users, sql: Sql, person: Person) -> None:
+async def test_a_malformed_address_or_role_is_refused(users: Users, sql: Sql, person: Person) -> None:
     accounts = await sql.fetchval("SELECT count(*) FROM accounts")
     given = f"{PASSWORD}\n"
     refused = users.refused("create", "two@words @example.com", "--password-stdin", given=given)
@@ -121,7 +119,7 @@ async def test_what_is_no_address_or_no_role_is_refused(users: Users, sql: Sql, 
     assert await sql.fetchval("SELECT roles FROM accounts WHERE id = $1", person.id) == []
 
 
-def test_an_address_without_an_account_is_named_in_one_line(users: Users) -> None:
+def test_an_unknown_address_is_reported_in_one_line(users: Users) -> None:
     email = f"{uuid4().hex}@example.com"
     for command in (["show"], ["disable"], ["enable"], ["delete", "--yes"], ["roles"]):
         assert users.refused(*command, email) == f"no account has the address '{email}'"
@@ -129,7 +127,7 @@ def test_an_address_without_an_account_is_named_in_one_line(users: Users) -> Non
     assert refused == f"no account has the address '{email}'"
 
 
-def test_wrong_usage_is_status_2_and_a_password_is_no_argument(users: Users, person: Person) -> None:
+def test_wrong_usage_has_status_2_and_a_password_is_not_an_argument(users: Users, person: Person) -> None:
     for arguments in (
         ["create"],
         ["create", "new@example.com", "--password", OTHER_PASSWORD],
@@ -151,18 +149,18 @@ def test_wrong_usage_is_status_2_and_a_password_is_no_argument(users: Users, per
         (["roles", "{}"], "session_revoked"),
     ],
 )
-async def test_taking_something_away_ends_the_account_s_sessions_at_once(
+async def test_a_removed_permission_ends_the_sessions_of_the_account_at_once(
     users: Users, client: httpx.AsyncClient, sql: Sql, command: list[str], code: str
 ) -> None:
-    victim, bystander = await new_person(sql, "admin", "support"), await new_person(sql, "admin")
-    first, second = [(await login(client, victim)).json() for _ in range(2)]
-    other = (await login(client, bystander)).json()
+    account, other_account = await new_person(sql, "admin", "support"), await new_person(sql, "admin")
+    first, second = [(await login(client, account)).json() for _ in range(2)]
+    other = (await login(client, other_account)).json()
     renewed = (await refresh(client, second["refresh_token"])).json()
-    # The answer about a token is not to be remembered.
+    # An earlier check of a token must not be cached.
     for token in (first["access_token"], renewed["access_token"]):
         assert (await me(client, token)).status_code == 200
 
-    arguments = [part.format(victim.email) for part in command]
+    arguments = [part.format(account.email) for part in command]
     assert "2 sessions ended" in users.done(*arguments, given=f"{OTHER_PASSWORD}\n")
 
     for token in (first["access_token"], second["access_token"], renewed["access_token"]):
@@ -175,13 +173,13 @@ async def test_taking_something_away_ends_the_account_s_sessions_at_once(
     assert (await refresh(client, other["refresh_token"])).status_code == 200
 
 
-async def test_a_disabled_account_signs_in_again_once_it_is_enabled(
+async def test_an_account_can_sign_in_again_after_it_is_enabled(
     users: Users, client: httpx.AsyncClient, person: Person
 ) -> None:
     assert users.done("disable", person.email) == f"{person.email} disabled; 0 sessions ended\n"
     refused = await login(client, person)
     assert (refused.status_code, refused.json()["code"]) == (401, "account_disabled")
-    # Whoever does not know the password does not learn it.
+    # Without the password, the answer does not reveal that the account is disabled.
     guessed = await login(client, person, password=OTHER_PASSWORD)
     assert guessed.json()["code"] == "invalid_credentials"
     assert json.loads(users.done("show", person.email, "--json"))["enabled"] is False
@@ -193,18 +191,18 @@ async def test_a_new_password_replaces_the_old_one(
     users: Users, client: httpx.AsyncClient, person: Person
 ) -> None:
     opened = (await login(client, person)).json()
-    said = users.done("set-password", person.email, "--password-stdin", given=f"{OTHER_PASSWORD}\r\n")
-    assert said == f"{person.email} changed; 1 session ended\n"
+    output = users.done("set-password", person.email, "--password-stdin", given=f"{OTHER_PASSWORD}\r\n")
+    assert output == f"{person.email} changed; 1 session ended\n"
     assert (await me(client, opened["access_token"])).status_code == 401
     assert (await login(client, person)).json()["code"] == "invalid_credentials"
     assert (await login(client, person, password=OTHER_PASSWORD)).status_code == 200
 
 
-async def test_a_role_that_is_added_ends_nothing_and_is_seen_at_once(
+async def test_an_added_role_ends_no_session_and_is_visible_at_once(
     users: Users, client: httpx.AsyncClient, person: Person
 ) -> None:
     opened = (await login(client, person)).json()
-    said = users.done("roles", person.email, "support", "admin")
-    assert said == f"{person.email} changed; 0 sessions ended\n"
+    output = users.done("roles", person.email, "support", "admin")
+    assert output == f"{person.email} changed; 0 sessions ended\n"
     assert (await me(client, opened["access_token"])).json()["roles"] == ["admin", "support"]
     assert (await refresh(client, opened["refresh_token"])).status_code == 200

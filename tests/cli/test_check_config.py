@@ -1,4 +1,4 @@
-"""``check-config`` looks at what the settings name, and says what is wrong with it."""
+"""``check-config`` checks the settings and the servers that they name."""
 
 import asyncio
 import json
@@ -10,9 +10,9 @@ from secrets import token_urlsafe
 import pytest
 import redis
 
-from app.cli.doctor import environment as doctor
-from app.cli.doctor import servers
 from app.cli.doctor.findings import Finding
+from app.cli.doctor.servers import check_servers
+from app.cli.doctor.settings import check_settings
 from app.domain.clock import Clock
 from app.settings import Settings, load
 from app.wiring import utc_now
@@ -23,10 +23,10 @@ from tests.support.servers import PrivateServers, app, migrate
 LEEWAY = timedelta(seconds=30)
 
 
-async def look(environment: Mapping[str, str], clock: Clock = utc_now) -> dict[str, list[str]]:
-    """What is found of the servers: of each subject, levels and texts."""
+async def check(environment: Mapping[str, str], clock: Clock = utc_now) -> dict[str, list[str]]:
+    """The levels and texts of the findings about the servers, by subject."""
     async with parts(environment) as service:
-        return by_subject(await servers.looked_at(service, LEEWAY, clock))
+        return by_subject(await check_servers(service, LEEWAY, clock))
 
 
 def ahead(seconds: int) -> Clock:
@@ -34,68 +34,76 @@ def ahead(seconds: int) -> Clock:
 
 
 def by_subject(findings: list[Finding]) -> dict[str, list[str]]:
-    said: dict[str, list[str]] = {}
+    grouped: dict[str, list[str]] = {}
     for finding in findings:
-        said.setdefault(finding.subject, []).append(f"{finding.level} {finding.text}")
-    return said
+        grouped.setdefault(finding.subject, []).append(f"{finding.level} {finding.text}")
+    return grouped
 
 
-async def test_servers_are_looked_at_and_none_that_is_down_hides_another(
+async def test_every_server_is_checked_even_if_another_one_does_not_answer(
     private_servers: PrivateServers,
 ) -> None:
     environment = private_servers.environment
-    said = await look(environment)
-    assert said["postgres"][-1] == "problem The tables are missing or too old; run: python -m app migrate"
-    assert said["keys"] == ["note Not looked at, since Postgres cannot be read."]
-    assert said["redis"][0].startswith("ok Valkey ")
+    findings = await check(environment)
+    assert findings["postgres"][-1] == "problem The tables are missing or too old; run: python -m app migrate"
+    assert findings["keys"] == ["note Not checked, because Postgres cannot be read."]
+    assert findings["redis"][0].startswith("ok Valkey ")
 
     await asyncio.to_thread(migrate, environment)
-    assert (await look(environment))["keys"][0].startswith("note There is no signing key yet")
+    assert (await check(environment))["keys"][0].startswith("note There is no signing key yet")
     async with inside(environment):
         pass
-    said = await look(environment)
-    # The servers of tests are not made to outlive a crash of the machine.
-    assert [text.split()[0] for text in said["postgres"]] == ["ok", "warning", "ok", "ok"]
-    assert said["postgres"][1].startswith("warning fsync is off")
-    assert [text.split()[0] for text in said["keys"]] == ["ok", "ok"]
-    assert said["redis"][0].endswith("(maxmemory-policy noeviction): it can answer checks of tokens.")
+    findings = await check(environment)
+    # The servers of the tests run without fsync.
+    assert [text.split()[0] for text in findings["postgres"]] == ["ok", "warning", "ok", "ok"]
+    assert findings["postgres"][1].startswith("warning fsync is off")
+    assert [text.split()[0] for text in findings["keys"]] == ["ok", "ok"]
+    assert findings["redis"][0].endswith("(maxmemory-policy noeviction): it can answer checks of tokens.")
 
-    stranger = await look(environment | {"AUTH_SECRET_KEYS": token_urlsafe(32)})
+    stranger = await check(environment | {"AUTH_SECRET_KEYS": token_urlsafe(32)})
     assert [text.split()[0] for text in stranger["keys"]] == ["problem", "problem"]
     for apart, level in ((20, "warning"), (-45, "problem")):
-        said = await look(environment, ahead(apart))
-        assert any(text.startswith(f"{level} Its clock and this machine's") for text in said["postgres"])
+        findings = await check(environment, ahead(apart))
+        assert any(
+            text.startswith(f"{level} The clocks of Postgres and of this machine")
+            for text in findings["postgres"]
+        )
 
     sql = await connect(environment["AUTH_DATABASE_URL"])
     await sql.execute("UPDATE alembic_version SET version_num = 'later'")
-    assert (await look(environment))["postgres"][-1].startswith("warning The tables are of revision later")
+    assert (await check(environment))["postgres"][-1].startswith("warning The tables have revision later")
     await sql.execute("DELETE FROM alembic_version")
-    assert (await look(environment))["postgres"][-1].startswith("problem The tables are missing")
+    assert (await check(environment))["postgres"][-1].startswith("problem The tables are missing")
     own = await sql.fetchval("SELECT current_database()")
     await sql.execute(f"ALTER DATABASE {own} SET synchronous_commit = off")
-    assert any("synchronous_commit is off" in text for text in (await look(environment))["postgres"])
+    assert any("synchronous_commit is off" in text for text in (await check(environment))["postgres"])
     await sql.execute(f"ALTER DATABASE {own} SET default_transaction_read_only = on")
-    assert "is read-only (None of the hosts match" in (await look(environment))["postgres"][0]
+    assert "is read-only (None of the hosts match" in (await check(environment))["postgres"][0]
     await sql.execute(f"ALTER DATABASE {own} RESET default_transaction_read_only")
     await sql.close()
 
     with redis.Redis.from_url(private_servers.valkey.url) as operator:
         operator.config_set("maxmemory-policy", "allkeys-lru")
-    assert (await look(environment))["redis"][0].startswith("problem Redis may evict entries")
+    assert (await check(environment))["redis"][0].startswith("problem Redis may evict entries")
     private_servers.valkey.kill()
-    assert (await look(environment))["redis"][0].startswith("problem Redis does not answer")
+    assert (await check(environment))["redis"][0].startswith("problem Redis does not answer")
     private_servers.postgres.kill()
 
     done = await asyncio.to_thread(app, "check-config", "--json", environment=environment)
-    told = [(found["level"], found["subject"], found["text"]) for found in json.loads(done.stdout)]
+    printed = [(found["level"], found["subject"], found["text"]) for found in json.loads(done.stdout)]
     assert done.returncode == 1
-    assert {subject for level, subject, _ in told if level == "problem"} == {"postgres", "redis"}
-    assert any(text.startswith("It does not answer, or is read-only (") for _, _, text in told)
+    assert {subject for level, subject, _ in printed if level == "problem"} == {"postgres", "redis"}
+    assert any(text.startswith("Postgres does not answer, or is read-only (") for _, _, text in printed)
     subjects = ["issuer", "origins", "cookies", "proxies", "tls", "secrets", "lifetimes", "limits"]
-    assert list(dict.fromkeys(subject for _, subject, _ in told)) == [*subjects, "postgres", "keys", "redis"]
+    assert list(dict.fromkeys(subject for _, subject, _ in printed)) == [
+        *subjects,
+        "postgres",
+        "keys",
+        "redis",
+    ]
 
 
-async def test_a_service_on_this_machine_has_nothing_that_fails(
+async def test_a_service_on_this_machine_has_no_problem(
     migrated: object, environment: dict[str, str]
 ) -> None:
     done = await asyncio.to_thread(app, "check-config", environment=environment)
@@ -104,7 +112,7 @@ async def test_a_service_on_this_machine_has_nothing_that_fails(
     assert [lines[0], lines[-1].split(",")[0]] == ["issuer", "0 problems"]
 
 
-def test_the_environment_is_judged_with_the_files_that_it_names(
+def test_the_files_that_variables_name_are_checked(
     environment: dict[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     secret = tmp_path / "secret"
@@ -114,6 +122,6 @@ def test_the_environment_is_judged_with_the_files_that_it_names(
         monkeypatch.setenv(name, value)
     monkeypatch.delenv("AUTH_SECRET_KEYS")
     monkeypatch.setenv("AUTH_SECRET_KEYS_FILE", str(secret))
-    said = by_subject(list(doctor.judged(load(Settings))))
-    assert said["secrets"][1].startswith("warning Every user of this machine can read the file that")
-    assert environment["AUTH_SECRET_KEYS"] not in str(said)
+    findings = by_subject(list(check_settings(load(Settings))))
+    assert findings["secrets"][1].startswith("warning Every user of this machine can read the file that")
+    assert environment["AUTH_SECRET_KEYS"] not in str(findings)

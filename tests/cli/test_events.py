@@ -1,4 +1,4 @@
-"""The operator's commands on events, as a script or a person at a terminal runs them."""
+"""The operator's commands on events, as scripts and people run them."""
 
 import asyncio
 import json
@@ -16,7 +16,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 import app.cli.events
-import app.cli.running
+import app.logs
 from app.cli import cli
 from app.cli.events import moment
 from app.domain.refusals import Refused
@@ -49,14 +49,14 @@ Commands = Callable[..., Result]
 
 @pytest.fixture
 def commands(migrated: object, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Commands:
-    """`python -m app events ...`, in this process, whose log stays as it is."""
-    monkeypatch.setattr(app.cli.running, "configure_logs", lambda *_: None)
+    """Runs `python -m app events ...` in this process, without a change of its log."""
+    monkeypatch.setattr(app.logs, "configure_logs", lambda *_: None)
     return lambda *arguments: CliRunner().invoke(cli, ["events", *arguments], env=environment)
 
 
 @pytest.fixture
 def account_id(environment: dict[str, str]) -> UUID:
-    """Of somebody who is gone: three events, the newest of them an hour ago."""
+    """A deleted account with three events, the newest of them an hour ago."""
     account_id = uuid4()
 
     async def fill(sql: Sql) -> None:
@@ -64,21 +64,21 @@ def account_id(environment: dict[str, str]) -> UUID:
             details = json.dumps({"ended": 3} if kind == "session.ended" else {})
             await sql.execute(ADD, kind, account_id, timedelta(hours=ago), details)
 
-    ask(environment, fill)
+    query(environment, fill)
     return account_id
 
 
-def ask(environment: dict[str, str], question: Callable[[Sql], Awaitable[_T]]) -> _T:
-    """The commands bring a loop of their own, and so must whoever looks between them."""
+def query(environment: dict[str, str], statements: Callable[[Sql], Awaitable[_T]]) -> _T:
+    """Run statements in an event loop of their own, because each command starts a new one."""
 
-    async def answer() -> _T:
+    async def connected() -> _T:
         connection = await connect(environment["AUTH_DATABASE_URL"])
         try:
-            return await question(connection)
+            return await statements(connection)
         finally:
             await connection.close()
 
-    return asyncio.run(answer())
+    return asyncio.run(connected())
 
 
 def kinds(result: Result) -> list[str]:
@@ -96,17 +96,17 @@ def test_events_are_listed_for_people_and_for_programs(commands: Commands, accou
     assert events[2]["details"] == {"ended": 3}
     assert (events[2]["actor"], events[2]["actor_id"], events[2]["reason"]) == ("operator", None, "revoked")
 
-    said = commands("list", "--account", str(account_id), "--limit", "2")
+    lines = commands("list", "--account", str(account_id), "--limit", "2")
     at = [f"{datetime.fromisoformat(event['at']):%Y-%m-%dT%H:%M:%SZ}" for event in events]
     actor = "actor=operator\treason=revoked"
     named = f"{actor}\taccount={account_id}\tsession={account_id}\taddress=192.0.2.1\trequest=r-1"
-    assert said.stdout.splitlines() == [
+    assert lines.stdout.splitlines() == [
         f"{at[1]}\tlogin.succeeded\t{named}",
         f"{at[2]}\tsession.ended\t{named}\tended=3",
     ]
 
 
-def test_events_are_found_by_account_kind_and_time(
+def test_events_are_selected_by_account_kind_and_time(
     commands: Commands, environment: dict[str, str], account_id: UUID
 ) -> None:
     def found(*arguments: str) -> list[str]:
@@ -119,12 +119,12 @@ def test_events_are_found_by_account_kind_and_time(
     assert found("--until", before.isoformat()) == ["login.failed", "login.succeeded"]
     assert found("--since", f"{before:%Y-%m-%dT%H:%M:%S}") == ["session.ended"]
 
-    async def somebody(sql: Sql) -> Person:
+    async def fail_login(sql: Sql) -> Person:
         person = await new_person(sql)
         await sql.execute(ADD, "login.failed", person.id, timedelta(0), "{}")
         return person
 
-    person = ask(environment, somebody)
+    person = query(environment, fail_login)
     assert kinds(commands("list", "--account", f" {person.email.upper()}", "--json")) == ["login.failed"]
     unknown = commands("list", "--account", "nobody@example.com").exception
     assert isinstance(unknown, Refused)
@@ -140,7 +140,7 @@ def test_events_are_found_by_account_kind_and_time(
     ],
 )
 @pytest.mark.parametrize("command", ["list", "tail"])
-def test_what_is_no_kind_or_moment_is_wrong_usage(
+def test_an_unknown_kind_or_time_is_wrong_usage(
     commands: Commands, command: str, arguments: tuple[str, ...], named: str
 ) -> None:
     done = commands(command, *arguments)
@@ -148,12 +148,12 @@ def test_what_is_no_kind_or_moment_is_wrong_usage(
     assert named in re.sub(r"[\s│]+", "", done.stderr) + done.stderr
 
 
-def test_a_moment_is_utc_unless_it_says_otherwise() -> None:
+def test_a_time_without_an_offset_is_utc() -> None:
     assert moment("2026-01-31T12:00:00") == moment("2026-01-31T13:00+01:00") == moment("20260131T120000Z")
     assert moment("2026-01-31").tzinfo is UTC
 
 
-def test_nothing_that_came_from_outside_moves_the_reader_s_cursor(
+def test_control_characters_in_events_do_not_reach_the_terminal(
     commands: Commands, environment: dict[str, str]
 ) -> None:
     account_id = uuid4()
@@ -161,15 +161,15 @@ def test_nothing_that_came_from_outside_moves_the_reader_s_cursor(
     async def plant(sql: Sql) -> None:
         await sql.execute(ADD, f"x{HOSTILE}", account_id, timedelta(0), json.dumps({HOSTILE: HOSTILE}))
 
-    ask(environment, plant)
+    query(environment, plant)
     for arguments in ((), ("--json",)):
-        said = commands("list", "--account", str(account_id), *arguments).stdout
-        assert all(letter.isprintable() or letter in "\t\n" for letter in said)
+        output = commands("list", "--account", str(account_id), *arguments).stdout
+        assert all(letter.isprintable() or letter in "\t\n" for letter in output)
     assert len(commands("list", "--account", str(account_id)).stdout.splitlines()) == 1
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 0)])
-def test_a_tail_shows_what_comes_and_ends_quietly_when_it_is_told_to(
+def test_a_tail_prints_new_events_and_a_signal_ends_it_without_an_error(
     commands: Commands,
     environment: dict[str, str],
     account_id: UUID,
@@ -193,15 +193,15 @@ def test_a_tail_shows_what_comes_and_ends_quietly_when_it_is_told_to(
     monkeypatch.setattr(app.cli.events, "pause", pause)
     done = commands("tail", "--account", str(account_id), "--json")
     assert (done.exit_code, done.stderr, pauses) == (status, "", 2)
-    told: list[dict[str, Any]] = [json.loads(line) for line in done.stdout.splitlines()]
-    assert [event["kind"] for event in told] == [
+    printed: list[dict[str, Any]] = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [event["kind"] for event in printed] == [
         *("login.failed", "login.succeeded", "session.ended"),
         "password.changed",
     ]
-    assert list(told[0]) == FIELDS
+    assert list(printed[0]) == FIELDS
 
 
-def test_a_tail_in_a_pipe_tells_each_line_at_once_and_ends_with_ctrl_c(
+def test_a_tail_in_a_pipe_writes_each_line_at_once_and_ends_with_ctrl_c(
     environment: dict[str, str], account_id: UUID, migrated: object
 ) -> None:
     with subprocess.Popen(

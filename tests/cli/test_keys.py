@@ -1,4 +1,4 @@
-"""The operator's commands on signing keys: what they say where, and what comes of them."""
+"""The operator's commands on signing keys: their output and their effects."""
 
 import asyncio
 import json
@@ -31,7 +31,7 @@ SECONDS = "%Y-%m-%dT%H:%M:%SZ"
 
 
 class Keys:
-    """Runs `python -m app keys ...` on a database of its own, and looks for secrets in all that it says."""
+    """Runs `python -m app keys ...` on a database of its own, and searches the output for secrets."""
 
     def __init__(self, environment: dict[str, str], sql: Sql) -> None:
         self.environment = environment
@@ -44,18 +44,18 @@ class Keys:
         listed = environment["AUTH_SECRET_KEYS"].split(",")
         needles = [*map(str.encode, listed), *service_secret_needles(), *await self._private(*listed)]
         done = await asyncio.to_thread(app, "keys", *arguments, environment=environment, given=given)
-        said = (done.stdout + done.stderr).encode()
-        assert [needle for needle in [*needles, *await self._private(*listed)] if needle in said] == []
+        output = (done.stdout + done.stderr).encode()
+        assert [needle for needle in [*needles, *await self._private(*listed)] if needle in output] == []
         return done
 
     async def done(self, *arguments: str, given: str = "", **variables: str) -> tuple[str, list[str]]:
-        """The answer of a command that has to work, and what it has written beside it."""
+        """The stdout of a command that must succeed, and the lines of its stderr."""
         done = await self.run(*arguments, given=given, **variables)
         assert done.returncode == 0, done.stderr
         return done.stdout, done.stderr.splitlines()
 
     async def refused(self, *arguments: str, **variables: str) -> str:
-        """The one line of a command that has to be refused, and changes nothing."""
+        """The one line on stderr of a command that must be refused and change nothing."""
         before = await self.rows()
         done = await self.run(*arguments, **variables)
         assert (done.returncode, done.stdout) == (1, "")
@@ -70,7 +70,7 @@ class Keys:
         return (await sealed_keys(self.sql))[state].kid
 
     async def _private(self, *listed: str) -> list[bytes]:
-        """What would give the keys away that are there now; a sealed one is not to be shown either."""
+        """Byte strings that would leak the present keys. Sealed keys must not be printed either."""
         maker, needles = KeyMaker(ServiceSecrets([unb64(secret.rstrip("=")) for secret in listed])), []
         for key in (await sealed_keys(self.sql)).values():
             needles += spellings(key.sealed_private_key)
@@ -82,7 +82,7 @@ class Keys:
 
 @pytest.fixture(scope="module")
 def own(servers: Servers, environment: dict[str, str]) -> Iterator[dict[str, str]]:
-    """On a database of this module's own."""
+    """An environment with a database of this module."""
     with database(servers.database_url, f"watchword_{uuid4().hex}") as url:
         migrate({"AUTH_DATABASE_URL": url})
         yield environment | {"AUTH_DATABASE_URL": url, "AUTH_SIGNING_ALGORITHM": "EdDSA"}
@@ -90,7 +90,7 @@ def own(servers: Servers, environment: dict[str, str]) -> Iterator[dict[str, str
 
 @pytest.fixture
 async def keys(own: dict[str, str]) -> AsyncIterator[Keys]:
-    """With a signing key and a standby, both new."""
+    """The commands, with a new signing key and a new standby."""
     sql = await connect(own["AUTH_DATABASE_URL"])
     await sql.execute("TRUNCATE signing_keys, revocations")
     async with inside(own):
@@ -99,12 +99,12 @@ async def keys(own: dict[str, str]) -> AsyncIterator[Keys]:
 
 
 def events(lines: list[str]) -> list[tuple[str, str]]:
-    """Each line of a log in JSON."""
-    return [(told["event"], told["kid"]) for told in map(json.loads, lines)]
+    """The event and the key of each JSON line of a log."""
+    return [(event["event"], event["kid"]) for event in map(json.loads, lines)]
 
 
 async def test_keys_are_listed_for_people_and_for_programs(keys: Keys) -> None:
-    # The first key signed and verifies now; the second signs; the policy has changed before the third.
+    # The first key verifies, the second signs. The policy changed before the third was created.
     async with parts(keys.environment | {"AUTH_SIGNING_ALGORITHM": "RS256"}) as operator:
         await operator.operated_keys.rotate(at_once=True)
     stored = await sealed_keys(keys.sql)
@@ -122,47 +122,45 @@ async def test_keys_are_listed_for_people_and_for_programs(keys: Keys) -> None:
             *(kids[state], *values),
         )
 
-    said, beside = await keys.done("list", "--json")
-    assert beside == []
+    output, log = await keys.done("list", "--json")
+    assert log == []
     names = ("created_at", "activated_at", "superseded_at")
-    # Verifying goes 15 + 15 minutes, 30 seconds and the 5 minutes of a cache after its last signature.
-    following = {
+    # A verifying key is removed 15 + 15 minutes, 30 seconds and 5 minutes of cache after its last signature.
+    next_steps = {
         KeyState.VERIFYING: "2026-02-01T00:35:30Z",
         KeyState.SIGNING: "2026-03-03T00:00:00Z",
         KeyState.STANDBY: "2026-03-03T00:00:00Z",
     }
-    assert json.loads(said) == [
+    assert json.loads(output) == [
         {
             "kid": kids[state],
             "algorithm": "RS256" if state is KeyState.STANDBY else "EdDSA",
             "rsa_bits": 2048 if state is KeyState.STANDBY else None,
             "state": state.value,
             **{name: value and in_full(value) for name, value in zip(names, values, strict=True)},
-            "next_step_at": in_full(following[state]),
+            "next_step_at": in_full(next_steps[state]),
         }
         for state, values in moments.items()
     ]
 
-    said, beside = await keys.done("list", AUTH_KEY_ROTATION_INTERVAL="off")
-    assert beside == []
+    output, log = await keys.done("list", AUTH_KEY_ROTATION_INTERVAL="off")
+    assert log == []
     verifying, signing, standby = (kids[state] for state in moments)
-    assert said.splitlines() == [
-        f"{verifying}\tEdDSA\tverifying\tsince 2026-02-01T00:00:00Z\tgoes at 2026-02-01T00:35:30Z",
+    assert output.splitlines() == [
+        f"{verifying}\tEdDSA\tverifying\tsince 2026-02-01T00:00:00Z\tremoved at 2026-02-01T00:35:30Z",
         f"{signing}\tEdDSA\tsigning\tsince 2026-02-01T00:00:00Z\tuntil an operator rotates",
         f"{standby}\tRS256 2048\tstandby\tsince 2026-02-01T00:00:01Z\tuntil an operator rotates",
     ]
-    # With the algorithm that the standby has, it takes over once its hour is over.
-    said, _ = await keys.done("list", AUTH_SIGNING_ALGORITHM="RS256")
-    assert [line.rpartition("\t")[2] for line in said.splitlines()] == [
-        "goes at 2026-02-01T00:35:30Z",
+    # If the policy has the standby's algorithm, the standby takes over after one hour.
+    output, _ = await keys.done("list", AUTH_SIGNING_ALGORITHM="RS256")
+    assert [line.rpartition("\t")[2] for line in output.splitlines()] == [
+        "removed at 2026-02-01T00:35:30Z",
         "signs until 2026-02-01T01:00:01Z",
         "signs from 2026-02-01T01:00:01Z",
     ]
 
 
-async def test_a_rotation_waits_for_the_standby_s_hour_unless_it_is_told_not_to(
-    keys: Keys, tmp_path: Path
-) -> None:
+async def test_a_rotation_needs_a_standby_of_one_hour_unless_it_is_forced(keys: Keys, tmp_path: Path) -> None:
     person = await new_person(keys.sql)
     with Service(keys.environment, tmp_path) as service:
         async with client_of(service) as client:
@@ -178,35 +176,35 @@ async def test_a_rotation_waits_for_the_standby_s_hour_unless_it_is_told_not_to(
             await keys.sql.execute("UPDATE signing_keys SET created_at = created_at - interval '1 hour'")
             for arguments in (["rotate"], ["rotate", "--now"]):
                 standby = await keys.kid(KeyState.STANDBY)
-                said, beside = await keys.done(*arguments)
-                assert said == f"{standby} signs from now on\n"
+                output, log = await keys.done(*arguments)
+                assert output == f"{standby} signs from now on\n"
                 created = await keys.kid(KeyState.STANDBY)
-                assert events(beside) == [("key.created", created), ("key.rotated", standby)]
+                assert events(log) == [("key.created", created), ("key.rotated", standby)]
                 assert kid_of(await login(client, person)) == standby
-            # What the last keys signed stays valid.
+            # Tokens of the previous keys stay valid.
             assert (await me(client, first.json()["access_token"])).status_code == 200
 
 
-@pytest.mark.parametrize("answer", ["", "n\n", "\n"], ids=["nobody", "no", "just a return"])
-async def test_a_key_is_not_retired_unless_somebody_says_yes(keys: Keys, answer: str) -> None:
+@pytest.mark.parametrize("answer", ["", "n\n", "\n"], ids=["end of input", "no", "return key"])
+async def test_a_key_is_not_retired_without_a_confirmation(keys: Keys, answer: str) -> None:
     before, signing = await keys.rows(), await keys.kid(KeyState.SIGNING)
     done = await keys.run("retire", signing, given=answer)
-    # Whoever asks leaves a blank where the answer is typed.
+    # The prompt ends with a space.
     assert (done.returncode, done.stdout.strip()) == (1, "")
     assert done.stderr.startswith(f"Refuse every access token that {signing} signed? [y/N]:")
     assert "Traceback" not in done.stderr
     assert await keys.rows() == before
 
 
-async def test_a_key_is_retired_when_somebody_says_yes(keys: Keys) -> None:
+async def test_a_key_is_retired_after_a_confirmation(keys: Keys) -> None:
     signing, standby = await keys.kid(KeyState.SIGNING), await keys.kid(KeyState.STANDBY)
-    said, beside = await keys.done("retire", signing, given="y\n")
-    (line,) = said.splitlines()
+    output, log = await keys.done("retire", signing, given="y\n")
+    (line,) = output.splitlines()
     assert line.strip().startswith(f"{signing} is retired; ")
     question = f"Refuse every access token that {signing} signed? [y/N]:"
-    assert beside[0].startswith(question)
+    assert log[0].startswith(question)
     created = await keys.kid(KeyState.STANDBY)
-    logged = events([beside[0].removeprefix(question), *beside[1:]])
+    logged = events([log[0].removeprefix(question), *log[1:]])
     assert logged == [("key.created", created), ("key.rotated", standby), ("key.retired", signing)]
     assert await keys.kid(KeyState.SIGNING) == standby
     assert [row["id"] for row in await keys.sql.fetch("SELECT id FROM revocations")] == [signing]
@@ -216,7 +214,7 @@ async def test_a_key_is_retired_when_somebody_says_yes(keys: Keys) -> None:
         )
 
 
-async def test_keys_are_sealed_anew_and_one_that_does_not_open_is_named(keys: Keys) -> None:
+async def test_keys_are_resealed_and_a_key_that_does_not_open_is_named(keys: Keys) -> None:
     new, stranger = secrets.token_urlsafe(32), secrets.token_urlsafe(32)
     assert await keys.done("reseal") == ("0 keys resealed\n", [])
     # The standby is sealed under the new secret already.

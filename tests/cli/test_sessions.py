@@ -1,4 +1,4 @@
-"""The operator's commands on sessions, and `purge`, as a script or a person at a terminal runs them."""
+"""The operator's commands on sessions, and `purge`, as scripts and people run them."""
 
 import json
 import subprocess
@@ -27,7 +27,7 @@ from tests.support.servers import app, database, migrate
 
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
 FIELDS = ["id", "client", "created_at", "last_used_at", "address", "user_agent"]
-LIVING = """
+ACTIVE_SESSIONS = """
 INSERT INTO sessions (id, account_id, client, refresh_token_hash, created_at, refreshed_at, expires_at)
 SELECT gen_random_uuid(), $1, 'native', '', now(), now(), now() + interval '1 day'
 FROM generate_series(1, $2::int)
@@ -44,7 +44,7 @@ class Commands:
         return app(*arguments, environment=self._environment)
 
     def done(self, *arguments: str) -> str:
-        """The answer of a command that has to work; the log beside it is of lines of JSON."""
+        """The output of a command that must succeed. Its log on stderr consists of JSON lines."""
         done = self.run(*arguments)
         assert done.returncode == 0, done.stderr
         assert all(json.loads(line)["event"] == "session.ended" for line in done.stderr.splitlines())
@@ -58,7 +58,7 @@ def commands(migrated: object, environment: dict[str, str]) -> Commands:
 
 @pytest.fixture
 def apart(servers: Servers, environment: dict[str, str]) -> Iterator[dict[str, str]]:
-    """With a database where every session may be ended."""
+    """An environment with its own database, in which every session may be ended."""
     with database(servers.database_url, f"watchword_{uuid4().hex}") as url:
         apart = environment | {"AUTH_DATABASE_URL": url}
         migrate(apart)
@@ -71,7 +71,7 @@ async def id_of(client: httpx.AsyncClient, access_token: str) -> str:
     return str(current)
 
 
-async def test_an_accounts_living_sessions_are_listed_for_people_and_for_programs(
+async def test_the_active_sessions_of_an_account_are_listed_for_people_and_for_programs(
     commands: Commands, client: httpx.AsyncClient, person: Person, sql: Sql
 ) -> None:
     await login(client, await new_person(sql))
@@ -95,10 +95,10 @@ async def test_an_accounts_living_sessions_are_listed_for_people_and_for_program
         assert datetime.fromisoformat(session["created_at"]) == row["created_at"]
         assert datetime.fromisoformat(session["last_used_at"]) == row["refreshed_at"]
 
-    said = commands.done("sessions", "list", f" {person.email.upper()}")
+    output = commands.done("sessions", "list", f" {person.email.upper()}")
 
     used = [f"used {row['refreshed_at'].astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}" for row in rows]
-    assert said.splitlines() == [
+    assert output.splitlines() == [
         f"{rows[0]['id']}\tnative\t{used[0]}\t127.0.0.1\t-",
         f"{rows[1]['id']}\tbrowser\t{used[1]}\t127.0.0.1\tFirefox on Linux",
     ]
@@ -109,7 +109,7 @@ async def test_one_session_is_ended_by_its_id(
 ) -> None:
     lost, kept = [(await login(client, person)).json() for _ in range(2)]
     session_id = await id_of(client, lost["access_token"])
-    # The answer about a token is not to be remembered.
+    # An earlier check of a token must not be cached.
     assert (await me(client, lost["access_token"])).status_code == 200
     assert commands.done("sessions", "revoke", session_id) == "1 session ended\n"
     problem_of(await me(client, lost["access_token"]), 401, "invalid_token")
@@ -119,13 +119,13 @@ async def test_one_session_is_ended_by_its_id(
     assert commands.done("sessions", "revoke", str(uuid4())) == "0 sessions ended\n"
 
 
-async def test_every_session_of_an_account_is_ended_and_no_other_one(
+async def test_all_sessions_of_one_account_are_ended_and_no_others(
     commands: Commands, client: httpx.AsyncClient, person: Person, sql: Sql
 ) -> None:
     native, other = (await login(client, person)).json(), (await login(client, await new_person(sql))).json()
     cookie, access_token = await browser_login(client, person)
-    said = commands.done("sessions", "revoke", "--account", f" {person.email.upper()}")
-    assert said == "2 sessions ended\n"
+    output = commands.done("sessions", "revoke", "--account", f" {person.email.upper()}")
+    assert output == "2 sessions ended\n"
     problem_of(await refresh(client, native["refresh_token"]), 401, "session_revoked")
     problem_of(await browser_refresh(client, cookie), 401, "session_revoked")
     for ended in (native["access_token"], access_token):
@@ -134,10 +134,10 @@ async def test_every_session_of_an_account_is_ended_and_no_other_one(
     assert (await login(client, person)).status_code == 200
 
 
-async def test_everything_is_ended_and_what_is_old_is_purged(apart: dict[str, str]) -> None:
+async def test_all_sessions_are_ended_and_old_rows_are_purged(apart: dict[str, str]) -> None:
     commands, sql = Commands(apart), await connect(apart["AUTH_DATABASE_URL"])
     for _ in range(3):
-        await sql.execute(LIVING, (await new_person(sql)).id, 400)
+        await sql.execute(ACTIVE_SESSIONS, (await new_person(sql)).id, 400)
     assert commands.done("sessions", "revoke", "--all") == "1200 sessions ended\n"
     assert await sql.fetchval("SELECT count(*) FROM sessions WHERE revoked_at IS NULL") == 0
     entries = "SELECT count(*) FROM sessions AS s JOIN revocations AS r ON r.id = s.id::text"
@@ -156,7 +156,7 @@ async def test_everything_is_ended_and_what_is_old_is_purged(apart: dict[str, st
     await sql.close()
 
 
-async def test_wrong_usage_is_status_2_and_ends_nothing(
+async def test_wrong_usage_has_status_2_and_ends_no_session(
     commands: Commands, client: httpx.AsyncClient, person: Person, sql: Sql
 ) -> None:
     await login(client, person)
@@ -175,7 +175,7 @@ async def test_wrong_usage_is_status_2_and_ends_nothing(
     assert await sessions_of(sql, person) == before
 
 
-def test_an_address_without_an_account_is_named_in_one_line(commands: Commands) -> None:
+def test_an_unknown_address_is_reported_in_one_line(commands: Commands) -> None:
     email = f"{uuid4().hex}@example.com"
     for arguments in (["list", email], ["revoke", "--account", email]):
         done = commands.run("sessions", *arguments)

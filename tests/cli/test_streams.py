@@ -1,4 +1,4 @@
-"""What the commands say where: answers on stdout, questions and logs on stderr, passwords nowhere."""
+"""The streams of the commands: answers on stdout, prompts and logs on stderr, passwords on neither."""
 
 import json
 import os
@@ -22,7 +22,7 @@ _SECONDS = 120.0
 
 
 class Terminal:
-    """`python -m app` in a terminal of its own; what it shows, and answers typed without echo."""
+    """`python -m app` in a terminal of its own, with its output and with input typed without echo."""
 
     def __init__(self, environment: dict[str, str], *arguments: str) -> None:
         self._keyboard, screen = pty.openpty()
@@ -36,19 +36,19 @@ class Terminal:
             start_new_session=True,
         )
         os.close(screen)
-        self.shown = ""
+        self.output = ""
 
-    def answer(self, question: str, text: str) -> None:
-        """Type a line once the question has appeared and typing is hidden."""
+    def answer(self, prompt: str, text: str) -> None:
+        """Type a line after the prompt has appeared and the echo is off."""
         deadline = time.monotonic() + _SECONDS
-        seen = len(self.shown)
-        while question not in self.shown[seen:] or self._echoes():
-            assert time.monotonic() < deadline, self.shown
+        seen = len(self.output)
+        while prompt not in self.output[seen:] or self._echoes():
+            assert time.monotonic() < deadline, self.output
             self._read(0.01)
         os.write(self._keyboard, f"{text}\n".encode())
 
     def finish(self) -> int:
-        """The exit status; what it showed until then is kept."""
+        """Wait for the end and return the exit status. The output is kept."""
         while self._read(_SECONDS):
             pass
         return self.process.wait(_SECONDS)
@@ -64,33 +64,33 @@ class Terminal:
     def _read(self, seconds: float) -> bool:
         if select.select([self._keyboard], [], [], seconds)[0]:
             try:
-                self.shown += os.read(self._keyboard, 4096).decode()
-            except OSError:  # Linux says so once the other end is closed.
+                self.output += os.read(self._keyboard, 4096).decode()
+            except OSError:  # Linux raises it when the other end is closed.
                 return False
             return True
         return False
 
 
-async def test_a_password_is_asked_twice_without_echo_and_a_mismatch_is_asked_again(
+async def test_a_password_is_prompted_twice_without_echo_and_again_after_a_mismatch(
     migrated: object, environment: dict[str, str], client: httpx.AsyncClient, sql: Sql
 ) -> None:
     email = f"{uuid4().hex}@example.com"
     with closing(Terminal(environment, "users", "create", email)) as terminal:
         terminal.answer("Password", PASSWORD)
         terminal.answer("Repeat", f"{PASSWORD}x")
-        # Nothing was created from two that differ; it asks again.
+        # A mismatch creates no account, and the prompt appears again.
         terminal.answer("Password", PASSWORD)
-        assert "do not match" in terminal.shown
+        assert "do not match" in terminal.output
         assert await sql.fetchval("SELECT count(*) FROM accounts WHERE email = $1", email) == 0
         terminal.answer("Repeat", PASSWORD)
         assert terminal.finish() == 0
-        assert f"{email} created" in terminal.shown
-        assert PASSWORD not in terminal.shown
+        assert f"{email} created" in terminal.output
+        assert PASSWORD not in terminal.output
     account = await sql.fetchval("SELECT id FROM accounts WHERE email = $1", email)
     assert (await login(client, Person(account, email))).status_code == 200
 
 
-async def test_a_question_that_gets_no_answer_changes_nothing(
+async def test_an_unconfirmed_command_changes_nothing(
     migrated: object, environment: dict[str, str], sql: Sql, person: Person
 ) -> None:
     email = f"{uuid4().hex}@example.com"
@@ -108,7 +108,7 @@ async def test_a_question_that_gets_no_answer_changes_nothing(
     assert await sql.fetchval("SELECT count(*) FROM accounts WHERE id = $1", person.id) == 0
 
 
-async def test_questions_are_no_part_of_the_answer(
+async def test_prompts_are_not_written_to_stdout(
     migrated: object, environment: dict[str, str], person: Person
 ) -> None:
     changed = app(
@@ -116,12 +116,12 @@ async def test_questions_are_no_part_of_the_answer(
     )
     assert changed.stdout == f"{person.email} changed; 0 sessions ended\n"
     deleted = app("users", "delete", person.email, environment=environment, given="y\n")
-    # The confirmation leaves a space.
+    # The confirmation prompt leaves a space.
     assert deleted.stdout.strip() == f"{person.email} deleted; 0 sessions ended"
     assert person.email in deleted.stderr
 
 
-async def test_logs_go_to_stderr_and_redis_may_be_down(
+async def test_logs_go_to_stderr_and_commands_work_without_redis(
     migrated: object, environment: dict[str, str], client: httpx.AsyncClient, person: Person, tmp_path: Path
 ) -> None:
     assert (await login(client, person)).status_code == 200
@@ -133,9 +133,9 @@ async def test_logs_go_to_stderr_and_redis_may_be_down(
     assert json.loads(shown.stdout)["enabled"] is False
 
 
-def test_postgres_that_is_away_is_told_in_one_line(environment: dict[str, str]) -> None:
-    away = environment | {"AUTH_DATABASE_URL": "postgresql://watchword:hunter2@127.0.0.1:1/watchword"}
-    done = app("users", "list", "--json", environment=away)
+def test_an_unreachable_postgres_is_reported_in_one_line(environment: dict[str, str]) -> None:
+    unreachable = environment | {"AUTH_DATABASE_URL": "postgresql://watchword:hunter2@127.0.0.1:1/watchword"}
+    done = app("users", "list", "--json", environment=unreachable)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.count("\n") == 1
     assert "AUTH_DATABASE_URL" in done.stderr

@@ -1,4 +1,4 @@
-"""Signing and reading access tokens; what only HTTP can show is in ``test_access_token_*.py`` above."""
+"""Access tokens are signed and parsed; the tests of ``http`` cover what only a request can show."""
 
 import json
 
@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from joserfc.jwk import import_key
 
-from app.crypto.access_tokens import MAX_LENGTH, Signer, Verifier, read
+from app.crypto.access_tokens import MAX_LENGTH, Signer, Verifier, parse_jws
 from app.crypto.keys import KeyMaker
 from app.crypto.secrets import ServiceSecrets
 from app.domain.keys import Algorithm, KeyKind, SealedKey
@@ -22,15 +22,15 @@ KEYS = {
     for algorithm in Algorithm
 }
 VERIFIER = Verifier({key.kid: key.public_jwk for key in KEYS.values()})
-CLAIMS = {"sub": "somebody", "n": 1, "list": ["\u00e9"]}
+CLAIMS = {"sub": "an-account", "n": 1, "list": ["\u00e9"]}
 PLAIN = json.dumps(CLAIMS).encode()
 
 pytestmark = pytest.mark.filterwarnings("ignore:EdDSA is deprecated:joserfc.errors.SecurityWarning")
 
 
 def claimed(token: str, verifier: Verifier = VERIFIER) -> dict[str, object] | None:
-    """What a token claims, as the service reads it."""
-    jws = read(token)
+    """The claims of a token as the service reads them, or None."""
+    jws = parse_jws(token)
     return None if jws is None else verifier.payload(jws)
 
 
@@ -54,16 +54,16 @@ def sign(signing_input: bytes) -> bytes:
 
 
 def edited(payload: bytes = PLAIN, /, **as_json: str | None) -> str:
-    """An EdDSA token with another payload or other members in its header, signed as it is."""
+    """A correctly signed EdDSA token with another payload or other header members."""
     header = {"alg": "EdDSA", "kid": EDDSA.kid, "typ": "at+jwt"}
     return joined(members(header, **as_json), payload, sign)
 
 
-def test_what_was_signed_is_read(key: SealedKey) -> None:
+def test_a_signed_token_is_accepted(key: SealedKey) -> None:
     assert claimed(signer(key).sign(CLAIMS)) == CLAIMS
 
 
-def test_another_library_reads_what_was_signed(key: SealedKey) -> None:
+def test_another_library_accepts_a_signed_token(key: SealedKey) -> None:
     read = joserfc.jws.deserialize_compact(
         signer(key).sign(CLAIMS), import_key(dict(key.public_jwk)), algorithms=[key.algorithm.value]
     )
@@ -72,7 +72,7 @@ def test_another_library_reads_what_was_signed(key: SealedKey) -> None:
     assert read.protected == {"alg": key.algorithm.value, "kid": key.kid, "typ": "at+jwt"}
 
 
-def test_a_token_put_together_here_is_read_so_that_the_refusals_below_mean_something() -> None:
+def test_a_token_built_by_this_test_is_accepted() -> None:
     assert claimed(edited()) == CLAIMS
     assert claimed(edited(x="1")) == CLAIMS
 
@@ -88,7 +88,7 @@ def test_a_signature_with_a_bit_flipped_is_refused(key: SealedKey, bit: int) -> 
 
 @pytest.mark.parametrize("length", [1, 32, 63, 64, 65, 128, 256, 512])
 @pytest.mark.parametrize("byte", [b"\0", b"\xff"])
-def test_a_signature_of_no_meaning_is_refused_and_not_an_error(
+def test_a_meaningless_signature_is_refused_without_an_error(
     key: SealedKey, byte: bytes, length: int
 ) -> None:
     signed = signer(key).sign(CLAIMS).rpartition(".")[0]
@@ -105,16 +105,16 @@ def test_an_ecdsa_signature_in_der_is_refused() -> None:
 
 
 @pytest.mark.parametrize("other", list(Algorithm))
-@pytest.mark.parametrize("says", list(Algorithm))
-def test_a_key_serves_only_the_algorithm_that_it_was_made_for(other: Algorithm, says: Algorithm) -> None:
-    header = {"alg": says.value, "kid": KEYS[other].kid, "typ": "at+jwt"}
+@pytest.mark.parametrize("alg", list(Algorithm))
+def test_a_key_verifies_only_the_algorithm_that_it_was_made_for(other: Algorithm, alg: Algorithm) -> None:
+    header = {"alg": alg.value, "kid": KEYS[other].kid, "typ": "at+jwt"}
 
     token = joined(json.dumps(header).encode(), b"{}", sign)
 
-    assert (claimed(token) is not None) is (says is other is Algorithm.EDDSA)
+    assert (claimed(token) is not None) is (alg is other is Algorithm.EDDSA)
 
 
-def test_a_key_that_is_published_no_more_verifies_no_more(key: SealedKey) -> None:
+def test_a_key_that_is_not_published_verifies_nothing(key: SealedKey) -> None:
     others = Verifier({other.kid: other.public_jwk for other in KEYS.values() if other is not key})
 
     assert claimed(signer(key).sign(CLAIMS), others) is None
@@ -122,7 +122,7 @@ def test_a_key_that_is_published_no_more_verifies_no_more(key: SealedKey) -> Non
 
 
 @pytest.mark.parametrize("kid", [None, "null", "1", "[]", "{}", '""', '"unknown"'])
-def test_a_header_that_names_no_known_key_is_refused(kid: str | None) -> None:
+def test_a_header_without_a_published_kid_is_refused(kid: str | None) -> None:
     assert claimed(edited(kid=kid)) is None
 
 
@@ -133,7 +133,7 @@ def test_another_type_of_token_is_refused(typ: str | None) -> None:
 
 @pytest.mark.parametrize("name", ["crit", "b64", "zip", "cty", "enc"])
 @pytest.mark.parametrize("value", ["null", "[]", "true", '"DEF"'])
-def test_a_member_that_changes_what_the_rest_means_is_refused(name: str, value: str) -> None:
+def test_a_header_member_that_changes_the_meaning_of_the_token_is_refused(name: str, value: str) -> None:
     assert claimed(edited(**{name: value})) is None
 
 
@@ -157,7 +157,7 @@ def test_a_member_that_changes_what_the_rest_means_is_refused(name: str, value: 
         b'{"x":' + b"[" * 2500 + b"]" * 2500 + b"}",
     ],
 )
-def test_a_payload_that_is_not_one_plain_object_is_refused(payload: bytes) -> None:
+def test_a_payload_that_is_not_one_valid_json_object_is_refused(payload: bytes) -> None:
     token = edited(payload)
 
     assert len(token) <= MAX_LENGTH
@@ -165,7 +165,7 @@ def test_a_payload_that_is_not_one_plain_object_is_refused(payload: bytes) -> No
 
 
 @pytest.mark.parametrize("space", ["\n", "\r\n", " ", "\t", "\0", "\u00a0", "\u2028", "=", "==", "."])
-def test_nothing_may_stand_before_behind_or_within_a_token(space: str) -> None:
+def test_extra_characters_before_after_or_within_a_token_are_refused(space: str) -> None:
     assert claimed(TOKEN) == CLAIMS
     assert claimed(TOKEN + space) is None
     assert claimed(space + TOKEN) is None
@@ -173,14 +173,14 @@ def test_nothing_may_stand_before_behind_or_within_a_token(space: str) -> None:
     assert claimed(TOKEN[:-10] + space + TOKEN[-10:]) is None
 
 
-def test_letters_that_only_look_like_base64url_are_refused() -> None:
+def test_full_width_digits_are_not_accepted_as_base64url() -> None:
     wide = {ord(letter): chr(ord(letter) + 0xFEE0) for letter in "0123456789"}
 
     assert claimed(TOKEN.translate(wide)) is None
 
 
 @pytest.mark.parametrize("part", [0, 1, 2])
-def test_a_part_of_a_length_that_no_bytes_have_is_refused(part: int) -> None:
+def test_a_part_with_an_impossible_base64_length_is_refused(part: int) -> None:
     parts = [b64(json.dumps({"alg": "EdDSA", "kid": EDDSA.kid, "typ": "at+jwt"}).encode()), b64(b"{}")]
     if part < 2:
         parts[part] = "A" * 41
@@ -190,8 +190,8 @@ def test_a_part_of_a_length_that_no_bytes_have_is_refused(part: int) -> None:
     assert claimed(".".join(parts)) is None
 
 
-def test_the_longest_token_is_read_and_one_letter_more_is_not() -> None:
-    # The parts' lengths leave gaps, so that the payload and then the header are stretched.
+def test_a_token_of_the_maximum_length_is_accepted_and_a_longer_one_refused() -> None:
+    # Not every length is possible by padding the payload alone, so the header is padded as well.
     by_length = {
         len(token): token
         for in_header in range(3)
@@ -209,7 +209,7 @@ def test_the_longest_token_is_read_and_one_letter_more_is_not() -> None:
 @example("..")
 @example("\ud800")
 @example("A.A.A")
-def test_any_other_text_is_no_token_and_no_error(text: str) -> None:
+def test_any_other_text_is_refused_without_an_error(text: str) -> None:
     assert claimed(text) is None
 
 
@@ -218,7 +218,7 @@ def test_any_other_text_is_no_token_and_no_error(text: str) -> None:
         st.none() | st.booleans() | st.integers() | st.text(), lambda inner: st.lists(inner, max_size=3)
     )
 )
-def test_no_value_of_alg_but_the_key_s_own_is_taken(value: object) -> None:
+def test_any_other_value_of_alg_is_refused(value: object) -> None:
     assert claimed(edited(alg=json.dumps(value))) is None
 
 
@@ -226,13 +226,13 @@ def test_no_value_of_alg_but_the_key_s_own_is_taken(value: object) -> None:
 def test_a_part_whose_unused_bits_are_not_zero_is_refused(part: int) -> None:
     letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
     header = json.dumps({"alg": "EdDSA", "kid": EDDSA.kid, "typ": "at+jwt"}).encode()
-    # Each part leaves one byte over, as an EdDSA signature does, and so four unused bits.
+    # The length of each part is 1 modulo 3, as for an EdDSA signature, which leaves four unused bits.
     parts = [b64(text + b" " * ((1 - len(text)) % 3)) for text in (header, PLAIN)]
 
-    def respelled(text: str, number: int) -> str:
+    def with_unused_bit(text: str, number: int) -> str:
         return text[:-1] + letters[letters.index(text[-1]) | 1] if number == part else text
 
-    signed = ".".join(respelled(text, number) for number, text in enumerate(parts))
+    signed = ".".join(with_unused_bit(text, number) for number, text in enumerate(parts))
 
     assert claimed(f"{'.'.join(parts)}.{b64(sign('.'.join(parts).encode()))}") == CLAIMS
-    assert claimed(f"{signed}.{respelled(b64(sign(signed.encode())), 2)}") is None
+    assert claimed(f"{signed}.{with_unused_bit(b64(sign(signed.encode())), 2)}") is None

@@ -1,4 +1,4 @@
-"""Device tokens: one account's, one spelling, nobody's to make, and nothing in them to tell devices apart."""
+"""Device tokens: valid for one account, unforgeable, and equal for all devices of that account."""
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from hashlib import sha256
@@ -11,7 +11,7 @@ from app.crypto.device_tokens import MOST_ACCOUNTS, DeviceTokens
 from app.crypto.secrets import ServiceSecrets
 
 OLD, NEW = (sha256(name).digest() for name in (b"old", b"new"))
-EMAIL = "somebody@example.com"
+EMAIL = "ada@example.com"
 ANOTHER = "another@example.com"
 
 
@@ -21,49 +21,49 @@ def devices() -> DeviceTokens:
 
 
 def changed(token: str, position: int) -> str:
-    """The same token with another byte at this place."""
+    """The same token with another byte at this position."""
     raw = bytearray(urlsafe_b64decode(token.removeprefix("wwd_")))
     raw[position] ^= 1
     return "wwd_" + urlsafe_b64encode(raw).decode()
 
 
-def test_a_device_is_known_by_the_account_it_signed_in_to_and_by_no_other(devices: DeviceTokens) -> None:
+def test_a_device_token_is_valid_only_for_the_account_that_signed_in(devices: DeviceTokens) -> None:
     token = devices.remember("", EMAIL, 7)
     assert devices.password_version(token, EMAIL) == 7
     assert devices.password_version(token, ANOTHER) is None
     assert EMAIL not in token
 
 
-def test_no_two_devices_can_be_told_apart(devices: DeviceTokens) -> None:
+def test_device_tokens_of_one_account_are_equal(devices: DeviceTokens) -> None:
     assert devices.remember("", EMAIL, 1) == devices.remember("", EMAIL, 1)
 
 
-def test_a_device_is_known_under_every_listed_secret_and_under_no_other(devices: DeviceTokens) -> None:
+def test_a_device_token_is_valid_only_under_a_listed_secret(devices: DeviceTokens) -> None:
     token = DeviceTokens(ServiceSecrets([OLD])).remember(None, EMAIL, 1)
     assert devices.password_version(token, EMAIL) == 1
     assert DeviceTokens(ServiceSecrets([NEW])).password_version(token, EMAIL) is None
 
 
 @pytest.mark.parametrize("position", range(27))
-def test_a_token_that_was_changed_anywhere_is_nobody_s(devices: DeviceTokens, position: int) -> None:
+def test_a_token_with_any_byte_changed_is_invalid(devices: DeviceTokens, position: int) -> None:
     token = changed(devices.remember("", EMAIL, 1), position)
     assert devices.password_version(token, EMAIL) is None
 
 
-def test_a_device_keeps_the_accounts_that_it_used_last(devices: DeviceTokens) -> None:
+def test_a_device_remembers_the_accounts_that_it_used_last(devices: DeviceTokens) -> None:
     people = [f"{number}@example.com" for number in range(MOST_ACCOUNTS + 2)]
     kept = ""
     for person in people:
         kept = devices.remember(kept, person, 1)
-    known = [person for person in people if devices.password_version(kept, person) is not None]
-    assert known == people[-MOST_ACCOUNTS:]
+    remembered = [person for person in people if devices.password_version(kept, person) is not None]
+    assert remembered == people[-MOST_ACCOUNTS:]
     again = devices.remember(kept, people[-1], 2)
     assert devices.password_version(again, people[-1]) == 2
     assert len(again) == len(kept)
 
 
 @given(st.one_of(st.none(), st.text(), st.text("wd_.A0-", max_size=180)))
-def test_anything_may_be_presented_and_nothing_strange_is_kept(presented: str | None) -> None:
+def test_any_text_may_be_presented_and_only_well_formed_tokens_are_kept(presented: str | None) -> None:
     devices = DeviceTokens(ServiceSecrets([NEW]))
     assert devices.password_version(presented, EMAIL) is None
     kept = devices.remember(presented, EMAIL, 1).split(".")

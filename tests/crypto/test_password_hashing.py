@@ -1,4 +1,4 @@
-"""Hashes are made here by argon2-cffi, bcrypt and hashlib directly, never by the code under test."""
+"""Password hashing; stored hashes are made by argon2-cffi, bcrypt and hashlib, not by the code under test."""
 
 import asyncio
 import hashlib
@@ -10,13 +10,22 @@ import sys
 import threading
 from base64 import b64encode
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import argon2
 import bcrypt
 import pytest
 
-from app.crypto.passwords import NICENESS, HashingPolicy, Overloaded, PasswordCheck, PasswordHasher, _parse
+from app.crypto import passwords
+from app.crypto.passwords import (
+    NICENESS,
+    HashingPolicy,
+    Overloaded,
+    PasswordCheck,
+    PasswordHasher,
+    parse_hash,
+)
 
 PASSWORD = "l\u00e8tmein \U0001f511"
 LONG = "0123456789" * 20
@@ -28,7 +37,7 @@ OUTDATED = PasswordCheck(matches=True, outdated=True)
 
 
 def acceptable(stored: str) -> bool:
-    return _parse(stored) is not None
+    return parse_hash(stored) is not None
 
 
 def b64(raw: bytes) -> str:
@@ -99,10 +108,10 @@ IMPORTED: dict[str, Callable[[str], str]] = {
     "Django bcrypt_sha256": django_bcrypt_sha256_hash,
     "Django argon2i": lambda password: "argon2" + argon2_hash(password, kind="I"),
 }
-"""Every scheme but the current one, as a hash of the password given."""
+"""For every scheme except the current one, a function from a password to its hash."""
 
 PUBLISHED = {
-    # From Django's own tests of several releases.
+    # From Django's tests in several releases.
     "pbkdf2_sha256$12000$seasalt$Ybw8zsFxqja97tY/o6G+Fy1ksY4U/Hw3DRrGED6Up4s=": "l\u00e8tmein",
     "scrypt$16384$seasalt$8$1$Qj3+9PPyRjSJIebHnG81TMjsqtaIGxNQG/aEB/NYafTJ7tibgfYz71m0ldQESkXF"
     "RkdVCBhhY8mx7rQwite/Pw==": "l\u00e8tmein",
@@ -120,7 +129,7 @@ UNKNOWN = [
     "!unusable by Django",
     "*",
     "\u00e9\ud800\u0000",
-    hashlib.md5(PASSWORD.encode()).hexdigest(),  # noqa: S324 - it has to be refused
+    hashlib.md5(PASSWORD.encode()).hexdigest(),  # noqa: S324 - it must be refused
     "md5$seasalt$3f86d0d3d465b7b458c231bf3555c0e3",
     "sha1$seasalt$cff36ea83f5706ce9aa7454e63e431fc726b2dc8",
     "$1$abcdefgh$irWbblnpmw.5z7wgBnprh0",
@@ -174,26 +183,67 @@ SANE = [
 
 
 class Gate:
-    """Counts the verifications that reach Argon2 itself, and holds each in its thread until opened."""
+    """Counts the verifications that reach Argon2, and holds each one in its thread until it is opened.
+
+    It also records the hash that was verified and the niceness of the thread.
+    """
 
     def __init__(self) -> None:
         self.calls = 0
+        self.hashes: list[bytes] = []
+        self.niceness: list[int] = []
         self.entered = threading.Event()
         self.opened = threading.Event()
         self._verify = argon2.low_level.verify_secret
 
-    def __call__(self, *given: Any) -> bool:
+    def __call__(self, stored: bytes, *arguments: Any) -> bool:
         self.calls += 1
+        self.hashes.append(stored)
+        self.niceness.append(niceness())
         self.entered.set()
         assert self.opened.wait(timeout=120)
-        return self._verify(*given)
+        return self._verify(stored, *arguments)
 
     async def wait(self) -> None:
         assert await asyncio.to_thread(self.entered.wait, 120)
 
 
+def niceness() -> int:
+    """The niceness of the calling thread."""
+    return os.getpriority(os.PRIO_PROCESS, 0)
+
+
+class Executor(ThreadPoolExecutor):
+    """Counts the jobs that are submitted to the hashing threads."""
+
+    jobs = 0
+
+    def submit(self, *arguments: Any, **keywords: Any) -> Any:
+        self.jobs += 1
+        return super().submit(*arguments, **keywords)
+
+
 @pytest.fixture
-def hasher() -> Iterator[PasswordHasher]:
+def executors(monkeypatch: pytest.MonkeyPatch) -> list[Executor]:
+    """The executors of the hashers that are made from now on."""
+    made: list[Executor] = []
+
+    def make(*arguments: Any) -> Executor:
+        made.append(Executor(*arguments))
+        return made[-1]
+
+    monkeypatch.setattr(passwords, "ThreadPoolExecutor", make)
+    return made
+
+
+@pytest.fixture
+def executor(hasher: PasswordHasher, executors: list[Executor]) -> Executor:
+    (executor,) = executors
+    return executor
+
+
+@pytest.fixture
+def hasher(executors: list[Executor]) -> Iterator[PasswordHasher]:
     hasher = PasswordHasher(CHEAP)
     yield hasher
     hasher.close()
@@ -213,7 +263,7 @@ def counted(gate: Gate) -> Gate:
     return gate
 
 
-def begun(work: Any) -> asyncio.Task[PasswordCheck]:
+def start(work: Any) -> asyncio.Task[PasswordCheck]:
     return asyncio.create_task(work)
 
 
@@ -228,7 +278,7 @@ async def test_a_new_hash_is_argon2id_that_argon2_itself_verifies() -> None:
     hasher.close()
 
 
-def test_construction_loads_the_backends_so_that_no_thread_has_to() -> None:
+def test_the_constructor_loads_the_backends() -> None:
     script = (
         "import sys; from app.crypto.passwords import NICENESS, HashingPolicy, PasswordHasher\n"
         "assert 'bcrypt' not in sys.modules\n"
@@ -238,7 +288,7 @@ def test_construction_loads_the_backends_so_that_no_thread_has_to() -> None:
     subprocess.run([sys.executable, "-c", script], check=True)
 
 
-def test_the_defaults_are_those_of_the_design() -> None:
+def test_the_default_parameters_are_those_of_the_design() -> None:
     policy = HashingPolicy(threads=2, queue=32)
     assert (policy.memory_kib, policy.time_cost, policy.parallelism) == (19_456, 2, 1)
 
@@ -253,13 +303,13 @@ def test_the_defaults_are_those_of_the_design() -> None:
         {"parallelism": 17},
     ],
 )
-def test_a_policy_that_cannot_work_is_refused(change: dict[str, int]) -> None:
+def test_an_invalid_policy_is_refused(change: dict[str, int]) -> None:
     with pytest.raises(ValueError, match="hashing needs"):
         HashingPolicy(**{"threads": 1, "queue": 1} | change)
 
 
 @pytest.mark.parametrize("scheme", IMPORTED)
-async def test_imported_hashes_verify_and_want_a_new_one(hasher: PasswordHasher, scheme: str) -> None:
+async def test_imported_hashes_verify_and_are_outdated(hasher: PasswordHasher, scheme: str) -> None:
     stored = IMPORTED[scheme](PASSWORD)
     assert acceptable(stored)
     assert await hasher.verify(PASSWORD, stored) == OUTDATED
@@ -275,24 +325,26 @@ async def test_published_hashes_verify(hasher: PasswordHasher, stored: str, pass
 
 
 @pytest.mark.parametrize("scheme", ["argon2id", *IMPORTED])
-async def test_another_spelling_of_the_same_password_verifies(hasher: PasswordHasher, scheme: str) -> None:
+async def test_another_encoding_of_the_same_password_verifies(hasher: PasswordHasher, scheme: str) -> None:
     make = IMPORTED.get(scheme, argon2_hash)
     assert (await hasher.verify("e\u0301t\u00e9", make("\u00e9t\u00e9"))).matches
 
 
 @pytest.mark.parametrize("scheme", IMPORTED)
-async def test_imported_hashes_of_what_was_typed_verify(hasher: PasswordHasher, scheme: str) -> None:
+async def test_imported_hashes_of_passwords_that_were_not_normalised_verify(
+    hasher: PasswordHasher, scheme: str
+) -> None:
     assert await hasher.verify("e\u0301te\u0301", IMPORTED[scheme]("e\u0301te\u0301")) == OUTDATED
 
 
-async def test_hashes_of_our_own_know_one_spelling_only(hasher: PasswordHasher) -> None:
+async def test_our_own_hashes_verify_only_the_normalised_password(hasher: PasswordHasher) -> None:
     stored = await hasher.hash("e\u0301te\u0301")
     assert argon2.PasswordHasher().verify(stored, "\u00e9t\u00e9")
     assert await hasher.verify("e\u0301te\u0301", stored) == CURRENT
     assert await hasher.verify("e\u0301te\u0301", argon2_hash("e\u0301te\u0301")) == NO
 
 
-async def test_every_character_counts_but_where_bcrypt_never_read_it(hasher: PasswordHasher) -> None:
+async def test_every_character_counts_except_those_that_bcrypt_ignores(hasher: PasswordHasher) -> None:
     for scheme, make in IMPORTED.items():
         cut = scheme in {"bcrypt", "bcrypt 2a", "bcrypt 2y", "Django bcrypt"}
         stored = make(LONG[:72] if cut else LONG)
@@ -302,7 +354,7 @@ async def test_every_character_counts_but_where_bcrypt_never_read_it(hasher: Pas
     assert await hasher.verify(LONG + "z", await hasher.hash(LONG)) == NO
 
 
-async def test_bcrypt_cuts_bytes_and_not_letters(hasher: PasswordHasher) -> None:
+async def test_bcrypt_truncates_after_72_bytes_not_characters(hasher: PasswordHasher) -> None:
     password = "x" * 71 + "\u00e9"
     assert await hasher.verify(password, bcrypt_hash(password.encode()[:72])) == OUTDATED
 
@@ -320,7 +372,7 @@ async def test_bcrypt_cuts_bytes_and_not_letters(hasher: PasswordHasher) -> None
         ({"m": 16, "t": 2, "kind": "I"}, OUTDATED),
     ],
 )
-async def test_a_hash_is_outdated_when_a_parameter_rose_and_never_weakened(
+async def test_a_hash_is_outdated_when_a_parameter_is_below_the_policy(
     parameters: dict[str, Any], verdict: PasswordCheck
 ) -> None:
     hasher = PasswordHasher(HashingPolicy(memory_kib=16, time_cost=2, threads=1, queue=0))
@@ -329,18 +381,18 @@ async def test_a_hash_is_outdated_when_a_parameter_rose_and_never_weakened(
     hasher.close()
 
 
-async def test_no_account_costs_one_decoy_of_the_current_parameters(
+async def test_an_unknown_account_costs_one_decoy_with_the_current_parameters(
     hasher: PasswordHasher, counted: Gate
 ) -> None:
     assert await hasher.verify(PASSWORD, None) == NO
     assert counted.calls == 1
     assert await hasher.verify(PASSWORD, argon2_hash("another")) == NO
-    assert counted.calls == 2, "as many as a wrong password"
-    assert hasher._decoy.startswith("$argon2id$v=19$m=8,t=1,p=1$")
+    assert counted.calls == 2, "the same number as for a wrong password"
+    assert counted.hashes[0].startswith(b"$argon2id$v=19$m=8,t=1,p=1$"), "the decoy"
 
 
 @pytest.mark.parametrize("stored", UNKNOWN)
-async def test_what_is_no_hash_costs_a_decoy_and_says_nothing(
+async def test_an_invalid_hash_costs_a_decoy_and_is_not_logged(
     hasher: PasswordHasher, counted: Gate, stored: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
@@ -351,14 +403,16 @@ async def test_what_is_no_hash_costs_a_decoy_and_says_nothing(
 
 
 @pytest.mark.parametrize("stored", ABSURD)
-async def test_absurd_costs_are_never_paid(hasher: PasswordHasher, counted: Gate, stored: str) -> None:
+async def test_hashes_over_the_ceilings_cost_only_a_decoy(
+    hasher: PasswordHasher, counted: Gate, stored: str
+) -> None:
     assert not acceptable(stored)
     assert await hasher.verify(PASSWORD, stored) == NO
-    assert counted.calls == 1, "the decoy and nothing else"
+    assert counted.calls == 1, "only the decoy"
 
 
 @pytest.mark.parametrize("stored", SANE)
-def test_costs_that_others_really_use_are_acceptable(stored: str) -> None:
+def test_parameters_that_other_systems_use_are_below_the_ceilings(stored: str) -> None:
     assert acceptable(stored)
 
 
@@ -367,7 +421,7 @@ async def test_a_backend_that_fails_costs_a_decoy(hasher: PasswordHasher, counte
     assert counted.calls == 1
 
 
-async def test_a_machine_that_cannot_hash_does_not_call_the_password_wrong(
+async def test_exhausted_memory_is_an_error_and_not_a_wrong_password(
     hasher: PasswordHasher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: object) -> None:
@@ -388,19 +442,19 @@ async def test_unusable_passwords_are_refused_before_any_hashing(
     with pytest.raises(ValueError, match="password refused: ") as refused:
         await hasher.hash(password)
     assert password not in repr(refused.value)
-    assert refused.value.__context__ is None, "the codec's error would hold the password"
+    assert refused.value.__context__ is None, "the codec's error would contain the password"
 
 
-async def test_the_longest_password_is_hashed_whole(hasher: PasswordHasher) -> None:
+async def test_every_byte_of_the_longest_password_is_hashed(hasher: PasswordHasher) -> None:
     stored = await hasher.hash("x" * 1024)
     assert await hasher.verify("x" * 1024, stored) == CURRENT
     assert await hasher.verify("x" * 1023, stored) == NO
 
 
-def test_there_are_as_many_places_as_threads_and_queue_have(hasher: PasswordHasher) -> None:
+def test_there_are_as_many_slots_as_threads_and_queue_places(hasher: PasswordHasher) -> None:
     def use_both() -> None:
-        with hasher.place(), hasher.place():
-            with pytest.raises(Overloaded) as overload, hasher.place():
+        with hasher.slot(), hasher.slot():
+            with pytest.raises(Overloaded) as overload, hasher.slot():
                 raise AssertionError
             assert overload.value.retry_after == 1
             raise LookupError
@@ -410,10 +464,10 @@ def test_there_are_as_many_places_as_threads_and_queue_have(hasher: PasswordHash
             use_both()
 
 
-async def test_one_thread_hashes_once_at_a_time(hasher: PasswordHasher, gate: Gate) -> None:
-    running = begun(hasher.verify(PASSWORD, None))
+async def test_one_thread_computes_one_hash_at_a_time(hasher: PasswordHasher, gate: Gate) -> None:
+    running = start(hasher.verify(PASSWORD, None))
     await gate.wait()
-    waiting = [begun(hasher.verify(PASSWORD, None)) for _ in range(5)]
+    waiting = [start(hasher.verify(PASSWORD, None)) for _ in range(5)]
     await asyncio.sleep(0)
     assert not running.done()
     assert gate.calls == 1
@@ -421,8 +475,8 @@ async def test_one_thread_hashes_once_at_a_time(hasher: PasswordHasher, gate: Ga
     assert await asyncio.gather(running, *waiting) == [NO] * 6
 
 
-async def test_the_event_loop_goes_on_beside_a_hash(hasher: PasswordHasher, gate: Gate) -> None:
-    running = begun(hasher.verify(PASSWORD, argon2_hash()))
+async def test_the_event_loop_runs_while_a_hash_is_computed(hasher: PasswordHasher, gate: Gate) -> None:
+    running = start(hasher.verify(PASSWORD, argon2_hash()))
     await gate.wait()
     turns = [await asyncio.sleep(0, turn) for turn in range(1000)]
     assert len(turns) == 1000
@@ -431,53 +485,56 @@ async def test_the_event_loop_goes_on_beside_a_hash(hasher: PasswordHasher, gate
     assert await running == CURRENT
 
 
-async def test_hashing_threads_give_way_to_the_event_loop(hasher: PasswordHasher) -> None:
-    def niceness() -> int:
-        return os.getpriority(os.PRIO_PROCESS, 0)
-
+async def test_hashing_threads_have_a_lower_priority_than_the_event_loop(
+    hasher: PasswordHasher, counted: Gate
+) -> None:
     before = niceness()
-    of_threads = await hasher._run(niceness)
-    assert of_threads == min(19, before + (NICENESS if sys.platform == "linux" else 0))
+    await hasher.verify(PASSWORD, None)
+    assert counted.niceness == [min(19, before + (NICENESS if sys.platform == "linux" else 0))]
     assert niceness() == before
 
 
-async def test_a_caller_who_leaves_the_queue_leaves_nothing_behind(
-    hasher: PasswordHasher, gate: Gate
+async def test_a_caller_that_leaves_the_queue_leaves_no_work_behind(
+    hasher: PasswordHasher, gate: Gate, executor: Executor
 ) -> None:
-    running = begun(hasher.verify(PASSWORD, None))
+    running = start(hasher.verify(PASSWORD, None))
     await gate.wait()
     for _ in range(100):
-        waiting = begun(hasher.verify(PASSWORD, None))
+        waiting = start(hasher.verify(PASSWORD, None))
         await asyncio.sleep(0)
         waiting.cancel()
         with pytest.raises(asyncio.CancelledError):
             await waiting
-    assert hasher._executor._work_queue.empty()
-    last = begun(hasher.verify(PASSWORD, None))
+    assert executor.jobs == 1
+    last = start(hasher.verify(PASSWORD, None))
     gate.opened.set()
     assert [await running, await last] == [NO, NO]
-    assert gate.calls == 2, "those who left were never hashed for"
+    assert gate.calls == 2, "nothing was hashed for the callers that left"
 
 
-async def test_a_hash_keeps_its_slot_when_its_caller_leaves(hasher: PasswordHasher, gate: Gate) -> None:
-    running = begun(hasher.verify(PASSWORD, None))
+async def test_a_hash_keeps_its_thread_when_its_caller_leaves(
+    hasher: PasswordHasher, gate: Gate, executor: Executor
+) -> None:
+    running = start(hasher.verify(PASSWORD, None))
     await gate.wait()
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running
-    waiting = begun(hasher.verify(PASSWORD, None))
+    waiting = start(hasher.verify(PASSWORD, None))
     await asyncio.sleep(0)
     assert gate.calls == 1
-    assert hasher._executor._work_queue.empty()
+    assert executor.jobs == 1
     gate.opened.set()
     assert await waiting == NO
     assert await hasher.verify(PASSWORD, None) == NO
 
 
-async def test_closing_answers_what_runs_and_refuses_what_waits(hasher: PasswordHasher, gate: Gate) -> None:
-    running = begun(hasher.verify(PASSWORD, argon2_hash()))
+async def test_closing_finishes_the_running_hash_and_refuses_waiting_callers(
+    hasher: PasswordHasher, gate: Gate
+) -> None:
+    running = start(hasher.verify(PASSWORD, argon2_hash()))
     await gate.wait()
-    waiting = begun(hasher.verify(PASSWORD, None))
+    waiting = start(hasher.verify(PASSWORD, None))
     await asyncio.sleep(0)
     hasher.close()
     gate.opened.set()
@@ -487,11 +544,11 @@ async def test_closing_answers_what_runs_and_refuses_what_waits(hasher: Password
             await refused
 
 
-def test_a_hash_may_outlive_its_loop(
-    hasher: PasswordHasher, gate: Gate, caplog: pytest.LogCaptureFixture
+def test_a_hash_may_finish_after_its_event_loop_is_closed(
+    hasher: PasswordHasher, gate: Gate, executor: Executor, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def leave() -> None:
-        running = begun(hasher.verify(PASSWORD, None))
+        running = start(hasher.verify(PASSWORD, None))
         await gate.wait()
         running.cancel()
 
@@ -500,5 +557,5 @@ def test_a_hash_may_outlive_its_loop(
     loop.run_until_complete(loop.shutdown_default_executor())
     loop.close()
     gate.opened.set()
-    hasher._executor.shutdown(wait=True)
+    executor.shutdown(wait=True)
     assert caplog.records == []

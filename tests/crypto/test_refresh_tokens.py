@@ -1,4 +1,4 @@
-"""Refresh tokens on the wire, put together here from the design with hmac and struct alone."""
+"""Refresh tokens on the wire; expected tokens are built from the design with hmac and struct alone."""
 
 import hmac
 import struct
@@ -47,7 +47,7 @@ def raw(text: str) -> bytes:
 
 
 def written(secret: bytes, *, version: int = 1, secret_id: bytes | None = None) -> str:
-    """A token with a good mac by ``secret``, whatever it says."""
+    """A token with a valid mac by ``secret``, but any version and secret id."""
     derived = ServiceSecret.of(secret)
     body = struct.pack(">B4s16sI16s", version, secret_id or derived.id, SESSION.bytes, 0, SEED)
     mac = hmac.digest(derived.refresh_key, body, "sha256")[:16]
@@ -59,7 +59,7 @@ def as_read(secret: bytes) -> RefreshToken:
     return RefreshToken(ServiceSecret.of(secret).id, SESSION, 0, SEED, text, sha256(text.encode()).digest())
 
 
-def test_a_token_is_laid_out_as_the_design_says() -> None:
+def test_a_token_has_the_layout_of_the_design() -> None:
     assert written(NEW) == TEXT
     assert len(TEXT) == 80
     assert raw(TEXT)[:5] == b"\x01" + ServiceSecret.of(NEW).id
@@ -71,7 +71,7 @@ def test_the_first_token_of_a_session_has_generation_zero_and_the_newest_secret(
 
 
 @given(tokens)
-def test_what_is_written_is_read_again_and_is_80_letters_long(token: RefreshToken) -> None:
+def test_a_written_token_is_read_back_and_has_80_characters(token: RefreshToken) -> None:
     text = token.text
 
     assert len(text) == 80
@@ -83,14 +83,14 @@ def test_the_generation_is_big_endian() -> None:
     assert raw(TOKENS.at(TOKEN, 258).text)[21:25] == b"\0\0\1\2"
 
 
-def test_a_token_of_another_generation_differs_in_nothing_else() -> None:
+def test_a_token_of_another_generation_is_otherwise_equal() -> None:
     other = TOKENS.at(TOKEN, 7)
     assert other.text != TOKEN.text
     assert other == replace(TOKEN, generation=7, text=other.text, digest=other.digest)
 
 
 @pytest.mark.parametrize("generation", [-1, 2**32])
-def test_a_generation_beyond_the_counter_is_an_error_and_not_another_generation(generation: int) -> None:
+def test_a_generation_beyond_the_counter_is_an_error(generation: int) -> None:
     with pytest.raises(struct.error):
         TOKENS.at(TOKEN, generation)
 
@@ -107,12 +107,12 @@ def test_a_token_under_a_secret_that_is_not_listed_is_neither_read_nor_written()
         TOKENS.at(replace(TOKEN, secret_id=foreign), 0)
 
 
-def test_a_mac_by_one_secret_under_the_name_of_another_is_refused() -> None:
+def test_a_mac_made_with_another_secret_than_the_one_named_is_refused() -> None:
     assert TOKENS.read(written(OLD, secret_id=ServiceSecret.of(NEW).id)) is None
 
 
 @pytest.mark.parametrize("version", [0, 2, 255])
-def test_a_token_of_another_version_is_refused_even_with_a_good_mac(version: int) -> None:
+def test_a_token_of_another_version_is_refused_even_with_a_valid_mac(version: int) -> None:
     assert TOKENS.read(written(NEW, version=version)) is None
 
 
@@ -125,7 +125,7 @@ def test_a_token_with_any_bit_flipped_is_refused(bit: int) -> None:
 
 
 @pytest.mark.parametrize("position", range(80))
-def test_a_token_with_any_letter_replaced_is_refused(position: int) -> None:
+def test_a_token_with_any_character_replaced_is_refused(position: int) -> None:
     others = set(ascii_letters + digits + "-_+/=.! \n\u00e9\0") - {TEXT[position]}
 
     assert [
@@ -144,7 +144,7 @@ def test_a_token_with_any_letter_replaced_is_refused(position: int) -> None:
 @example("wwr_" + "\ud800" * 76)
 @example("wwr_" + "=" * 76)
 @example("wwr_" + "A" * 75 + "!")
-def test_any_other_text_is_no_token(text: str) -> None:
+def test_any_other_text_is_refused(text: str) -> None:
     assert TOKENS.read(text) is None
 
 
@@ -167,11 +167,11 @@ def test_any_other_text_is_no_token(text: str) -> None:
         "".join(chr(ord(letter) + 0xFEE0) for letter in TEXT),
     ],
 )
-def test_a_token_has_one_spelling(other: str) -> None:
+def test_a_token_has_only_one_spelling(other: str) -> None:
     assert TOKENS.read(other) is None
 
 
-def test_the_other_base64_alphabet_is_refused() -> None:
+def test_the_standard_base64_alphabet_is_refused() -> None:
     text = next(
         text
         for generation in range(1000)
@@ -183,12 +183,12 @@ def test_the_other_base64_alphabet_is_refused() -> None:
     assert TOKENS.read("wwr_" + text[4:].replace("_", "/")) is None
 
 
-def test_the_digest_is_of_the_token_as_it_travels() -> None:
+def test_the_digest_is_of_the_token_as_text() -> None:
     assert TOKEN.digest == sha256(TEXT.encode()).digest()
 
 
 @given(generations, generations)
-def test_any_generation_is_genuine_where_its_seed_rebuilds_the_current_token(
+def test_a_token_of_any_generation_is_genuine_if_its_seed_rebuilds_the_current_token(
     presented: int, current: int
 ) -> None:
     assert TOKENS.is_genuine(TOKENS.at(TOKEN, presented), row(TOKENS.at(TOKEN, current)))
@@ -203,12 +203,14 @@ def test_any_generation_is_genuine_where_its_seed_rebuilds_the_current_token(
     ],
     ids=["another seed", "another session", "another secret"],
 )
-def test_a_good_mac_alone_makes_no_genuine_token(forged: RefreshToken) -> None:
+def test_a_token_with_a_valid_mac_but_another_seed_session_or_secret_is_not_genuine(
+    forged: RefreshToken,
+) -> None:
     assert TOKENS.read(forged.text) == forged
     assert not TOKENS.is_genuine(forged, row(TOKEN))
 
 
-def test_a_row_at_another_generation_is_not_rebuilt() -> None:
+def test_a_token_is_not_genuine_if_the_row_has_another_generation() -> None:
     assert not TOKENS.is_genuine(TOKEN, replace(row(TOKEN), generation=1))
 
 
@@ -220,7 +222,7 @@ def test_the_seed_is_not_in_the_repr() -> None:
     assert repr(SEED)[2:-1] not in shown
 
 
-def test_a_token_of_the_last_generation_is_nobodys_since_it_has_no_successor() -> None:
+def test_a_token_of_the_last_generation_is_refused_since_it_has_no_successor() -> None:
     tokens = RefreshTokens(ServiceSecrets([bytes(range(32))]))
     first = tokens.first(UUID(int=1), bytes(16))
     last, one_before = (tokens.at(first, 2**32 - back).text for back in (1, 2))

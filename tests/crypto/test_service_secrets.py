@@ -7,7 +7,7 @@ from app.crypto.secrets import ServiceSecret, ServiceSecrets
 
 FIRST, SECOND = sha256(b"first").digest(), sha256(b"second").digest()
 
-# Found by trying numbers: the ids of these two are both bbc3830e.
+# Found by search: both have the id bbc3830e.
 TWINS = sha256(b"37085").digest(), sha256(b"55984").digest()
 
 
@@ -31,7 +31,7 @@ def test_no_derived_key_is_in_the_repr() -> None:
     assert shown == f"ServiceSecret(id={ServiceSecret.of(FIRST).id!r})"
 
 
-def test_the_first_secret_is_the_newest_and_every_one_is_found() -> None:
+def test_the_first_secret_is_the_newest_and_every_listed_one_is_found() -> None:
     secrets = ServiceSecrets([FIRST, SECOND])
 
     assert secrets.newest == secrets.find(ServiceSecret.of(FIRST).id) == ServiceSecret.of(FIRST)

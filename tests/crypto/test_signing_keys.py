@@ -40,7 +40,7 @@ def made(request: pytest.FixtureRequest) -> SealedKey:
 
 @pytest.fixture
 def key() -> SealedKey:
-    """A key that costs little to make, for what is the same with every algorithm."""
+    """A key that is cheap to make, for tests that do not depend on the algorithm."""
     return maker().make(QUICK)
 
 
@@ -64,15 +64,15 @@ def changed(key: SealedKey, **changes: Any) -> SealedKey:
         ),
     ],
 )
-def test_a_thumbprint_is_the_one_that_the_standard_gives(jwk: dict[str, str], expected: str) -> None:
+def test_a_thumbprint_matches_the_example_of_the_standard(jwk: dict[str, str], expected: str) -> None:
     assert thumbprint(jwk) == expected
 
 
-def test_a_key_is_named_by_the_thumbprint_that_another_library_finds(made: SealedKey) -> None:
+def test_a_kid_is_the_thumbprint_that_another_library_computes(made: SealedKey) -> None:
     assert made.kid == made.public_jwk["kid"] == import_key(dict(made.public_jwk)).thumbprint()
 
 
-def test_the_public_jwk_has_what_a_verifier_needs_and_no_private_member(made: SealedKey) -> None:
+def test_the_public_jwk_has_every_public_and_no_private_member(made: SealedKey) -> None:
     members = {
         Algorithm.RS256: {"kty": "RSA", "e": "AQAB", "n": ...},
         Algorithm.ES256: {"kty": "EC", "crv": "P-256", "x": ..., "y": ...},
@@ -85,13 +85,13 @@ def test_the_public_jwk_has_what_a_verifier_needs_and_no_private_member(made: Se
     }
 
 
-def test_the_opened_key_is_the_private_half_of_the_published_one(made: SealedKey) -> None:
-    half = maker().open(made).public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+def test_the_opened_private_key_belongs_to_the_published_key(made: SealedKey) -> None:
+    public_key = maker().open(made).public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
 
-    assert import_key(half, made.public_jwk["kty"]).thumbprint() == made.kid  # type: ignore[call-overload]
+    assert import_key(public_key, made.public_jwk["kty"]).thumbprint() == made.kid  # type: ignore[call-overload]
 
 
-def test_a_key_is_as_strong_as_its_algorithm_asks(made: SealedKey) -> None:
+def test_a_key_has_the_strength_of_its_kind(made: SealedKey) -> None:
     match maker().open(made):
         case rsa.RSAPrivateKey() as key:
             assert made.kind == KeyKind(Algorithm.RS256, key.key_size)
@@ -102,11 +102,11 @@ def test_a_key_is_as_strong_as_its_algorithm_asks(made: SealedKey) -> None:
             assert made.kind == QUICK
 
 
-def test_no_two_keys_are_alike(key: SealedKey) -> None:
+def test_every_key_is_different(key: SealedKey) -> None:
     assert maker().make(QUICK).kid != key.kid
 
 
-def test_neither_the_sealed_bytes_nor_their_repr_show_the_private_key(made: SealedKey) -> None:
+def test_the_private_key_is_not_in_the_sealed_bytes_or_their_repr(made: SealedKey) -> None:
     private_key = maker().open(made)
     der = private_key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
 
@@ -120,14 +120,14 @@ def test_the_newest_secret_seals_and_every_listed_one_opens(key: SealedKey) -> N
     assert maker(OLD, NEW).open(key).public_key() == expected
 
 
-def test_the_same_key_is_never_sealed_alike_twice() -> None:
-    """A nonce used twice under one key would give both plaintexts away (NIST SP 800-38D section 8)."""
+def test_a_nonce_is_never_used_twice() -> None:
+    """A nonce used twice under one key reveals both plaintexts (NIST SP 800-38D section 8)."""
     nonces = {maker().make(QUICK).sealed_private_key[ID : ID + NONCE] for _ in range(50)}
 
     assert len(nonces) == 50
 
 
-def test_a_key_is_sealed_anew_under_the_newest_secret_and_stays_the_same_key(key: SealedKey) -> None:
+def test_resealing_under_the_newest_secret_keeps_the_key(key: SealedKey) -> None:
     resealed = maker(OLD, NEW).reseal(key)
 
     assert resealed is not None
@@ -136,7 +136,7 @@ def test_a_key_is_sealed_anew_under_the_newest_secret_and_stays_the_same_key(key
     assert maker(NEW, OLD).reseal(key) is None
 
 
-def test_a_key_that_does_not_open_is_not_sealed_anew(key: SealedKey) -> None:
+def test_a_key_that_does_not_open_cannot_be_resealed(key: SealedKey) -> None:
     with pytest.raises(UnopenableKeyError, match=key.kid):
         maker(OLD).reseal(key)
 
@@ -146,17 +146,19 @@ def test_a_key_sealed_under_a_secret_that_is_not_listed_does_not_open(key: Seale
         maker(OLD).open(key)
 
 
-def test_a_key_does_not_open_under_a_secret_that_merely_has_the_right_id(key: SealedKey) -> None:
-    posing = ServiceSecret.of(OLD).id + key.sealed_private_key[ID:]
+def test_a_key_does_not_open_under_another_secret_with_the_same_id(key: SealedKey) -> None:
+    renamed = ServiceSecret.of(OLD).id + key.sealed_private_key[ID:]
 
     with pytest.raises(UnopenableKeyError):
-        maker(OLD).open(changed(key, sealed_private_key=posing))
+        maker(OLD).open(changed(key, sealed_private_key=renamed))
 
 
 @pytest.mark.parametrize(
     "moved", [{"kid": "another"}, {"algorithm": Algorithm.ES256}], ids=["another kid", "another algorithm"]
 )
-def test_a_sealed_key_moved_under_another_name_does_not_open(key: SealedKey, moved: dict[str, Any]) -> None:
+def test_a_sealed_key_does_not_open_under_another_kid_or_algorithm(
+    key: SealedKey, moved: dict[str, Any]
+) -> None:
     with pytest.raises(UnopenableKeyError):
         maker().open(changed(key, **moved))
 
@@ -170,12 +172,12 @@ def test_a_sealed_key_with_any_byte_changed_does_not_open(key: SealedKey) -> Non
 
 
 @pytest.mark.parametrize("length", [0, 3, ID, ID + 4, ID + NONCE, ID + NONCE + 15, ID + NONCE + 16, -1])
-def test_a_sealed_key_cut_short_does_not_open(key: SealedKey, length: int) -> None:
+def test_a_truncated_sealed_key_does_not_open(key: SealedKey, length: int) -> None:
     with pytest.raises(UnopenableKeyError):
         maker().open(changed(key, sealed_private_key=key.sealed_private_key[:length]))
 
 
-def test_a_private_key_that_signs_nothing_here_does_not_open(key: SealedKey) -> None:
+def test_a_private_key_of_an_unsupported_type_does_not_open(key: SealedKey) -> None:
     der = x25519.X25519PrivateKey.generate().private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
 
     with pytest.raises(UnopenableKeyError):
@@ -183,7 +185,7 @@ def test_a_private_key_that_signs_nothing_here_does_not_open(key: SealedKey) -> 
 
 
 def sealed(key: SealedKey, plaintext: bytes) -> bytes:
-    """As the design says it: AES-256-GCM, bound to kid and algorithm."""
+    """Sealed as the design says: AES-256-GCM, bound to kid and algorithm."""
     secret, nonce = ServiceSecret.of(NEW), bytes(NONCE)
     label = f"{key.kid}.{key.algorithm.value}".encode()
     return secret.id + nonce + AESGCM(secret.seal_key).encrypt(nonce, plaintext, label)

@@ -1,4 +1,4 @@
-"""What an access token claims, and to the second when its claims are believed; PyJWT need not be asked."""
+"""The claims of access tokens, and the exact boundaries at which they are accepted."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -50,14 +50,14 @@ def test_a_payload_claims_exactly_what_the_design_lists() -> None:
     assert {type(payload()[name]) for name in ("iat", "nbf", "exp", "auth_time")} == {int}
 
 
-def test_a_payload_is_believed_and_its_facts_are_those_of_the_session() -> None:
+def test_a_payload_is_accepted_with_the_facts_of_its_session() -> None:
     assert parse_claims(payload(), POLICY, now=NOW) == SessionToken(
         "an-id", SESSION, ACCOUNT, ClientKind.BROWSER, EXPIRES
     )
 
 
 @given(st.datetimes(datetime(2000, 1, 1), datetime(2200, 1, 1), timezones=st.just(UTC)))  # noqa: DTZ001 - bounds
-def test_a_fresh_token_is_believed_at_once_at_any_fraction_of_a_second(now: datetime) -> None:
+def test_a_new_token_is_accepted_immediately_at_any_fraction_of_a_second(now: datetime) -> None:
     fresh = claims(grant(ends=now + timedelta(days=1)), POLICY, "an-id", now=now)
 
     assert parse_claims(fresh, POLICY, now=now) is not None
@@ -71,7 +71,7 @@ def test_a_fresh_token_is_believed_at_once_at_any_fraction_of_a_second(now: date
         (SECOND, SECOND),
     ],
 )
-def test_a_token_ends_after_its_lifetime_and_never_past_the_end_of_its_session(
+def test_a_token_expires_after_its_lifetime_and_never_after_its_session(
     left: timedelta, expected: timedelta
 ) -> None:
     ending = grant(ends=NOW + left)
@@ -139,14 +139,14 @@ def test_not_before_is_exact_at_its_boundary(leeway: int) -> None:
     assert parse_claims(waiting, policy, now=start - leeway * SECOND - TICK) is None
 
 
-def test_a_token_from_the_future_is_believed_within_the_leeway_and_no_further() -> None:
+def test_a_token_issued_in_the_future_is_accepted_within_the_leeway_only() -> None:
     early = payload(nbf=0)
 
     assert parse_claims(early, POLICY, now=NOW - LEEWAY) is not None
     assert parse_claims(early, POLICY, now=NOW - LEEWAY - TICK) is None
 
 
-def test_a_token_that_would_live_a_second_longer_than_the_lifetime_is_not_believed() -> None:
+def test_a_token_that_lives_longer_than_the_lifetime_is_refused() -> None:
     end = int(EXPIRES.timestamp())
 
     assert parse_claims(payload(exp=end - 1), POLICY, now=NOW) is not None
@@ -171,16 +171,16 @@ def test_a_token_that_would_live_a_second_longer_than_the_lifetime_is_not_believ
         float("inf"),
     ],
 )
-def test_a_time_is_a_whole_number_between_1970_and_the_year_10000(name: str, value: object) -> None:
+def test_a_time_must_be_an_integer_between_1970_and_the_year_10000(name: str, value: object) -> None:
     assert parse_claims(payload(**{name: value}), POLICY, now=NOW) is None
 
 
 @pytest.mark.parametrize("moment", [0, 253_402_300_799])
-def test_the_ends_of_time_are_times(moment: int) -> None:
+def test_the_earliest_and_the_latest_time_are_accepted(moment: int) -> None:
     assert parse_claims(payload(auth_time=moment), POLICY, now=NOW) is not None
 
 
-def test_a_token_of_somebody_without_roles_has_no_roles_claim() -> None:
+def test_a_token_of_an_account_without_roles_has_no_roles_claim() -> None:
     plain = claims(replace(grant(), roles=()), POLICY, "an-id", now=NOW)
 
     assert "roles" not in plain
@@ -204,7 +204,7 @@ def test_every_claim_is_required(name: str) -> None:
         ("iss", ["https://id.example.com"]),
         ("aud", "https://id.example.com"),
         ("aud", ["https://api.example.com"]),
-        ("sub", "somebody"),
+        ("sub", "an-account"),
         ("sub", str(ACCOUNT).upper()),
         ("sub", ACCOUNT.hex),
         ("sub", ACCOUNT.urn),
@@ -227,12 +227,12 @@ def test_every_claim_is_required(name: str) -> None:
         ("amr", [["pwd"]]),
     ],
 )
-def test_a_claim_of_another_value_or_type_is_not_believed(name: str, value: object) -> None:
+def test_a_claim_with_a_wrong_value_or_type_is_refused(name: str, value: object) -> None:
     assert parse_claims(payload(**{name: value}), POLICY, now=NOW) is None
 
 
 @pytest.mark.parametrize(
     ("name", "value"), [("roles", []), ("roles", ["a", "b"]), ("amr", ["otp"]), ("x", 1)]
 )
-def test_what_does_not_matter_may_differ(name: str, value: object) -> None:
+def test_claims_that_are_not_checked_may_have_any_value(name: str, value: object) -> None:
     assert parse_claims(payload(**{name: value}), POLICY, now=NOW) is not None

@@ -1,4 +1,4 @@
-"""E-mail addresses have one spelling, and roles one alphabet."""
+"""The canonical form of e-mail addresses, and the alphabet of roles."""
 
 import unicodedata
 from datetime import UTC, datetime
@@ -15,7 +15,7 @@ addresses = st.builds("{}@{}".format, any_text, any_text)
 
 
 @pytest.mark.parametrize(
-    ("typed", "kept"),
+    ("typed", "expected"),
     [
         ("ada@example.com", "ada@example.com"),
         ("  ADA@Example.COM\r\n", "ada@example.com"),
@@ -25,14 +25,14 @@ addresses = st.builds("{}@{}".format, any_text, any_text)
         ("\ufb01sh@example.com", "fish@example.com"),
         ("ada+tag@example.com", "ada+tag@example.com"),
         ("a@b", "a@b"),
-        # The Kelvin sign is a K to NFKC, and the full-width one in front an A.
+        # NFKC turns the Kelvin sign into K, and a full-width A into A.
         ("\u212a@\uff21.com", "k@a.com"),
-        # A small form of @ is an @.
+        # NFKC turns the small @ into @.
         ("ada\ufe6bexample.com", "ada@example.com"),
     ],
 )
-def test_two_spellings_are_one_address(typed: str, kept: str) -> None:
-    assert normalise_email(typed) == kept
+def test_different_spellings_normalise_to_one_address(typed: str, expected: str) -> None:
+    assert normalise_email(typed) == expected
 
 
 @pytest.mark.parametrize(
@@ -56,11 +56,11 @@ def test_two_spellings_are_one_address(typed: str, kept: str) -> None:
         "ada@ex\udc80ample.com",
     ],
 )
-def test_what_cannot_be_an_address_is_none(typed: str) -> None:
+def test_text_that_is_not_an_address_normalises_to_none(typed: str) -> None:
     assert normalise_email(typed) is None
 
 
-def test_an_address_may_have_254_letters_and_no_more() -> None:
+def test_an_address_has_at_most_254_characters() -> None:
     host = "@" + "h" * 63 + ".example.com"
 
     longest = "a" * (MAX_EMAIL_LENGTH - len(host)) + host
@@ -73,16 +73,16 @@ def test_an_address_may_have_254_letters_and_no_more() -> None:
 @pytest.mark.parametrize(
     ("typed", "fits"),
     [
-        # One letter of three bytes becomes eighteen letters.
+        # NFKC turns this character of three bytes into eighteen characters.
         ("\ufdfa@x", False),
         ("\u3392" * 80 + "@x", True),
         ("\u3392" * 90 + "@x", False),
-        # Trimmed before it is measured, though not without any bound.
+        # It is trimmed before it is measured, up to a bound.
         (" " * 900 + "a@x", True),
         (" " * 1014 + "a@x", False),
     ],
 )
-def test_the_length_is_that_of_the_one_spelling(typed: str, *, fits: bool) -> None:
+def test_the_length_is_measured_after_normalising(typed: str, *, fits: bool) -> None:
     assert (normalise_email(typed) is not None) is fits
 
 
@@ -91,32 +91,32 @@ def test_the_length_is_that_of_the_one_spelling(typed: str, *, fits: bool) -> No
 @example("\u1e9e\u0345\u0399@x")
 @example("\u03a9\u0345\u0301@x")
 @example("\u00a0\u0041\u030a@x\u3000")
-def test_the_one_spelling_is_its_own(typed: str) -> None:
-    kept = normalise_email(typed)
+def test_normalising_is_idempotent(typed: str) -> None:
+    email = normalise_email(typed)
 
-    if kept is not None:
-        assert normalise_email(kept) == kept
-        assert kept == kept.strip()
-        assert unicodedata.is_normalized("NFKC", kept)
-        assert kept.encode().decode() == kept
-        assert 3 <= len(kept) <= MAX_EMAIL_LENGTH
-        assert kept.count("@") == 1
+    if email is not None:
+        assert normalise_email(email) == email
+        assert email == email.strip()
+        assert unicodedata.is_normalized("NFKC", email)
+        assert email.encode().decode() == email
+        assert 3 <= len(email) <= MAX_EMAIL_LENGTH
+        assert email.count("@") == 1
 
 
 @given(st.from_regex(r"[a-z0-9._+-]{1,30}@[a-z0-9.-]{1,30}", fullmatch=True))
-def test_case_and_space_around_do_not_matter(address: str) -> None:
+def test_case_and_surrounding_space_do_not_matter(address: str) -> None:
     assert normalise_email(f"\t{address.upper()} ") == normalise_email(address) == address
 
 
 @pytest.mark.parametrize("role", ["a", "0", "admin", "billing:read", "a.b_c-d", "a" * 64])
-def test_a_role_is_short_plain_text(role: str) -> None:
+def test_a_valid_role_is_accepted(role: str) -> None:
     assert is_role(role)
 
 
 @pytest.mark.parametrize(
     "role", ["", "Admin", "-a", "_a", ":a", ".a", "a b", "a,b", "a\n", "\u00e9", "\u0661", "a" * 65, "\ud800"]
 )
-def test_anything_else_is_no_role(role: str) -> None:
+def test_an_invalid_role_is_refused(role: str) -> None:
     assert not is_role(role)
 
 

@@ -1,4 +1,4 @@
-"""What is refused because it is guessed first, and what must not be refused for that reason."""
+"""Guessable passwords are refused, and passphrases that contain ordinary words are not."""
 
 from string import ascii_letters, ascii_lowercase, digits, punctuation
 
@@ -13,7 +13,7 @@ POLICY = PasswordPolicy(min_length=8, host="sign-in.example.com")
 EMAIL = "alice.smith@mail.wonderland.org"
 COMMON = frozenset({"iloveyou", "monkey", "straße".casefold()})
 SHIPPED = CommonPasswords()
-# Everyday words, some of which are common passwords, and some of which are part of the names above.
+# Everyday words; some are common passwords, and some are part of the names above.
 WORDS = [
     "anchor",
     "banana",
@@ -51,7 +51,7 @@ WORDS = [
 DECORATION = st.text(digits + punctuation + " ", max_size=12)
 
 
-def found(password: str, email: str = EMAIL) -> Weakness | None:
+def weakness_of(password: str, email: str = EMAIL) -> Weakness | None:
     return weakness(password, email, POLICY, COMMON)
 
 
@@ -77,8 +77,8 @@ def found(password: str, email: str = EMAIL) -> Weakness | None:
         "\U0001f511" * 8,
     ],
 )
-def test_what_many_have_is_refused_and_so_is_a_repetition_of_it_or_of_four_letters(password: str) -> None:
-    assert found(password) is Weakness.COMMON
+def test_common_passwords_and_repetitions_of_them_or_of_four_letters_are_refused(password: str) -> None:
+    assert weakness_of(password) is Weakness.COMMON
 
 
 @pytest.mark.parametrize(
@@ -108,8 +108,8 @@ def test_what_many_have_is_refused_and_so_is_a_repetition_of_it_or_of_four_lette
         "\u03b8\u03b7\u03b6\u03b5\u03b4\u03b3\u03b2\u03b1",
     ],
 )
-def test_letters_digits_and_keys_in_their_order_are_refused(password: str) -> None:
-    assert found(password) is Weakness.PREDICTABLE
+def test_sequences_of_letters_digits_or_keys_are_refused(password: str) -> None:
+    assert weakness_of(password) is Weakness.PREDICTABLE
 
 
 @pytest.mark.parametrize(
@@ -134,20 +134,20 @@ def test_letters_digits_and_keys_in_their_order_are_refused(password: str) -> No
         "example 1234567",
     ],
 )
-def test_the_names_of_the_account_and_of_the_service_are_refused_among_digits_too(password: str) -> None:
-    assert found(password) is Weakness.PERSONAL
+def test_names_of_the_account_and_the_service_are_refused_even_with_digits_around_them(password: str) -> None:
+    assert weakness_of(password) is Weakness.PERSONAL
 
 
-def test_an_address_of_digits_is_a_name_as_well() -> None:
+def test_an_address_that_consists_of_digits_is_a_name_too() -> None:
     number = "491511234567@mobile.example.net"
     for password in ("491511234567", "+49 151 1234567", "491511234567491511234567"):
-        assert found(password, number) is Weakness.PERSONAL
-    assert found("491511234568", number) is None
+        assert weakness_of(password, number) is Weakness.PERSONAL
+    assert weakness_of("491511234568", number) is None
 
 
 def test_a_name_of_two_letters_makes_no_password_personal() -> None:
-    assert found("jo 8273 6459 1827", "jo@xy.example.net") is None
-    assert found("joe 8273 6459 1827", "joe@xy.example.net") is Weakness.PERSONAL
+    assert weakness_of("jo 8273 6459 1827", "jo@xy.example.net") is None
+    assert weakness_of("joe 8273 6459 1827", "joe@xy.example.net") is Weakness.PERSONAL
 
 
 @pytest.mark.parametrize(
@@ -171,8 +171,8 @@ def test_a_name_of_two_letters_makes_no_password_personal() -> None:
         "\u79c1\u306e\u732b\u306f\u9b5a\u304c\u5927\u597d\u304d",
     ],
 )
-def test_a_passphrase_may_hold_any_word(password: str) -> None:
-    assert found(password) is None
+def test_a_passphrase_may_contain_any_word(password: str) -> None:
+    assert weakness_of(password) is None
 
 
 @given(
@@ -188,21 +188,23 @@ def test_four_different_words_are_never_refused(words: list[str], parting: str, 
 @given(
     name=st.sampled_from(["alicesmith", "WONDERLAND", "Watchword"]), around=st.tuples(DECORATION, DECORATION)
 )
-def test_no_digits_and_no_punctuation_make_a_password_of_a_name(name: str, around: tuple[str, str]) -> None:
-    assert found(name.join(around)) is Weakness.PERSONAL
+def test_a_name_is_refused_with_any_digits_and_punctuation_around_it(
+    name: str, around: tuple[str, str]
+) -> None:
+    assert weakness_of(name.join(around)) is Weakness.PERSONAL
 
 
 @given(piece=st.text(ascii_lowercase + digits, min_size=1, max_size=4), times=st.integers(8, 40))
-def test_no_repetition_makes_a_password_of_four_letters(piece: str, times: int) -> None:
-    assert found(piece * times) in {Weakness.COMMON, Weakness.PERSONAL}
+def test_four_letters_are_refused_however_often_they_are_repeated(piece: str, times: int) -> None:
+    assert weakness_of(piece * times) in {Weakness.COMMON, Weakness.PERSONAL}
 
 
 @given(password=st.text(min_size=8, max_size=60), email=st.text(ascii_letters + "@.", max_size=30))
-def test_any_text_gets_an_answer(password: str, email: str) -> None:
-    assert found(password, email) in {None, *Weakness}
+def test_every_text_is_judged_without_an_error(password: str, email: str) -> None:
+    assert weakness_of(password, email) in {None, *Weakness}
 
 
-def test_no_address_makes_the_comparison_slow() -> None:
-    # A regular expression of these names would try more ways than there are atoms.
+def test_no_address_makes_the_comparison_exponential() -> None:
+    # A regular expression of these names would backtrack exponentially.
     address = f"{'a' * 30}@{'a' * 31}.{'a' * 32}.{'a' * 33}"
-    assert found("a" * 1000 + "b", address) is None
+    assert weakness_of("a" * 1000 + "b", address) is None

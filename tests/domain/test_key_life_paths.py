@@ -1,8 +1,8 @@
-"""Whatever befalls the keys, in whatever order: what must be true of them is true at every instant.
+"""The invariants of the signing keys hold after every sequence of steps.
 
-A small world lives through hours and months: time passes, replicas take the steps that are due, operators
-rotate, retire and change the settings. Tokens are signed all the time, and a verifier that fetched the key
-set up to an hour ago has to know the key of each of them.
+A simulation runs through hours and months: time passes, replicas make the changes that are due, operators
+rotate, retire and change the settings. Tokens are signed all the time. A verifier that fetched the key set up
+to an hour ago must have the key of each token.
 """
 
 from dataclasses import dataclass, field, replace
@@ -13,14 +13,14 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from app.domain.keys import (
-    STANDS_BY_AT_LEAST,
+    MINIMUM_STANDBY,
     Algorithm,
     KeyChange,
     KeyKind,
     KeyPolicy,
     KeyState,
     SigningKey,
-    due,
+    due_change,
     in_state,
     may_sign_from,
     next_step,
@@ -42,14 +42,14 @@ class World:
     keys: list[SigningKey] = field(default_factory=list)
     published: list[tuple[datetime, set[str]]] = field(default_factory=list)
     signed: dict[str, datetime] = field(default_factory=dict)
-    """When each key signed last."""
+    """When each key last signed a token."""
     forced: set[str] = field(default_factory=set)
-    """Keys that an operator let sign before their hour."""
+    """Keys that an operator let sign before their hour had passed."""
     retired: set[str] = field(default_factory=set)
     numbers: "count[int]" = field(default_factory=count)
 
     def make(self, change: KeyChange) -> None:
-        """Do what a store does with a change."""
+        """Apply a change as the store does."""
         keys = [key for key in self.keys if key.kid not in change.deleted]
         if change.activated is not None:
             keys = [
@@ -73,9 +73,9 @@ class World:
         assert found is not None
         return found
 
-    def look(self) -> None:
-        """A replica takes the step that is due, signs, and answers a verifier."""
-        self.make(due(self.keys, self.policy, now=self.now))
+    def run_replica(self) -> None:
+        """A replica makes the change that is due, signs a token, and serves the key set."""
+        self.make(due_change(self.keys, self.policy, now=self.now))
         self.signed[self.of(KeyState.SIGNING).kid] = self.now
         self.published.append((self.now, {key.kid for key in self.keys}))
         self.check()
@@ -101,22 +101,24 @@ class World:
     def check(self) -> None:
         states = [key.state for key in self.keys]
         assert states.count(KeyState.SIGNING) == states.count(KeyState.STANDBY) == 1
-        assert not due(self.keys, self.policy, now=self.now), "one step leads to the next at the same instant"
+        assert not due_change(self.keys, self.policy, now=self.now), (
+            "a change makes another one due at the same time"
+        )
 
-        here = {key.kid for key in self.keys}
-        assert not here & self.retired
+        kids = {key.kid for key in self.keys}
+        assert not kids & self.retired
         for kid, last in self.signed.items():
             if self.now < last + TOKEN_LIVES and kid not in self.retired:
-                assert kid in here, "a token lives longer than its key"
+                assert kid in kids, "a token lives longer than its key"
 
         signing = self.of(KeyState.SIGNING)
         assert signing.activated_at is not None
         first = signing.kid == "key 0"
         waited = signing.activated_at - signing.created_at
-        assert first or signing.kid in self.forced or waited >= STANDS_BY_AT_LEAST
+        assert first or signing.kid in self.forced or waited >= MINIMUM_STANDBY
         if not first and signing.kid not in self.forced:
-            cached = [kids for at, kids in self.published if self.now - HOUR < at]
-            assert all(signing.kid in kids for kids in cached), "a verifier has not seen this key"
+            caches = [cache for at, cache in self.published if self.now - HOUR < at]
+            assert all(signing.kid in cache for cache in caches), "a verifier has not seen this key"
         for key in self.keys:
             upcoming = next_step(key, self.keys, self.policy)
             assert upcoming is None or upcoming > self.now
@@ -134,11 +136,11 @@ STEPS = st.one_of(
 @given(st.lists(STEPS, max_size=60))
 @example([("wait", 61), ("kind", KINDS[1]), ("wait", 60), ("wait", 36), ("kind", KINDS[0]), ("wait", 60)])
 @example([("retire", 0), ("retire", 0), ("rotate", True), ("rotate", True), ("wait", 36), ("rotate", False)])
-def test_whatever_happens_one_key_signs_one_stands_by_and_no_token_loses_its_key(
+def test_on_every_path_one_key_signs_one_is_standby_and_no_token_loses_its_key(
     steps: list[tuple[str, object]],
 ) -> None:
     world = World()
-    world.look()
+    world.run_replica()
     for step, argument in steps:
         match step, argument:
             case "wait", int(minutes):
@@ -153,15 +155,15 @@ def test_whatever_happens_one_key_signs_one_stands_by_and_no_token_loses_its_key
                 world.policy = replace(world.policy, interval=interval)
             case _:
                 raise AssertionError(step)
-        world.look()
+        world.run_replica()
 
 
-def test_a_key_signs_for_its_interval_and_is_gone_an_hour_later() -> None:
-    """A hundred days of the default, looked at every two hours: nobody has to do anything."""
+def test_a_key_signs_for_its_interval_and_is_deleted_afterwards() -> None:
+    """A hundred days of the default policy, with a check every two hours and no operator."""
     world = World()
     signing = []
     for _ in range(100 * 12):
-        world.look()
+        world.run_replica()
         signing.append(world.of(KeyState.SIGNING).kid)
         world.wait(120)
     lives = [signing.count(kid) / 12 for kid in dict.fromkeys(signing)]

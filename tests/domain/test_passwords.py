@@ -24,7 +24,7 @@ ADVICE = {
 }
 
 
-def found(password: str) -> Weakness | None:
+def weakness_of(password: str) -> Weakness | None:
     return weakness(password, "alice@example.net", POLICY, frozenset())
 
 
@@ -38,7 +38,7 @@ def found(password: str) -> Weakness | None:
         ("tab\tand \u0000", "tab\tand \u0000"),
     ],
 )
-def test_two_keyboards_send_one_password(typed: str, normal: str) -> None:
+def test_different_encodings_of_a_password_normalise_to_one(typed: str, normal: str) -> None:
     assert normalise(typed) == normal
 
 
@@ -53,8 +53,8 @@ def test_two_keyboards_send_one_password(typed: str, normal: str) -> None:
         LONG[:MAX_BYTES],
     ],
 )
-def test_nothing_but_length_is_asked(password: str) -> None:
-    assert found(password) is None
+def test_only_length_is_required_of_an_unguessable_password(password: str) -> None:
+    assert weakness_of(password) is None
 
 
 @pytest.mark.parametrize(
@@ -62,13 +62,13 @@ def test_nothing_but_length_is_asked(password: str) -> None:
     [
         "",
         "x" * 7,
-        # Bytes do not count, and neither do accents that NFKC folds into their letters.
+        # Neither bytes count, nor accents that NFKC combines with their letters.
         "\U0001f511" * 7,
         "a\u0301" * 7,
     ],
 )
 def test_length_is_counted_in_code_points_after_normalising(password: str) -> None:
-    assert found(password) is Weakness.TOO_SHORT
+    assert weakness_of(password) is Weakness.TOO_SHORT
     assert unusable(password) is None
 
 
@@ -77,39 +77,39 @@ def test_length_is_counted_in_code_points_after_normalising(password: str) -> No
     [
         "x" * (MAX_BYTES + 1),
         "\u00e9" * (MAX_BYTES // 2 + 1),
-        # One ligature of 3 bytes becomes 33.
+        # NFKC turns this ligature of 3 bytes into 33 bytes.
         "\ufdfa" * 32,
-        # Typed too long, though its normal form is not.
+        # The password as typed is too long, its NFKC form is not.
         "\uff50" * MAX_BYTES,
     ],
 )
 def test_length_is_bounded_in_bytes_before_and_after_normalising(password: str) -> None:
-    assert found(password) is Weakness.TOO_LONG
+    assert weakness_of(password) is Weakness.TOO_LONG
 
 
-def test_the_bound_itself_is_allowed() -> None:
+def test_a_password_of_exactly_the_maximum_length_is_allowed() -> None:
     assert unusable("\u00e9" * (MAX_BYTES // 2)) is None
 
 
 @pytest.mark.parametrize("password", ["\ud800", "long enough \udfff", "\udc00" * 2000])
-def test_a_lone_surrogate_is_refused_and_not_a_crash(password: str) -> None:
-    assert found(password) is Weakness.NOT_TEXT
+def test_a_lone_surrogate_is_refused_without_an_error(password: str) -> None:
+    assert weakness_of(password) is Weakness.NOT_TEXT
     assert unusable(password) is Weakness.NOT_TEXT
 
 
-def test_guesses_are_compared_without_regard_to_case_and_to_the_keyboard() -> None:
+def test_folding_ignores_case_and_encoding() -> None:
     for spelling in ("Stra\u00dfe", "STRASSE", "\uff33trasse", "Stra\u1e9ee"):
         assert fold(spelling) == "strasse"
-    # Folding the case of this letter takes it apart.
+    # Case folding decomposes this letter.
     assert fold(fold("\u0390")) == fold("\u0390") == normalise("\u0390")
 
 
 @pytest.mark.parametrize("weak", Weakness)
-def test_every_weakness_has_its_advice_in_one_sentence_which_quotes_nothing(weak: Weakness) -> None:
-    told = objection(weak, "h\uff4frse", POLICY)
-    assert (told.weakness, told.advice) == (weak, ADVICE[weak])
+def test_every_weakness_has_advice_that_does_not_quote_the_password(weak: Weakness) -> None:
+    result = objection(weak, "h\uff4frse", POLICY)
+    assert (result.weakness, result.advice) == (weak, ADVICE[weak])
 
 
-def test_what_is_missing_is_counted_after_normalising() -> None:
-    told = objection(Weakness.TOO_SHORT, "a\u0301" * 7, POLICY)
-    assert told.advice == "Make the password longer by 1: it needs at least 8 characters."
+def test_missing_characters_are_counted_after_normalising() -> None:
+    result = objection(Weakness.TOO_SHORT, "a\u0301" * 7, POLICY)
+    assert result.advice == "Make the password longer by 1: it needs at least 8 characters."

@@ -32,12 +32,12 @@ FROZEN = [
 ]
 
 
-def test_the_public_codes_are_those_that_clients_already_know() -> None:
+def test_the_public_codes_are_frozen() -> None:
     assert {refusal.value for refusal in Refusal} == set(FROZEN)
 
 
 @pytest.mark.parametrize("refusal", list(Refusal))
-def test_a_refusal_carries_its_code_and_no_more(refusal: Refusal) -> None:
+def test_a_refusal_contains_only_its_code(refusal: Refusal) -> None:
     assert (str(Refused(refusal)), Refused(refusal).refusal, Refused(refusal).retry_after) == (
         refusal.value,
         refusal,
@@ -45,12 +45,12 @@ def test_a_refusal_carries_its_code_and_no_more(refusal: Refusal) -> None:
     )
 
 
-def test_a_refusal_says_when_to_come_back() -> None:
+def test_a_refusal_can_say_when_to_retry() -> None:
     assert Refused(Refusal.OVERLOADED, retry_after=7).retry_after == 7
 
 
 def test_a_refusal_can_pass_through_a_context_manager() -> None:
-    """contextlib assigns ``__traceback__``, which a frozen class would refuse."""
+    """contextlib assigns ``__traceback__``, which fails on a frozen dataclass."""
     refused = Refused(Refusal.UNAVAILABLE)
 
     assert refused.with_traceback(None) is refused
@@ -76,6 +76,6 @@ def test_a_refusal_has_a_sentence_with_its_facts(refusal: Refusal) -> None:
     assert all(fact in sentence for fact in facts.values() if isinstance(fact, str))
 
 
-def test_a_moment_is_told_in_utc() -> None:
+def test_a_time_in_a_sentence_is_in_utc() -> None:
     refused = Refused(Refusal.STANDBY_TOO_YOUNG, **FACTS[Refusal.STANDBY_TOO_YOUNG])
     assert "2026-07-01T12:00:00Z" in refused.sentence

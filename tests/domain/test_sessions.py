@@ -1,4 +1,4 @@
-"""Every reason before which another one yields: the rules for a genuine refresh token, as a table."""
+"""The rules for a genuine refresh token and their order, as tables."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -48,7 +48,7 @@ REVOKED_AND_EXPIRED = replace(EXPIRED, revoked_at=NOW - SECOND)
 CURRENT, AHEAD, RETRY, REUSED = 10, 11, 9, 5
 
 
-def judged(
+def judgement(
     session: Session,
     generation: int = CURRENT,
     client: ClientKind = ClientKind.NATIVE,
@@ -71,20 +71,20 @@ def judged(
     ],
     ids=["revoked", "revoked and expired", "expired", "idle"],
 )
-def test_the_end_of_a_session_comes_before_anything_that_its_token_is(
+def test_a_session_that_has_ended_is_refused_for_every_generation_and_client(
     session: Session, expected: Refusal, generation: int, client: ClientKind
 ) -> None:
-    assert judged(session, generation, client) is expected
+    assert judgement(session, generation, client) is expected
 
 
 @pytest.mark.parametrize("generation", [CURRENT, AHEAD, RETRY, REUSED])
-@pytest.mark.parametrize(("issued_to", "comes_as"), [list(ClientKind), list(reversed(ClientKind))])
-def test_a_token_that_comes_the_other_way_is_invalid_whatever_its_generation(
-    issued_to: ClientKind, comes_as: ClientKind, generation: int
+@pytest.mark.parametrize(("issued_to", "presented_by"), [list(ClientKind), list(reversed(ClientKind))])
+def test_a_token_of_another_kind_of_client_is_invalid_in_every_generation(
+    issued_to: ClientKind, presented_by: ClientKind, generation: int
 ) -> None:
     session = replace(LIVING, grant=replace(GRANT, client=issued_to))
 
-    assert judged(session, generation, comes_as) is Refusal.REFRESH_TOKEN_INVALID
+    assert judgement(session, generation, presented_by) is Refusal.REFRESH_TOKEN_INVALID
 
 
 @pytest.mark.parametrize(
@@ -99,75 +99,75 @@ def test_a_token_that_comes_the_other_way_is_invalid_whatever_its_generation(
         (2**32 - 1, Standing.AHEAD),
     ],
 )
-def test_the_generation_of_a_living_session_s_token_decides(generation: int, expected: Standing) -> None:
-    assert judged(LIVING, generation) is expected
+def test_in_a_living_session_the_generation_of_the_token_decides(generation: int, expected: Standing) -> None:
+    assert judgement(LIVING, generation) is expected
 
 
 @pytest.mark.parametrize("behind", range(1, REMEMBERED_GENERATIONS + 1))
-def test_the_grace_of_a_token_runs_from_its_own_superseding_and_does_not_include_its_end(behind: int) -> None:
+def test_the_grace_of_a_token_starts_when_it_is_superseded_and_excludes_its_end(behind: int) -> None:
     end = SUPERSEDED[behind - 1] + POLICY.grace
 
-    assert judged(LIVING, CURRENT - behind, now=end - TICK) is Standing.RETRY
-    assert judged(LIVING, CURRENT - behind, now=end) is Standing.REUSED
+    assert judgement(LIVING, CURRENT - behind, now=end - TICK) is Standing.RETRY
+    assert judgement(LIVING, CURRENT - behind, now=end) is Standing.REUSED
 
 
-def test_a_later_rotation_does_not_prolong_the_grace_of_an_older_token() -> None:
+def test_a_later_rotation_does_not_extend_the_grace_of_an_older_token() -> None:
     session = replace(LIVING, superseded_at=(NOW, NOW - POLICY.grace))
 
-    assert judged(session, CURRENT - 1) is Standing.RETRY
-    assert judged(session, CURRENT - 2) is Standing.REUSED
+    assert judgement(session, CURRENT - 1) is Standing.RETRY
+    assert judgement(session, CURRENT - 2) is Standing.REUSED
 
 
 @pytest.mark.parametrize("behind", range(1, REMEMBERED_GENERATIONS + 2))
-def test_without_a_grace_every_superseded_token_is_reuse_even_at_once(behind: int) -> None:
+def test_without_a_grace_every_superseded_token_is_reuse_immediately(behind: int) -> None:
     session = replace(LIVING, superseded_at=(NOW,) * REMEMBERED_GENERATIONS)
 
-    assert judged(session, CURRENT - behind) is (Standing.RETRY if behind < 5 else Standing.REUSED)
-    assert judged(session, CURRENT - behind, policy=STRICT) is Standing.REUSED
+    assert judgement(session, CURRENT - behind) is (Standing.RETRY if behind < 5 else Standing.REUSED)
+    assert judgement(session, CURRENT - behind, policy=STRICT) is Standing.REUSED
 
 
-def test_a_generation_that_the_row_does_not_date_is_reuse_however_young() -> None:
+def test_a_generation_without_a_date_in_the_row_is_reuse() -> None:
     session = replace(LIVING, superseded_at=(NOW,))
 
-    assert judged(session, CURRENT - 1) is Standing.RETRY
-    assert judged(session, CURRENT - 2) is Standing.REUSED
-    assert judged(replace(LIVING, superseded_at=()), CURRENT - 1) is Standing.REUSED
+    assert judgement(session, CURRENT - 1) is Standing.RETRY
+    assert judgement(session, CURRENT - 2) is Standing.REUSED
+    assert judgement(replace(LIVING, superseded_at=()), CURRENT - 1) is Standing.REUSED
 
 
 @pytest.mark.parametrize("policy", [POLICY, STRICT])
-def test_the_current_token_is_current_with_any_grace(policy: SessionPolicy) -> None:
-    assert judged(LIVING, policy=policy) is Standing.CURRENT
-    assert judged(LIVING, AHEAD, policy=policy) is Standing.AHEAD
+def test_the_current_token_is_current_with_and_without_a_grace(policy: SessionPolicy) -> None:
+    assert judgement(LIVING, policy=policy) is Standing.CURRENT
+    assert judgement(LIVING, AHEAD, policy=policy) is Standing.AHEAD
 
 
 def test_the_absolute_end_is_exclusive_and_a_refresh_does_not_move_it() -> None:
     session = replace(LIVING, refreshed_at=GRANT.expires_at - TICK)
 
-    assert judged(session, now=GRANT.expires_at - TICK) is Standing.CURRENT
-    assert judged(session, now=GRANT.expires_at) is Refusal.REFRESH_TOKEN_EXPIRED
+    assert judgement(session, now=GRANT.expires_at - TICK) is Standing.CURRENT
+    assert judgement(session, now=GRANT.expires_at) is Refusal.REFRESH_TOKEN_EXPIRED
 
 
 def test_the_idle_end_is_exclusive_and_runs_from_the_last_refresh() -> None:
     end = LIVING.refreshed_at + POLICY.idle
 
-    assert judged(LIVING, now=end - TICK) is Standing.CURRENT
-    assert judged(LIVING, now=end) is Refusal.REFRESH_TOKEN_EXPIRED
+    assert judgement(LIVING, now=end - TICK) is Standing.CURRENT
+    assert judgement(LIVING, now=end) is Refusal.REFRESH_TOKEN_EXPIRED
 
 
-def test_the_grace_covers_no_revoked_and_no_expired_session() -> None:
+def test_the_grace_does_not_apply_to_a_revoked_or_expired_session() -> None:
     young = (NOW,) * REMEMBERED_GENERATIONS
 
-    assert judged(replace(REVOKED, superseded_at=young), RETRY) is Refusal.SESSION_REVOKED
-    assert judged(replace(EXPIRED, superseded_at=young), RETRY) is Refusal.REFRESH_TOKEN_EXPIRED
+    assert judgement(replace(REVOKED, superseded_at=young), RETRY) is Refusal.SESSION_REVOKED
+    assert judgement(replace(EXPIRED, superseded_at=young), RETRY) is Refusal.REFRESH_TOKEN_EXPIRED
 
 
 @given(generation=st.integers(0, 20), seconds=st.integers(0, 40), grace=st.integers(0, 60))
-def test_only_a_dated_generation_within_the_grace_is_ever_a_retry(
+def test_only_a_dated_generation_within_the_grace_is_a_retry(
     generation: int, seconds: int, grace: int
 ) -> None:
     now = NOW + seconds * SECOND
     policy = replace(POLICY, grace=grace * SECOND)
-    # Generation 9 was superseded one second before NOW, 8 two seconds before, and so on down to 6.
+    # Generation 9 was superseded one second before NOW, 8 two seconds before, and so on to 6.
     age = seconds + CURRENT - generation
     expected = (
         Standing.CURRENT
@@ -179,7 +179,7 @@ def test_only_a_dated_generation_within_the_grace_is_ever_a_retry(
         else Standing.REUSED
     )
 
-    assert judged(LIVING, generation, policy=policy, now=now) is expected
+    assert judgement(LIVING, generation, policy=policy, now=now) is expected
 
 
 @pytest.mark.parametrize(
@@ -191,5 +191,5 @@ def test_only_a_dated_generation_within_the_grace_is_ever_a_retry(
         (LIVING, "the hash"),
     ],
 )
-def test_no_seed_and_no_hash_is_in_a_repr(shown: object, hidden: str) -> None:
+def test_seeds_and_hashes_are_not_in_a_repr(shown: object, hidden: str) -> None:
     assert hidden not in repr(shown)

@@ -1,4 +1,4 @@
-"""Where an address counts: whoever has one of an IPv6 network has them all."""
+"""The network that an address counts for: an IPv6 client can use every address of its /64."""
 
 import pytest
 
@@ -15,5 +15,5 @@ COUNTS_AS = {
 
 
 @pytest.mark.parametrize("address", COUNTS_AS, ids=str)
-def test_an_address_counts_by_itself_or_by_its_64(address: str | None) -> None:
+def test_an_ipv4_address_counts_alone_and_an_ipv6_address_with_its_64(address: str | None) -> None:
     assert network_of(address) == COUNTS_AS[address]

@@ -140,3 +140,15 @@ def test_an_interrupted_addition_starts_anew() -> None:
     assert make("setup", succeeds=False)[0] == [f"install {DEV}"]
     Path("broken").unlink()
     assert make("setup")[0] == DEV_INSTALLED
+
+
+@pytest.mark.parametrize("target", ["run", "setup"])
+def test_an_environment_that_is_linked_from_elsewhere_is_left_alone(target: str) -> None:
+    make("setup")
+    Path(".venv").rename("elsewhere")
+    Path(".venv").symlink_to("elsewhere")
+    assert make("run", "setup")[0] == [START]
+    lock("2")
+    touch(RUN)
+    touch(DEV)
+    assert make(target, succeeds=False) == ([], "")

@@ -1,4 +1,4 @@
-"""The service secret is replaced as ``docs/operations.md`` says, step by step, and nobody notices."""
+"""A new service secret, taken into use as ``docs/operations/service-secret.md`` says, ends no session."""
 
 import asyncio
 import secrets
@@ -89,8 +89,8 @@ async def sealed_under(sql: Sql) -> set[bytes]:
     return {row["sealed_private_key"][:SECRET_ID_LENGTH] for row in rows}
 
 
-def test_the_procedure_is_the_one_that_the_document_tells() -> None:
-    assert PROCEDURE in (ROOT / "docs" / "operations.md").read_text()
+def test_the_procedure_is_the_one_in_the_document() -> None:
+    assert PROCEDURE in (ROOT / "docs" / "operations" / "service-secret.md").read_text()
 
 
 async def test_no_session_and_no_token_is_lost_while_the_secret_is_replaced(

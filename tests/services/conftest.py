@@ -1,4 +1,4 @@
-"""The service's parts in this process, so that a test can put something between two of their steps."""
+"""The service's parts in this process, so a test can replace one of them."""
 
 from collections.abc import AsyncIterator
 
@@ -23,6 +23,6 @@ async def parts(
 
 @pytest.fixture
 async def strict(migrated: object, environment: dict[str, str]) -> AsyncIterator[Service]:
-    """With small limits, and nothing counted yet."""
+    """With small limits, and no failures counted."""
     async with limited(environment) as service:
         yield service

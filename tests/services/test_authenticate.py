@@ -1,4 +1,4 @@
-"""Who presents an access token: every gate refuses in the same way."""
+"""Access tokens: every check refuses them in the same way."""
 
 import pytest
 
@@ -26,14 +26,14 @@ async def signer(parts: Service) -> Signer:
     return signer
 
 
-async def test_a_token_holds_until_its_session_ends(parts: Service, person: Person) -> None:
+async def test_a_token_is_accepted_until_its_session_ends(parts: Service, person: Person) -> None:
     pair = await parts.use_cases.login(person.email, PASSWORD, ClientKind.NATIVE, Visitor(None, None))
     token = pair.access_token.text
     caller = await parts.use_cases.who_am_i(token)
     assert (caller.account.id, caller.token.client) == (person.id, ClientKind.NATIVE)
     await parts.use_cases.logout(pair.refresh_token, None, Visitor(None, None))
     assert await refused(parts, token)
-    # Also where the index has taken the entry for lost.
+    # Also after the index has been rebuilt.
     await parts.revocations.reindex()
     assert await refused(parts, token)
 
@@ -47,7 +47,7 @@ async def test_a_token_holds_until_its_session_ends(parts: Service, person: Pers
         "DELETE FROM accounts WHERE id = $1",
     ],
 )
-async def test_what_postgres_knows_counts_whatever_the_blacklist_says(
+async def test_a_change_in_postgres_refuses_the_token_even_if_the_index_does_not_list_it(
     parts: Service, person: Person, sql: Sql, change: str
 ) -> None:
     await parts.revocations.reindex()
@@ -56,7 +56,7 @@ async def test_what_postgres_knows_counts_whatever_the_blacklist_says(
     assert await refused(parts, pair.access_token.text)
 
 
-async def test_a_key_that_was_retired_counts_though_redis_is_believed_and_does_not_know(
+async def test_a_retired_key_refuses_its_tokens_even_if_the_index_does_not_list_it(
     parts: Service, person: Person, sql: Sql
 ) -> None:
     await parts.revocations.reindex()
@@ -70,9 +70,9 @@ async def test_a_key_that_was_retired_counts_though_redis_is_believed_and_does_n
     await parts.use_cases.who_am_i(pair.access_token.text)
 
 
-async def test_what_is_no_token_or_claims_nonsense_is_refused(parts: Service) -> None:
-    good_signature = (await signer(parts)).sign({"sub": "somebody"})
-    for token in ("junk", "a.b.c", good_signature):
+async def test_malformed_tokens_and_tokens_with_invalid_claims_are_refused(parts: Service) -> None:
+    without_claims = (await signer(parts)).sign({"sub": "an-account"})
+    for token in ("junk", "a.b.c", without_claims):
         assert await refused(parts, token)
 
 

@@ -1,4 +1,4 @@
-"""Sessions end in one place: no other code can take the ids of ended sessions without announcing them."""
+"""Sessions end in one place, which announces the ids of every session that a store ended."""
 
 import ast
 from pathlib import Path
@@ -40,7 +40,7 @@ def test_the_check_notices_a_reader() -> None:
 
 
 @pytest.mark.parametrize("store", ["accounts", "sessions"])
-def test_every_statement_that_ends_sessions_answers_what_has_to_be_announced(store: str) -> None:
+def test_every_store_method_that_ends_sessions_returns_ended(store: str) -> None:
     tree = ast.parse(Path(ROOT / f"app/storage/postgres/{store}.py").read_text())
     answers = {
         node.name: ast.unparse(node.returns)
@@ -51,6 +51,6 @@ def test_every_statement_that_ends_sessions_answers_what_has_to_be_announced(sto
     assert {name for name, answer in answers.items() if "Ended" not in answer} == set()
 
 
-def test_what_ended_counts_sessions_and_not_tokens() -> None:
+def test_ended_counts_sessions_and_not_tokens() -> None:
     assert Ended.of(["a-session"], ["a-token", "another"]).sessions == 1
     assert Ended().sessions == 0

@@ -1,4 +1,4 @@
-"""What a process says of itself."""
+"""The readiness of a process."""
 
 from app.services.health import Health, Readiness
 from app.storage.postgres.database import Database, open_engine
@@ -6,15 +6,15 @@ from app.storage.redis.revocations import RevocationIndex
 from app.wiring import Service
 
 
-async def test_each_part_is_looked_at_by_itself(parts: Service) -> None:
+async def test_each_part_is_checked_independently(parts: Service) -> None:
     gone = open_engine("postgresql://nobody@127.0.0.1:1/nothing", pool_size=1)
     index = RevocationIndex("redis://127.0.0.1:1")
-    well, without = parts.use_cases.readiness, Readiness(Database(gone), parts.keys, index)
+    healthy, broken = parts.use_cases.readiness, Readiness(Database(gone), parts.keys, index)
     await parts.revocations.reindex()
-    assert await well() == Health(postgres=True, keys=True, redis=True)
-    assert await without() == Health(postgres=False, keys=True, redis=False)
-    assert ((await well()).is_ready, (await without()).is_ready) == (True, False)
+    assert await healthy() == Health(postgres=True, keys=True, redis=True)
+    assert await broken() == Health(postgres=False, keys=True, redis=False)
+    assert ((await healthy()).is_ready, (await broken()).is_ready) == (True, False)
     parts.keys.view = None
-    assert await well() == Health(postgres=True, keys=False, redis=True)
+    assert await healthy() == Health(postgres=True, keys=False, redis=True)
     await index.close()
     await gone.dispose()

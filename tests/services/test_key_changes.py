@@ -1,4 +1,4 @@
-"""Changes to the signing keys on a real database: due ones, an operator's, and when another was faster."""
+"""Changes to the signing keys in a real database: automatic, by an operator, and concurrent."""
 
 import asyncio
 from base64 import urlsafe_b64decode
@@ -31,7 +31,7 @@ ADVISORY_LOCKS = """SELECT count(*) FROM pg_locks AS l JOIN pg_database AS d ON 
 
 @pytest.fixture(scope="module")
 def own(servers: Servers, environment: dict[str, str]) -> Iterator[dict[str, str]]:
-    """On a database of this module's own; keys of this algorithm cost nothing to make."""
+    """On a database of this module's own, with an algorithm whose keys are cheap to make."""
     with database(servers.database_url, f"watchword_{uuid4().hex}") as url:
         migrate({"AUTH_DATABASE_URL": url})
         yield environment | {"AUTH_DATABASE_URL": url, "AUTH_SIGNING_ALGORITHM": "EdDSA"}
@@ -53,7 +53,7 @@ async def keys(own: dict[str, str], own_sql: Sql) -> AsyncIterator[Keys]:
 
 @pytest.fixture
 async def pair(keys: Keys) -> tuple[str, str]:
-    """The signing key and the standby of a database that was empty."""
+    """The signing key and the standby that are made in an empty database."""
     await keys.changes.advance()
     return await kid(keys, SIGNING), await kid(keys, STANDBY)
 
@@ -90,13 +90,13 @@ async def refusal(operation: Awaitable[object]) -> str:
 
 @asynccontextmanager
 async def locked(sql: Sql) -> AsyncIterator[None]:
-    """Nobody else changes the keys meanwhile."""
+    """Hold the lock under which keys are changed."""
     await sql.execute(f"SELECT pg_advisory_lock({_ADVISORY_LOCK})")
     yield
     await sql.execute(f"SELECT pg_advisory_unlock({_ADVISORY_LOCK})")
 
 
-async def test_keys_are_made_take_turns_and_go_and_each_step_is_told(keys: Keys, own_sql: Sql) -> None:
+async def test_keys_are_created_rotated_and_deleted_and_each_step_is_logged(keys: Keys, own_sql: Sql) -> None:
     with structlog.testing.capture_logs() as logs:
         made, _ = await keys.changes.advance()
         first, second = await kid(keys, SIGNING), await kid(keys, STANDBY)
@@ -117,7 +117,7 @@ async def test_keys_are_made_take_turns_and_go_and_each_step_is_told(keys: Keys,
     ]
 
 
-async def test_while_nothing_is_due_nobody_waits_for_the_lock(
+async def test_while_nothing_is_due_the_lock_is_not_taken(
     keys: Keys, pair: tuple[str, str], own_sql: Sql
 ) -> None:
     async with locked(own_sql):
@@ -125,21 +125,21 @@ async def test_while_nothing_is_due_nobody_waits_for_the_lock(
     assert {key.kid for key in unchanged} == set(pair)
 
 
-async def test_keys_are_generated_while_nobody_holds_the_lock(keys: Keys, own_sql: Sql) -> None:
-    loop, held = asyncio.get_running_loop(), list[int]()
+async def test_keys_are_generated_outside_the_lock(keys: Keys, own_sql: Sql) -> None:
+    loop, locks = asyncio.get_running_loop(), list[int]()
 
-    class Watched(KeyMaker):
+    class WatchedKeyMaker(KeyMaker):
         def make(self, kind: KeyKind) -> SealedKey:
-            held.append(asyncio.run_coroutine_threadsafe(own_sql.fetchval(ADVISORY_LOCKS), loop).result())
+            locks.append(asyncio.run_coroutine_threadsafe(own_sql.fetchval(ADVISORY_LOCKS), loop).result())
             return super().make(kind)
 
-    watched = Watched(ServiceSecrets([urlsafe_b64decode(TEST_SECRET)]))
+    watched = WatchedKeyMaker(ServiceSecrets([urlsafe_b64decode(TEST_SECRET)]))
     await replace(keys.changes, maker=watched).advance()
-    assert held == [0, 0]
+    assert locks == [0, 0]
     assert await states(keys) == [SIGNING, STANDBY]
 
 
-async def test_a_standby_signs_after_its_hour_or_at_once_when_it_is_told_to(
+async def test_a_standby_signs_after_its_hour_or_immediately_on_request(
     keys: Keys, pair: tuple[str, str], own_sql: Sql
 ) -> None:
     signing, standby = pair
@@ -155,29 +155,31 @@ async def test_a_standby_signs_after_its_hour_or_at_once_when_it_is_told_to(
     assert await keys.rotate(at_once=True) == young == await kid(keys, SIGNING)
     assert await states(keys) == [SIGNING, STANDBY, VERIFYING, VERIFYING]
 
-    # What was due anyway is what the operator asked for, and there is no second rotation on top.
+    # When a rotation is due automatically, the operator's command makes that one and no second one.
     for at_once in (False, True):
         await age(own_sql, "31 days")
-        heir = await kid(keys, STANDBY)
-        assert await keys.rotate(at_once=at_once) == heir == await kid(keys, SIGNING)
+        successor = await kid(keys, STANDBY)
+        assert await keys.rotate(at_once=at_once) == successor == await kid(keys, SIGNING)
 
 
-async def test_who_cannot_open_the_keys_changes_none(keys: Keys, pair: tuple[str, str], own_sql: Sql) -> None:
-    """What would be sealed under a foreign secret, no replica could open when it is to sign."""
+async def test_keys_cannot_be_changed_without_the_secret_that_sealed_them(
+    keys: Keys, pair: tuple[str, str], own_sql: Sql
+) -> None:
+    """No replica could open a key that is sealed under a foreign secret."""
     await age(own_sql, "31 days")
     before = await stored(keys)
     foreign = KeyMaker(ServiceSecrets([token_bytes(32)]))
     keys = with_maker(keys, foreign)
-    named = "no secret in AUTH_SECRET_KEYS opens the key "
-    assert (await refusal(keys.retire(pair[0]))).startswith(named)
+    sentence = "no secret in AUTH_SECRET_KEYS opens the key "
+    assert (await refusal(keys.retire(pair[0]))).startswith(sentence)
     await keys.changes.advance()
     await own_sql.execute("UPDATE signing_keys SET activated_at = now() WHERE activated_at < now()")
-    assert (await refusal(keys.rotate(at_once=True))).startswith(named)
+    assert (await refusal(keys.rotate(at_once=True))).startswith(sentence)
     assert [key.kid for key in await stored(keys)] == [key.kid for key in before]
     assert await states(keys) == [SIGNING, STANDBY]
 
 
-async def test_of_two_operators_who_rotate_one_is_told_that_the_other_came_first(
+async def test_of_two_concurrent_rotations_by_operators_one_is_refused(
     keys: Keys, pair: tuple[str, str], own_sql: Sql
 ) -> None:
     async with locked(own_sql):
@@ -193,7 +195,7 @@ async def test_of_two_operators_who_rotate_one_is_told_that_the_other_came_first
 
 @pytest.mark.parametrize("redis", ["", "redis://127.0.0.1:1/0"], ids=["with Redis", "without Redis"])
 @pytest.mark.parametrize("state", KeyState)
-async def test_a_key_is_retired_from_any_state_and_a_pair_stays(
+async def test_a_key_can_be_retired_in_any_state_and_a_signing_key_and_a_standby_remain(
     own: dict[str, str], keys: Keys, pair: tuple[str, str], own_sql: Sql, state: KeyState, redis: str
 ) -> None:
     await keys.rotate(at_once=True)
@@ -212,20 +214,20 @@ async def test_a_key_is_retired_from_any_state_and_a_pair_stays(
     assert set(before.values()) < set(after) or state is VERIFYING
     assert await states(keys) == [SIGNING, STANDBY, *([] if state is VERIFYING else [VERIFYING])]
     assert await kid(keys, SIGNING) == before[STANDBY if state is SIGNING else SIGNING]
-    # For as long as somebody may believe a token of it.
+    # Until every verifier refuses its tokens as expired.
     (row,) = await own_sql.fetch("SELECT id, expires_at - clock_timestamp() AS lasts FROM revocations")
     assert row["id"] == leaked
     assert timedelta(minutes=35) < row["lasts"] <= timedelta(minutes=35, seconds=30)
 
 
-async def test_a_retirement_is_decided_on_the_keys_as_they_are_under_the_lock(
+async def test_a_retirement_is_decided_on_the_keys_read_under_the_lock(
     keys: Keys, pair: tuple[str, str], own_sql: Sql
 ) -> None:
     signing, standby = pair
     async with locked(own_sql):
         retiring = asyncio.create_task(keys.retire(signing))
         await waiting(own_sql, 1)
-        # Somebody else's rotation, which has no new standby yet.
+        # Another replica's rotation, before it makes the new standby.
         await own_sql.execute("UPDATE signing_keys SET superseded_at = now() WHERE kid = $1", signing)
         await own_sql.execute("UPDATE signing_keys SET activated_at = now() WHERE kid = $1", standby)
         activated = in_state(await stored(keys), SIGNING)
@@ -235,7 +237,7 @@ async def test_a_retirement_is_decided_on_the_keys_as_they_are_under_the_lock(
     assert await refusal(keys.retire(signing)) == f"no key is called {signing!r}; look at: keys list"
 
 
-async def test_keys_are_sealed_anew_once_and_stay_the_same_keys(
+async def test_keys_are_resealed_once_and_stay_the_same_keys(
     own: dict[str, str], keys: Keys, pair: tuple[str, str]
 ) -> None:
     new = token_urlsafe(32)
@@ -249,14 +251,14 @@ async def test_keys_are_sealed_anew_once_and_stay_the_same_keys(
     assert [replace(key, sealed_private_key=b"") for key in after] == [
         replace(key, sealed_private_key=b"") for key in before
     ]
-    # The old secret alone opens none of them now.
+    # The old secret alone no longer opens any of them.
     assert await refusal(keys.reseal()) == (
         f"no secret in AUTH_SECRET_KEYS opens the key {after[0].kid}; list the one that sealed it"
     )
     assert await stored(keys) == after
 
 
-async def test_of_two_who_seal_keys_anew_one_counts_each_key_and_nobody_one_that_goes(
+async def test_concurrent_reseals_count_each_key_once_and_no_deleted_key(
     own: dict[str, str], keys: Keys, pair: tuple[str, str], own_sql: Sql
 ) -> None:
     holder = await connect(own["AUTH_DATABASE_URL"])
@@ -272,7 +274,7 @@ async def test_of_two_who_seal_keys_anew_one_counts_each_key_and_nobody_one_that
     await holder.close()
 
 
-async def test_without_a_signing_key_and_the_secret_of_the_standby_nothing_can_be_done(
+async def test_without_a_signing_key_and_the_secret_of_the_standby_nothing_signs(
     keys: Keys, pair: tuple[str, str], own_sql: Sql
 ) -> None:
     keys = with_maker(keys, KeyMaker(ServiceSecrets([token_bytes(32)])))
@@ -284,9 +286,7 @@ async def test_without_a_signing_key_and_the_secret_of_the_standby_nothing_can_b
         ring.require_signer()
 
 
-async def test_a_key_that_signs_no_more_need_not_be_sealed_anew(
-    keys: Keys, pair: tuple[str, str], own_sql: Sql
-) -> None:
+async def test_a_verifying_key_need_not_be_resealed(keys: Keys, pair: tuple[str, str], own_sql: Sql) -> None:
     await keys.rotate(at_once=True)
     await own_sql.execute("UPDATE signing_keys SET sealed_private_key = '\\x00' WHERE kid = $1", pair[0])
     assert await keys.reseal() == 0

@@ -1,4 +1,4 @@
-"""The process's view of the signing keys, with the clock of its age in the test's hand."""
+"""This process's view of the signing keys, whose age is measured with a clock that the test sets."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -7,13 +7,13 @@ from secrets import token_bytes
 
 import pytest
 
-from app.crypto.access_tokens import read
+from app.crypto.access_tokens import parse_jws
 from app.crypto.keys import KeyMaker
 from app.crypto.secrets import ServiceSecrets
 from app.domain.keys import Algorithm, KeyKind, KeyPolicy, KeyState
 from app.domain.refusals import Refusal, Refused
 from app.services.key_changes import KeyChanges
-from app.services.keys import LONGEST_VIEW, LOOK_AGAIN_AFTER, KeyRing
+from app.services.keys import LONGEST_VIEW, RELOAD_INTERVAL, KeyRing
 from app.storage.postgres.database import Database, open_engine
 from app.storage.postgres.keys import KeyStore
 from tests.support.database import Sql, connect
@@ -22,7 +22,7 @@ from tests.support.servers import migrate
 START = datetime(2030, 1, 1, tzinfo=UTC)
 SECRET = token_bytes(32)
 POLICY = KeyPolicy(KeyKind(Algorithm.EDDSA), timedelta(days=30), timedelta(minutes=35))
-CLAIMS = {"sub": "somebody"}
+CLAIMS = {"sub": "an-account"}
 
 
 class Clock:
@@ -67,13 +67,13 @@ async def signed(keys: KeyRing, store: KeyStore) -> str:
 
 
 async def claimed(keys: KeyRing, token: str) -> dict[str, object] | None:
-    jws = read(token)
+    jws = parse_jws(token)
     assert jws is not None
     return (await keys.verifier(jws.kid)).payload(jws)
 
 
 async def rotate(sql: Sql) -> None:
-    """What another replica does when the standby's time has come."""
+    """Rotate as another replica does when the standby is due to sign."""
     now = await sql.fetchval("SELECT now()")
     await sql.execute(
         "UPDATE signing_keys SET superseded_at = $1 WHERE activated_at IS NOT NULL AND superseded_at IS NULL",
@@ -96,7 +96,9 @@ async def refuses_to_sign_and_verify(keys: KeyRing, kid: str = "any") -> bool:
     return refuses(keys.require_signer)
 
 
-async def test_a_view_signs_for_fifteen_minutes_and_publishes_for_ever(store: KeyStore, clock: Clock) -> None:
+async def test_a_view_signs_for_fifteen_minutes_and_is_published_without_limit(
+    store: KeyStore, clock: Clock
+) -> None:
     keys = ring(store, clock)
     assert await refuses_to_sign_and_verify(keys)
     assert refuses(keys.key_set)
@@ -120,7 +122,7 @@ async def test_a_view_signs_for_fifteen_minutes_and_publishes_for_ever(store: Ke
     assert keys.key_set() == published
 
 
-async def test_eight_that_start_at_once_end_with_one_signing_key_and_one_standby(
+async def test_eight_concurrent_starts_end_with_one_signing_key_and_one_standby(
     store: KeyStore, clock: Clock
 ) -> None:
     rings = [ring(store, clock) for _ in range(8)]
@@ -132,7 +134,7 @@ async def test_eight_that_start_at_once_end_with_one_signing_key_and_one_standby
     assert {(await keys.signer(signing)).kid for keys in rings} == {signing}
 
 
-async def test_a_successor_is_taken_over_from_the_database(
+async def test_a_load_finds_the_new_signing_key_in_the_database(
     store: KeyStore, clock: Clock, own_sql: Sql
 ) -> None:
     keys = ring(store, clock)
@@ -142,13 +144,13 @@ async def test_a_successor_is_taken_over_from_the_database(
 
     await keys.load()
     assert (await keys.signer(standby)).kid == standby
-    # There is a standby again, and what the predecessor signed is still believed.
+    # There is a new standby, and tokens of the predecessor are still accepted.
     states = sorted(key.state for key in (await store.all())[0])
     assert states == [KeyState.SIGNING, KeyState.STANDBY, KeyState.VERIFYING]
     assert await claimed(keys, token) == CLAIMS
 
 
-async def test_a_key_that_signs_elsewhere_already_signs_here_at_the_next_token(
+async def test_a_key_that_already_signs_elsewhere_signs_the_next_token_here(
     store: KeyStore, clock: Clock, own_sql: Sql
 ) -> None:
     keys = ring(store, clock)
@@ -162,12 +164,12 @@ async def test_a_key_that_signs_elsewhere_already_signs_here_at_the_next_token(
     assert len(set(map(id, signers))) == 1
 
 
-async def test_a_token_of_an_unknown_key_makes_it_look_again_and_not_too_often(
+async def test_a_token_of_an_unknown_key_reloads_the_keys_at_a_limited_rate(
     store: KeyStore, clock: Clock, own_sql: Sql
 ) -> None:
     keys, elsewhere = ring(store, clock), ring(store, clock)
     await keys.load()
-    # Two rotations later, the key that signs is one that this process has never seen.
+    # After two rotations the signing key is one that this process has never loaded.
     for _ in range(2):
         await rotate(own_sql)
         await elsewhere.load()
@@ -178,14 +180,16 @@ async def test_a_token_of_an_unknown_key_makes_it_look_again_and_not_too_often(
         await rotate(own_sql)
         await elsewhere.load()
     second = await signed(elsewhere, store)
-    clock.now += LOOK_AGAIN_AFTER - timedelta(microseconds=1)
+    clock.now += RELOAD_INTERVAL - timedelta(microseconds=1)
     assert await claimed(keys, second) is None
     assert await claimed(keys, first) == CLAIMS
     clock.now += timedelta(microseconds=1)
     assert await claimed(keys, second) == CLAIMS
 
 
-async def test_a_key_that_no_secret_opens_signs_nothing_and_stays(store: KeyStore, clock: Clock) -> None:
+async def test_a_key_that_no_secret_opens_signs_nothing_and_is_not_replaced(
+    store: KeyStore, clock: Clock
+) -> None:
     owner = ring(store, clock)
     await owner.load()
     token, (made, _) = await signed(owner, store), await store.all()
@@ -196,10 +200,10 @@ async def test_a_key_that_no_secret_opens_signs_nothing_and_stays(store: KeyStor
     with pytest.raises(Refused) as refused:
         await stranger.signer(kid)
     assert refused.value.refusal is Refusal.UNAVAILABLE
-    # It checks and publishes all the same, and makes nothing of its own.
+    # It still verifies and publishes, and makes no keys.
     assert await claimed(stranger, token) == CLAIMS
     assert stranger.key_set() == owner.key_set()
     assert (await store.all())[0] == made
-    heir = ring(store, clock, token_bytes(32), SECRET)
-    await heir.load()
-    assert (await heir.signer(kid)).kid == kid
+    both = ring(store, clock, token_bytes(32), SECRET)
+    await both.load()
+    assert (await both.signer(kid)).kid == kid

@@ -1,4 +1,4 @@
-"""What is asked of a new password, by whichever way it is set: the rules, the list, and last the look-up."""
+"""The rules for new passwords in every use case that sets one: length and guesses first, then breaches."""
 
 from collections.abc import AsyncIterator
 from uuid import uuid4
@@ -48,7 +48,7 @@ async def server() -> AsyncIterator[RangeServer]:
 async def asking(
     migrated: object, environment: dict[str, str], server: RangeServer
 ) -> AsyncIterator[Service]:
-    """The parts of a service that looks new passwords up."""
+    """The parts of a service that looks new passwords up in a list of breached ones."""
     async with inside(environment | {"AUTH_BREACHED_PASSWORDS_URL": server.url}) as service:
         yield service
 
@@ -71,7 +71,7 @@ async def kept(sql: Sql, person: Person) -> str:
 
 
 @pytest.mark.parametrize("new", WEAK)
-async def test_a_weak_password_is_refused_with_advice_and_nobody_else_is_asked(
+async def test_a_weak_password_is_refused_with_advice_and_not_looked_up(
     asking: Service, server: RangeServer, someone: Person, sql: Sql, new: str
 ) -> None:
     pair, (weak, advice) = await sign_in(asking, someone), WEAK[new]
@@ -85,10 +85,10 @@ async def test_a_weak_password_is_refused_with_advice_and_nobody_else_is_asked(
     assert server.heads == []
 
 
-async def test_the_account_s_own_address_is_no_password_for_it_and_fine_for_another(
+async def test_an_account_s_own_address_is_refused_as_its_password_only(
     asking: Service, someone: Person
 ) -> None:
-    other = f"somebody-else-{uuid4().hex}@example.org"
+    other = f"another-account-{uuid4().hex}@example.org"
     for spelling in (someone.email, someone.email.upper(), f"{someone.email}123"):
         assert await refused(asking, someone.email, spelling, create=False) == WEAK["localhost 2024-2025"][1]
     assert await refused(asking, other, f" {other.title()} !", create=True) == WEAK["localhost 2024-2025"][1]
@@ -101,20 +101,20 @@ async def test_a_breached_password_is_refused_before_anything_is_hashed(
     pair, spelled = await sign_in(asking, someone), STOLEN.replace("\u00eb", "e\u0308")
     with pytest.raises(Refused):
         await asking.use_cases.change_password(pair.access_token.text, "a wrong password", spelled, VISITOR)
-    assert server.paths == [], "who does not know the current one has nobody asked"
+    assert server.paths == [], "a wrong current password causes no look-up"
     with pytest.raises(WeakPassword) as caught:
         await asking.use_cases.change_password(pair.access_token.text, PASSWORD, spelled, VISITOR)
     assert (caught.value.objection.weakness, caught.value.objection.advice) == (Weakness.BREACHED, BREACHED)
     assert await refused(asking, someone.email, STOLEN, create=False) == BREACHED
     assert await kept(sql, someone) == CHEAP_HASH
-    # Whichever keyboard it came from.
+    # Both encodings of the password have the same digest.
     assert server.paths == [f"/range/{digest(STOLEN)[:5]}"] * 2
     await asking.use_cases.change_password(pair.access_token.text, PASSWORD, NEW, VISITOR)
     assert server.paths[2:] == [f"/range/{digest(NEW)[:5]}"]
     assert await kept(sql, someone) != CHEAP_HASH
 
 
-async def test_a_look_up_that_fails_lets_the_password_through_and_says_so(
+async def test_a_failed_look_up_accepts_the_password_and_is_logged(
     asking: Service, server: RangeServer, someone: Person
 ) -> None:
     server.answer = said("", status="503 Service Unavailable")
@@ -125,7 +125,7 @@ async def test_a_look_up_that_fails_lets_the_password_through_and_says_so(
     assert [text for text in (STOLEN, digest(STOLEN)[:5], someone.email) if text in str(logs)] == []
 
 
-async def test_without_an_address_nobody_is_asked() -> None:
+async def test_without_a_server_no_password_is_looked_up() -> None:
     rules = PasswordRules(PasswordPolicy(8, host="localhost"), frozenset({"sunshine"}), None)
     rules.require_strong(STOLEN, "ada@example.com")
     await rules.require_unbreached(STOLEN)

@@ -1,4 +1,4 @@
-"""What the service says of its index."""
+"""The revocation index, and what is logged when it is lost."""
 
 from datetime import timedelta
 
@@ -13,7 +13,7 @@ from app.storage.redis.revocations import RevocationIndex
 from tests.support.servers import Faulty, server_folder
 
 
-async def test_the_loss_of_redis_is_told_once(migrated: Servers) -> None:
+async def test_the_loss_of_redis_is_logged_once(migrated: Servers) -> None:
     engine = open_engine(migrated.database_url, pool_size=1)
     with server_folder() as folder, claimed(folder), structlog.testing.capture_logs() as logs:
         server = Faulty(lambda: valkey(folder, durable=False))

@@ -1,4 +1,4 @@
-"""Guesses at passwords: how many are let through, whose they are, and who is not held up by them (P3)."""
+"""Guesses at passwords: how many are allowed, what they are charged to, and whom they do not affect (P3)."""
 
 import asyncio
 from collections import Counter
@@ -12,6 +12,7 @@ from app.domain.refusals import Refusal, Refused
 from app.domain.sessions import ClientKind
 from app.domain.visitors import Visitor
 from app.services.open_session import TokenPair
+from app.storage.redis.throttling import FailureCounters
 from app.wiring import Service
 from tests.support.database import (
     HOUR,
@@ -36,14 +37,14 @@ async def person(sql: Sql) -> Person:
 
 
 async def known_device(service: Service, person: Person, other: str = "") -> str:
-    """What a device is known by after its owner has signed in."""
+    """The device tokens of a device on which the owner has signed in."""
     pair = await guess(service, person.email, PASSWORD, device=other)
     assert isinstance(pair, TokenPair)
     assert pair.device
     return pair.device
 
 
-async def test_an_account_has_so_many_guesses_wherever_they_come_from(
+async def test_the_guesses_at_an_account_are_limited_from_all_addresses_together(
     strict: Service, person: Person
 ) -> None:
     await exhaust(strict, person.email)
@@ -52,7 +53,9 @@ async def test_an_account_has_so_many_guesses_wherever_they_come_from(
 
 
 @pytest.mark.parametrize("email", ["nobody@example.com", "no address at all", "", "\ud800"])
-async def test_what_is_no_account_counts_all_the_same(strict: Service, migrated: Servers, email: str) -> None:
+async def test_guesses_at_an_unknown_account_count_in_the_same_way(
+    strict: Service, migrated: Servers, email: str
+) -> None:
     await exhaust(strict, email)
     assert used_up(await guess(strict, email)) == ("account", MINUTE)
     assert "example.com" not in str(counted(migrated.redis_url))
@@ -68,20 +71,20 @@ async def test_the_delay_grows_with_the_failures(strict: Service, person: Person
     assert isinstance(await guess(strict, person.email, PASSWORD), TokenPair)
 
 
-async def test_a_success_makes_the_failures_before_it_forgotten(strict: Service, person: Person) -> None:
+async def test_a_success_clears_earlier_failures(strict: Service, person: Person) -> None:
     for _ in range(3):
         await exhaust(strict, person.email, 2)
         assert isinstance(await guess(strict, person.email, PASSWORD), TokenPair)
 
 
-async def test_successes_count_nowhere(strict: Service, sql: Sql, migrated: Servers) -> None:
+async def test_successes_are_not_counted(strict: Service, sql: Sql, migrated: Servers) -> None:
     for _ in range(10):
-        somebody = await new_person(sql, password_hash=CHEAP_HASH)
-        assert isinstance(await guess(strict, somebody.email, PASSWORD), TokenPair)
+        person = await new_person(sql, password_hash=CHEAP_HASH)
+        assert isinstance(await guess(strict, person.email, PASSWORD), TokenPair)
     assert counted(migrated.redis_url) == {}
 
 
-async def test_an_attacker_s_own_account_wipes_nothing_off_the_address(
+async def test_a_success_with_another_account_does_not_clear_the_failures_of_the_network(
     strict: Service, person: Person
 ) -> None:
     for number in range(6):
@@ -92,7 +95,9 @@ async def test_an_attacker_s_own_account_wipes_nothing_off_the_address(
 
 
 @pytest.mark.parametrize("addresses", ["2001:db8:0:1::{0}", "192.0.2.1", "::ffff:192.0.2.1"])
-async def test_an_address_has_so_many_guesses_at_whatever_accounts(strict: Service, addresses: str) -> None:
+async def test_the_guesses_from_a_network_are_limited_over_all_accounts(
+    strict: Service, addresses: str
+) -> None:
     for number in range(6):
         outcome = await guess(strict, f"{number}@example.com", address=addresses.format(number))
         assert code(outcome) is Refusal.INVALID_CREDENTIALS
@@ -102,7 +107,9 @@ async def test_an_address_has_so_many_guesses_at_whatever_accounts(strict: Servi
     assert code(neighbour) is Refusal.INVALID_CREDENTIALS
 
 
-async def test_all_together_have_so_many_guesses(strict: Service, person: Person) -> None:
+async def test_the_total_of_guesses_is_limited_except_for_known_devices(
+    strict: Service, person: Person
+) -> None:
     device = await known_device(strict, person)
     for number in range(10):
         outcome = await guess(strict, f"{number}@example.com", address=f"198.51.100.{number}")
@@ -111,9 +118,7 @@ async def test_all_together_have_so_many_guesses(strict: Service, person: Person
     assert isinstance(await guess(strict, person.email, PASSWORD, device=device), TokenPair)
 
 
-async def test_a_guess_that_is_turned_away_costs_nothing(
-    strict: Service, person: Person, migrated: Servers
-) -> None:
+async def test_a_refused_guess_is_not_charged(strict: Service, person: Person, migrated: Servers) -> None:
     await exhaust(strict, person.email)
     before = counted(migrated.redis_url)
     for _ in range(20):
@@ -126,7 +131,9 @@ async def test_a_guess_that_is_turned_away_costs_nothing(
     assert counted(migrated.redis_url) == before
 
 
-async def test_an_owner_on_a_known_device_is_kept_out_by_nobody(strict: Service, person: Person) -> None:
+async def test_an_attacker_cannot_lock_out_an_owner_with_a_known_device(
+    strict: Service, person: Person
+) -> None:
     device = await known_device(strict, person)
     await exhaust(strict, person.email)
     for _ in range(4):
@@ -136,27 +143,27 @@ async def test_an_owner_on_a_known_device_is_kept_out_by_nobody(strict: Service,
         assert pair.device
 
 
-async def test_a_known_device_has_a_budget_and_then_counts_as_a_stranger(
+async def test_a_known_device_without_budget_counts_as_an_unknown_one(
     strict: Service, person: Person
 ) -> None:
     device = await known_device(strict, person)
     await exhaust(strict, person.email, 3, device=device)
     assert isinstance(await guess(strict, person.email, PASSWORD, device=device), TokenPair)
     await exhaust(strict, person.email, 6, device=device)
-    # Of the two ways that are closed the one is told that opens first.
+    # Both ways are closed; the refusal names the one that opens first.
     assert used_up(await guess(strict, person.email, PASSWORD, device=device)) == ("device", MINUTE)
 
 
-async def test_a_device_of_somebody_else_is_a_stranger(strict: Service, person: Person, sql: Sql) -> None:
-    somebody = await new_person(sql, password_hash=CHEAP_HASH)
-    device = await known_device(strict, somebody)
+async def test_a_device_of_another_account_is_unknown(strict: Service, person: Person, sql: Sql) -> None:
+    another = await new_person(sql, password_hash=CHEAP_HASH)
+    device = await known_device(strict, another)
     await exhaust(strict, person.email, device=device)
     assert used_up(await guess(strict, person.email, PASSWORD, device=device)) == ("account", MINUTE)
-    both = await known_device(strict, somebody, device)
+    both = await known_device(strict, another, device)
     assert both.count("wwd_") == 1
 
 
-async def test_devices_that_know_a_former_password_only_share_a_budget_of_their_own(
+async def test_devices_that_know_only_a_former_password_share_a_budget_of_their_own(
     strict: Service, person: Person
 ) -> None:
     former = await known_device(strict, person)
@@ -168,7 +175,7 @@ async def test_devices_that_know_a_former_password_only_share_a_budget_of_their_
     assert isinstance(outcome, TokenPair)
 
 
-async def test_an_operator_lets_strangers_try_again(strict: Service, person: Person) -> None:
+async def test_an_operator_can_unlock_an_account_for_unknown_devices(strict: Service, person: Person) -> None:
     await exhaust(strict, person.email)
     await strict.accounts.unlock(person.email)
     assert isinstance(await guess(strict, person.email, PASSWORD), TokenPair)
@@ -177,16 +184,16 @@ async def test_an_operator_lets_strangers_try_again(strict: Service, person: Per
     assert unknown.value.refusal is Refusal.ACCOUNT_UNKNOWN
 
 
-async def test_without_redis_an_operator_is_told_that_nothing_was_unlocked(
-    strict: Service, person: Person
-) -> None:
-    strict.accounts.throttle.counters._lose(ConnectionError())
+async def test_unlocking_is_refused_without_redis(strict: Service, person: Person) -> None:
+    counters = FailureCounters("redis://127.0.0.1:1", strict.core.clock)
+    accounts = replace(strict.accounts, throttle=replace(strict.accounts.throttle, counters=counters))
     with pytest.raises(Refused) as refused:
-        await strict.accounts.unlock(person.email)
+        await accounts.unlock(person.email)
     assert refused.value.refusal is Refusal.LIMITS_NOT_SHARED
+    await counters.close()
 
 
-async def test_what_found_out_nothing_is_given_back(
+async def test_a_guess_that_revealed_nothing_is_refunded(
     strict: Service, person: Person, migrated: Servers, sql: Sql
 ) -> None:
     await sql.execute("ALTER TABLE accounts RENAME TO lost")
@@ -198,7 +205,7 @@ async def test_what_found_out_nothing_is_given_back(
     assert counted(migrated.redis_url) == {}
 
 
-async def test_who_finds_no_place_is_refused_before_anything_is_charged(
+async def test_a_guess_without_a_free_slot_is_refused_before_it_is_charged(
     strict: Service, person: Person, migrated: Servers
 ) -> None:
     pair = await guess(strict, person.email, PASSWORD)
@@ -206,7 +213,7 @@ async def test_who_finds_no_place_is_refused_before_anything_is_charged(
     change, token = strict.use_cases.change_password, pair.access_token.text
     guesses = replace(change.guesses, hasher=PasswordHasher(HashingPolicy(threads=1, queue=0)))
     login = replace(strict.use_cases.login, guesses=guesses)
-    with guesses.hasher.place():
+    with guesses.hasher.slot():
         with pytest.raises(Overloaded):
             await login(person.email, WRONG, ClientKind.NATIVE, Visitor(None, None))
         with pytest.raises(Overloaded):
@@ -217,7 +224,7 @@ async def test_who_finds_no_place_is_refused_before_anything_is_charged(
     assert code(await guess(strict, person.email)) is Refusal.INVALID_CREDENTIALS
 
 
-async def test_a_disabled_account_is_no_way_to_fill_the_events(strict: Service, person: Person) -> None:
+async def test_guesses_at_a_disabled_account_are_limited(strict: Service, person: Person) -> None:
     await strict.accounts.disable(person.email)
     for _ in range(3):
         assert code(await guess(strict, person.email, PASSWORD)) is Refusal.ACCOUNT_DISABLED
@@ -225,7 +232,7 @@ async def test_a_disabled_account_is_no_way_to_fill_the_events(strict: Service, 
 
 
 @pytest.mark.parametrize("password", [PASSWORD, WRONG])
-async def test_while_nothing_can_be_written_guesses_cost_what_they_cost_and_right_ones_do_not_show(
+async def test_right_and_wrong_guesses_are_charged_alike_while_nothing_can_be_written(
     strict: Service, person: Person, sql: Sql, password: str
 ) -> None:
     await sql.execute("""
@@ -241,7 +248,7 @@ async def test_while_nothing_can_be_written_guesses_cost_what_they_cost_and_righ
     assert used_up(await guess(strict, person.email, PASSWORD)) == ("account", MINUTE)
 
 
-async def test_guesses_in_parallel_over_two_processes_are_counted_like_guesses_in_a_row(
+async def test_parallel_guesses_over_two_processes_count_like_successive_ones(
     strict: Service, person: Person, environment: dict[str, str]
 ) -> None:
     async with limited(environment) as another:

@@ -1,4 +1,4 @@
-"""What was turned away is told once for each budget and window, however many knock."""
+"""Throttled guesses are recorded once for each budget and window, however many there are."""
 
 import json
 from typing import Any
@@ -21,7 +21,7 @@ async def person(sql: Sql) -> Person:
     return await new_person(sql, password_hash=CHEAP_HASH)
 
 
-async def told(sql: Sql, kind: str, account_id: UUID | None, address: str) -> list[dict[str, Any]]:
+async def events_of(sql: Sql, kind: str, account_id: UUID | None, address: str) -> list[dict[str, Any]]:
     """The details and reasons of events of this kind, account and address."""
     rows = await sql.fetch(
         """SELECT details, reason FROM events
@@ -34,7 +34,7 @@ async def told(sql: Sql, kind: str, account_id: UUID | None, address: str) -> li
 
 
 @pytest.mark.parametrize("exists", [True, False])
-async def test_a_login_that_is_turned_away_is_an_event_once(
+async def test_a_throttled_login_is_recorded_once(
     strict: Service, person: Person, sql: Sql, exists: bool
 ) -> None:
     email = person.email if exists else f"no-{person.email}"
@@ -42,18 +42,20 @@ async def test_a_login_that_is_turned_away_is_an_event_once(
     await exhaust(strict, email)
     for _ in range(5):
         used_up(await guess(strict, email, PASSWORD, address=address))
-    events = await told(sql, "login.throttled", person.id if exists else None, address)
+    events = await events_of(sql, "login.throttled", person.id if exists else None, address)
     assert events == [{"budget": "account", "reason": None}]
 
 
-async def test_what_is_no_address_is_nobody_s_event(strict: Service, sql: Sql) -> None:
+async def test_a_throttled_login_without_a_valid_address_names_no_account(strict: Service, sql: Sql) -> None:
     await exhaust(strict, "no address at all")
     for _ in range(2):
         used_up(await guess(strict, "no address at all", address="2001:db8::3"))
-    assert await told(sql, "login.throttled", None, "2001:db8::3") == [{"budget": "account", "reason": None}]
+    assert await events_of(sql, "login.throttled", None, "2001:db8::3") == [
+        {"budget": "account", "reason": None}
+    ]
 
 
-async def test_guesses_at_the_current_password_that_are_turned_away_are_an_event_once(
+async def test_throttled_guesses_at_the_current_password_are_recorded_once(
     strict: Service, person: Person, sql: Sql
 ) -> None:
     pair = await guess(strict, person.email, PASSWORD)
@@ -65,5 +67,5 @@ async def test_guesses_at_the_current_password_that_are_turned_away_are_an_event
             await change(pair.access_token.text, WRONG, "another battery horse staple", visitor)
         outcomes.append(isinstance(refused.value, TooManyRequests))
     assert outcomes == [False] * 3 + [True] * 3
-    events = await told(sql, "password.change_failed", person.id, "2001:db8::4")
+    events = await events_of(sql, "password.change_failed", person.id, "2001:db8::4")
     assert [event["reason"] for event in events] == ["wrong_password"] * 3 + ["throttled"]

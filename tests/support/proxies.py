@@ -206,14 +206,14 @@ def open_to_all(answer: Answer) -> None:
 
 FAULTS = {
     "strips HttpOnly": (cookie("; HttpOnly", ""), "problem cookies", "without HttpOnly: a script"),
-    "strips Secure": (cookie("; Secure", ""), "problem cookies", "without Secure: browsers throw"),
+    "strips Secure": (cookie("; Secure", ""), "problem cookies", "without Secure: browsers discard"),
     "weakens SameSite": (cookie("Strict", "Lax"), "problem cookies", "without SameSite=Strict"),
     "adds a Domain": (
         cookie("Path=/", "Path=/; Domain=localhost"),
         "problem cookies",
         "with Domain=localhost",
     ),
-    "moves the path": (cookie("Path=/", "Path=/auth"), "problem cookies", "with Path=/auth and not"),
+    "moves the path": (cookie("Path=/", "Path=/auth"), "problem cookies", "with Path=/auth instead of"),
     "keeps a cookie alive": (cookie("Max-Age=0", "Max-Age=60"), "problem cookies", "without Max-Age=0"),
     "renames the cookie": (cookie("__Host-", ""), "problem cookies", f"sets {COOKIE} 0 times"),
     "doubles the cookie": (
@@ -228,16 +228,16 @@ FAULTS = {
     ),
     "blocks the logout": (on("POST /logout", page(403)), "problem cookies", "not answered with 204 (403)"),
     "reflects any origin": (everywhere(reflecting), "problem cors", "allows https://attacker.example"),
-    "allows every origin": (everywhere(open_to_all), "warning cors", "allows *, whoever asks"),
+    "allows every origin": (everywhere(open_to_all), "warning cors", "allows *, whichever origin asks"),
     "loses Sec-Fetch-Site": (
         Fault(to_request=lambda headers: headers.pop("sec-fetch-site", None)),
         "problem cross-site",
-        "and not 403: Sec-Fetch-Site is lost",
+        "instead of 403: Sec-Fetch-Site does not arrive",
     ),
     "tells its version": (
         everywhere(lambda answer: answer.set("server", "proxy/1.2.3")),
         "note headers",
-        "Server tells everybody which version answers (proxy/1.2.3)",
+        "Server reveals the version of a program (proxy/1.2.3)",
     ),
     "drops nosniff": (
         everywhere(lambda answer: answer.set("x-content-type-options", None)),
@@ -259,7 +259,7 @@ FAULTS = {
         "problem keys",
         "publishes private members (d)",
     ),
-    "serves one key": (keys(lambda found: found.pop()), "warning keys", "has 1 of at least two keys"),
+    "serves one key": (keys(lambda found: found.pop()), "warning keys", "has 1 key instead of at least two"),
     "serves a key without alg": (
         keys(lambda found: found[1].pop("alg")),
         "problem keys",
@@ -273,7 +273,7 @@ FAULTS = {
     "routes no well-known path": (
         everywhere(lambda answer: page(404)(answer) if "well-known" in answer.asked else None),
         "problem discovery",
-        "/.well-known/openid-configuration is not there (404, text/html)",
+        "/.well-known/openid-configuration is missing (404, text/html)",
     ),
     "shows pages for errors": (
         everywhere(lambda answer: page(answer.status)(answer) if answer.status >= 400 else None),
@@ -288,7 +288,7 @@ FAULTS = {
     "takes forms for JSON": (
         Fault(to_request=lambda headers: headers.update({"content-type": "application/json"})),
         "problem errors",
-        "A login by a form: 422 came and not 415",
+        "A login by a form: 422 came instead of 415",
     ),
     "hides readiness": (
         on("GET /readyz", page(200)),

@@ -1,1 +1,5 @@
-"""What ``check-config`` knows: facts in, findings out, and the little that has to be asked for them."""
+"""The checks of ``check-config``.
+
+Each subject that the command prints has a file of its name: ``issuer``, ``tls``, ``cross_site`` and so on.
+``settings``, ``servers`` and ``deployment`` collect the facts and call the checks.
+"""

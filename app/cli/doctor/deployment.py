@@ -1,15 +1,14 @@
-"""A running deployment, asked from outside as browsers and verifiers ask it."""
+"""Checks of a running deployment, which is asked from outside as browsers and verifiers ask it."""
 
 import json
 from datetime import UTC, datetime
-from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
 
-from app.cli.doctor import arrivals, published, refusals
-from app.cli.doctor.asking import Asker, Silence
+from app.cli.doctor import cookies, cors, cross_site, discovery, errors, headers, health, keys, tls
+from app.cli.doctor.client import Answer, DeploymentClient, NoAnswer, json_object
 from app.cli.doctor.findings import Finding
 from app.cli.doctor.sites import is_local
 from app.domain.clock import Clock
@@ -17,88 +16,65 @@ from app.domain.clock import Clock
 _JSON = {"Content-Type": "application/json"}
 _FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 _CREDENTIALS = {"email": "nobody@watchword.invalid", "password": "no password", "client": "browser"}
-_TOO_LARGE = json.dumps(_CREDENTIALS | {"password": "x" * 20_480}).encode()
-_FOREIGN = {"Origin": refusals.ATTACKER}
+_LARGE_BODY = json.dumps(_CREDENTIALS | {"password": "x" * 20_480}).encode()
+_FOREIGN = {"Origin": cors.ATTACKER}
 _PREFLIGHT = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "content-type"}
 
 
-async def looked_at(ask: Asker, *, insecure: bool, expected: str | None, clock: Clock) -> list[Finding]:
-    """The findings of a deployment; ``expected`` is its issuer, where that is known."""
-    alive = await ask("GET /livez")
-    if isinstance(alive, Silence):
-        return [arrivals.unreachable(ask.base, alive)]
-    url = urlsplit(ask.base)
-    found = [arrivals.encryption(ask.base, _ends(alive), insecure=insecure, now=clock())]
+async def check_deployment(
+    client: DeploymentClient, *, insecure: bool, expected_issuer: str | None, clock: Clock
+) -> list[Finding]:
+    """Return the findings of a deployment, in the order of their subjects."""
+    alive = await client.send("GET /livez")
+    if isinstance(alive, NoAnswer):
+        return [tls.unreachable(client.base, alive)]
+    url = urlsplit(client.base)
+    findings = [tls.check_certificate(client.base, _expiry(alive), insecure=insecure, now=clock())]
     if url.scheme == "https" and url.port in {None, 443}:
         host = url.netloc.removesuffix(":443")
-        found.append(arrivals.plain_http(host, await Asker(f"http://{host}", ask.client)("GET /livez")))
-    found += published.health(alive, await ask("GET /readyz"))
-    metadata = await ask("GET /.well-known/openid-configuration")
-    found += published.metadata(metadata, ask.base, expected)
-    found += published.key_set(await ask(f"GET {_jwks_uri(metadata)}"))
-    found += await _refusals(ask)
-    found += arrivals.cookie(await ask("POST /logout"))
-    public = url.scheme == "https" and not is_local(ask.base)
-    return [*found, *arrivals.headers(ask.heard, public=public)]
+        plain = DeploymentClient(f"http://{host}", client.http)
+        findings.append(tls.check_plain_http(host, await plain.send("GET /livez")))
+    findings += health.check_health(alive, await client.send("GET /readyz"))
+    metadata = await client.send("GET /.well-known/openid-configuration")
+    findings += discovery.check_metadata(metadata, client.base, expected_issuer)
+    findings += keys.check_key_set(await client.send(f"GET {_jwks_uri(metadata)}"))
+    findings += await _check_refusals(client)
+    findings += cookies.check_logout(await client.send("POST /logout"))
+    public = url.scheme == "https" and not is_local(client.base)
+    return [*findings, *headers.check_headers(client.responses, public=public)]
 
 
-async def _refusals(ask: Asker) -> list[Finding]:
-    """What the service refuses before any work, so that nothing is tried and nothing is counted."""
-    unknown = await ask("GET /check-config", headers=_FOREIGN)
-    method = await ask("GET /login", headers=_FOREIGN)
-    await ask("OPTIONS /login", headers=_FOREIGN | _PREFLIGHT)
-    foreign = [(asked, answer) for asked, answer in ask.heard if "origin" in answer.request.headers]
+async def _check_refusals(client: DeploymentClient) -> list[Finding]:
+    """Send requests that the service refuses before any work, so none of them counts as an attempt."""
+    unknown_path = await client.send("GET /check-config", headers=_FOREIGN)
+    wrong_method = await client.send("GET /login", headers=_FOREIGN)
+    await client.send("OPTIONS /login", headers=_FOREIGN | _PREFLIGHT)
+    foreign = [
+        (request, response) for request, response in client.responses if "origin" in response.request.headers
+    ]
     body = json.dumps(_CREDENTIALS).encode()
-    cross_site = await ask("POST /login", headers=_JSON | {"Sec-Fetch-Site": "cross-site"}, content=body)
-    form = await ask("POST /login", headers=_FORM, content=b"email=nobody&password=none")
-    large = await ask("POST /login", headers=_JSON, content=_TOO_LARGE)
-    no_problem = "what answers is not the service, or something in front of it answers in its place"
+    login = await client.send("POST /login", headers=_JSON | {"Sec-Fetch-Site": "cross-site"}, content=body)
+    form = await client.send("POST /login", headers=_FORM, content=b"email=nobody&password=none")
+    large_body = await client.send("POST /login", headers=_JSON, content=_LARGE_BODY)
     return [
-        refusals.refusal(
-            "errors", "An unknown path", unknown, (HTTPStatus.NOT_FOUND, "not_found"), no_problem
-        ),
-        refusals.refusal(
-            "errors",
-            "GET /login",
-            method,
-            (HTTPStatus.METHOD_NOT_ALLOWED, "method_not_allowed"),
-            no_problem,
-        ),
-        refusals.refusal(
-            "errors",
-            "A login by a form",
-            form,
-            (HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type"),
-            "a form on any site can sign its visitor in as somebody else; let the proxy pass Content-Type on",
-        ),
-        refusals.refusal(
-            "errors",
-            "A body of 20 KiB",
-            large,
-            (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "payload_too_large"),
-            "something changes the body on the way, or takes it whatever its size",
-        ),
-        refusals.refusal(
-            "cross-site",
-            "A login from a page of another site",
-            cross_site,
-            (HTTPStatus.FORBIDDEN, "cross_site_request"),
-            "Sec-Fetch-Site is lost on the way, by which the service knows such pages; let the proxy pass it "
-            "on",
-        ),
-        refusals.cors(foreign),
+        errors.check_refusal(errors.UNKNOWN_PATH, unknown_path),
+        errors.check_refusal(errors.WRONG_METHOD, wrong_method),
+        errors.check_refusal(errors.FORM, form),
+        errors.check_refusal(errors.LARGE_BODY, large_body),
+        cross_site.check_cross_site(login),
+        cors.check_cors(foreign),
     ]
 
 
-def _jwks_uri(metadata: published.Heard) -> str:
-    told: Any = (published.document(metadata) or {}).get("jwks_uri")
-    is_address = isinstance(told, str) and told.startswith(("https://", "http://"))
-    return str(told) if is_address else "/.well-known/jwks.json"
+def _jwks_uri(metadata: Answer) -> str:
+    address: Any = (json_object(metadata) or {}).get("jwks_uri")
+    is_url = isinstance(address, str) and address.startswith(("https://", "http://"))
+    return str(address) if is_url else "/.well-known/jwks.json"
 
 
-def _ends(answer: httpx.Response) -> datetime | None:
-    """When the certificate ends, as far as it was checked."""
-    stream = answer.extensions.get("network_stream")
-    tls = stream.get_extra_info("ssl_object") if stream is not None else None
-    ends = (tls.getpeercert() or {}).get("notAfter") if tls is not None else None
-    return None if ends is None else datetime.strptime(ends, "%b %d %H:%M:%S %Y %Z").replace(tzinfo=UTC)
+def _expiry(response: httpx.Response) -> datetime | None:
+    """Return when the certificate expires, or None if it was not verified."""
+    stream = response.extensions.get("network_stream")
+    connection = stream.get_extra_info("ssl_object") if stream is not None else None
+    text = (connection.getpeercert() or {}).get("notAfter") if connection is not None else None
+    return None if text is None else datetime.strptime(text, "%b %d %H:%M:%S %Y %Z").replace(tzinfo=UTC)

@@ -1,4 +1,4 @@
-"""Findings: what was looked at, how bad it is, and what a browser or a verifier does with it."""
+"""A finding: its subject, how serious it is, and what browsers or verifiers do about it."""
 
 import textwrap
 from collections import Counter
@@ -13,7 +13,7 @@ _WIDTH = 100
 
 
 class Level(StrEnum):
-    """``problem``: it fails or is unsafe now; ``warning``: it will, in the case that the text tells."""
+    """``problem``: it fails or is unsafe now. ``warning``: it will be, in the case that the text names."""
 
     OK = "ok"
     NOTE = "note"
@@ -23,7 +23,7 @@ class Level(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was found, in words, with the mend where there is something to mend."""
+    """One finding in words, with the mend where one is needed."""
 
     level: Level
     subject: str
@@ -36,8 +36,8 @@ warning = partial(Finding, Level.WARNING)
 problem = partial(Finding, Level.PROBLEM)
 
 
-def in_words(findings: Sequence[Finding]) -> str:
-    """All findings by their subjects, and how many there are of each level at the end."""
+def format_findings(findings: Sequence[Finding]) -> str:
+    """Format the findings under their subjects, and the number of each level at the end."""
     lines = []
     for subject, found in groupby(findings, lambda finding: finding.subject):
         lines.append(subject)
@@ -46,7 +46,7 @@ def in_words(findings: Sequence[Finding]) -> str:
 
 
 def duration(length: timedelta) -> str:
-    """A duration as people say it: ``15 minutes``, ``30 days``."""
+    """Format a duration as people write it: ``15 minutes``, ``30 days``."""
     seconds = int(length.total_seconds())
     for unit, size in (("day", 86_400), ("hour", 3600), ("minute", 60)):
         if seconds and seconds % size == 0:
@@ -55,19 +55,19 @@ def duration(length: timedelta) -> str:
 
 
 def counted(number: int, noun: str) -> str:
-    """So many of something: ``1 note``, ``2 notes``."""
+    """Format a number of things: ``1 note``, ``2 notes``."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def _paragraph(finding: Finding) -> str:
-    # What a deployment says may hold anything, and moves nobody's cursor.
+    # A deployment's answer may contain control characters, which must not reach the terminal.
     text = "".join(letter if letter.isprintable() else "?" for letter in finding.text)
     return textwrap.fill(
         text,
         _WIDTH,
         initial_indent=f"  {finding.level:<9}",
         subsequent_indent=" " * 11,
-        # An address is to be copied in one piece.
+        # An address stays in one piece, to be copied.
         break_long_words=False,
         break_on_hyphens=False,
     )

@@ -1,9 +1,9 @@
-"""Postgres, the keys in it, and Redis, asked for what has to be known of them."""
+"""Checks of the servers that the settings name: Postgres, the keys in it, and Redis."""
 
 from collections.abc import Iterable
 from datetime import timedelta
 
-from app.cli.doctor import storage
+from app.cli.doctor import keys, postgres, redis
 from app.cli.doctor.findings import Finding, note, problem
 from app.domain.clock import Clock
 from app.domain.refusals import Refused
@@ -12,38 +12,42 @@ from app.storage.postgres.outages import Misconfigured
 from app.wiring import Service
 
 
-async def looked_at(service: Service, leeway: timedelta, clock: Clock) -> list[Finding]:
-    """The findings; a server that does not answer is one, and the others are looked at all the same."""
-    found: list[Finding] = []
+async def check_servers(service: Service, leeway: timedelta, clock: Clock) -> list[Finding]:
+    """Return the findings. A server that does not answer is one, and the other server is still checked."""
+    findings: list[Finding] = []
     trouble = None
     try:
-        found += await _postgres(service, leeway, clock)
-        found.append(storage.tables(await migrations.revision(service.database), migrations.known()))
-        signing = [key for key, _ in await service.operated_keys.all()]
-        found += storage.keys(signing, await service.operated_keys.unopenable())
+        findings += await _check_postgres(service, leeway, clock)
+        revision = await migrations.revision(service.database)
+        findings.append(postgres.check_tables(revision, migrations.known()))
+        stored = [key for key, _ in await service.operated_keys.all()]
+        findings += keys.check_stored_keys(stored, await service.operated_keys.unopenable())
         await service.revocations.reindex()
         trouble = service.revocations.trouble
     except Misconfigured as error:
-        found += _unread(error.mend)
+        findings += _unreadable(error.mend)
     except Refused as refused:
-        found += _unread(
-            f"It does not answer, or is read-only ({_reason(refused)}): every request but those for the key "
-            "set fails. Is it running, and is AUTH_DATABASE_URL right?"
+        findings += _unreadable(
+            f"Postgres does not answer, or is read-only ({_reason(refused)}). Every request fails except "
+            "those for the key set. Check that it runs and that AUTH_DATABASE_URL is right."
         )
-    return [*found, storage.redis(await service.revocations.described(), trouble)]
+    return [*findings, redis.check_server(await service.revocations.described(), trouble)]
 
 
-async def _postgres(service: Service, leeway: timedelta, clock: Clock) -> list[Finding]:
-    # The first question takes as long as connecting does, and would blur the clocks.
+async def _check_postgres(service: Service, leeway: timedelta, clock: Clock) -> list[Finding]:
+    # The first query includes the time of connecting, which would blur the comparison of the clocks.
     await service.database.ping()
     asked = clock()
     server = await service.database.describe()
-    return [*storage.postgres(server), storage.clock(asked, server.now, clock(), leeway)]
+    return [
+        *postgres.check_server(server),
+        postgres.check_clock(asked, server.now, clock(), leeway),
+    ]
 
 
-def _unread(reason: str) -> Iterable[Finding]:
+def _unreadable(reason: str) -> Iterable[Finding]:
     sentence = reason[0].upper() + reason[1:]
-    return problem("postgres", sentence), note("keys", "Not looked at, since Postgres cannot be read.")
+    return problem("postgres", sentence), note("keys", "Not checked, because Postgres cannot be read.")
 
 
 def _reason(refused: Refused) -> str:

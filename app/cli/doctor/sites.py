@@ -1,4 +1,4 @@
-"""Sites, as browsers tell them apart: scheme and registrable domain (HTML, "schemeful same site")."""
+"""Sites as browsers define them: scheme and registrable domain (HTML, "schemeful same site")."""
 
 from functools import cache
 from ipaddress import ip_address
@@ -12,7 +12,7 @@ _DEFAULT_PORTS = {"https": 443, "http": 80}
 
 
 class Site(NamedTuple):
-    """What two origins have in common when a browser sends a Strict cookie from one to the other."""
+    """A site. A browser sends a SameSite=Strict cookie between two origins of the same site only."""
 
     scheme: str
     host: str
@@ -22,7 +22,7 @@ class Site(NamedTuple):
 
 
 def site_of(address: str) -> Site:
-    """The site of an origin or any other address; the port does not matter.
+    """Return the site of an origin or any other address. The port does not matter.
 
     IP addresses, ``localhost`` and public suffixes have no registrable domain, and are sites of their own.
     """
@@ -32,17 +32,17 @@ def site_of(address: str) -> Site:
 
 
 def is_public_suffix(host: str) -> bool:
-    """Whether anybody may have a name below this one, as below ``co.uk`` or ``github.io``."""
+    """Return whether names below this one have different owners, as below ``co.uk`` or ``github.io``."""
     return "." in host and not is_ip(host) and _suffixes().privatesuffix(host) is None
 
 
 def public_suffix_of(host: str) -> str:
-    """The public suffix of a name, which is at least its last label."""
+    """Return the public suffix of a name, which is at least its last label."""
     return _suffixes().publicsuffix(host) or host
 
 
 def is_ip(host: str) -> bool:
-    """Whether this is an IP address and no name."""
+    """Return whether this is an IP address and not a name."""
     try:
         ip_address(host)
     except ValueError:
@@ -51,7 +51,7 @@ def is_ip(host: str) -> bool:
 
 
 def origin_of(address: str) -> str:
-    """The origin of an address as browsers write it: lower case, ASCII, no default port (RFC 6454 6.1)."""
+    """Return the origin as browsers write it: lower case, ASCII, no default port (RFC 6454 section 6.1)."""
     url = urlsplit(address)
     host = url.hostname or ""
     host = f"[{host}]" if ":" in host else _ascii(host)
@@ -60,7 +60,7 @@ def origin_of(address: str) -> str:
 
 
 def is_local(address: str) -> bool:
-    """Whether an address can be reached from its own machine only."""
+    """Return whether an address can be reached from its own machine only."""
     return urlsplit(address).hostname in _LOCAL
 
 
@@ -68,11 +68,11 @@ def _ascii(host: str) -> str:
     try:
         return host.encode("idna").decode()
     except UnicodeError:
-        # It is no name of the DNS, and stays what it is.
+        # It is not a DNS name, and stays unchanged.
         return host
 
 
 @cache
 def _suffixes() -> PublicSuffixList:
-    # The list that the library brings; it takes a twentieth of a second to read, and is needed here only.
+    # The library ships the list. Reading it takes 50 ms, and few commands need it.
     return PublicSuffixList()

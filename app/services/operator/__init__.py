@@ -1,1 +1,1 @@
-"""What an operator does."""
+"""The use cases of an operator."""

@@ -16,7 +16,7 @@ from app.storage.postgres.accounts import AccountStore
 
 @dataclass(frozen=True, slots=True)
 class Accounts:
-    """An operator's changes to accounts; every change that takes something away ends the sessions."""
+    """An operator's changes to accounts; a change that takes access away ends the account's sessions."""
 
     accounts: AccountStore
     hasher: PasswordHasher
@@ -25,7 +25,7 @@ class Accounts:
     end_sessions: EndSessions
 
     async def create(self, email: str, password: str, roles: Sequence[str]) -> Account:
-        """Add an account; refuses a bad address, role or password, and an address that is taken."""
+        """Add an account; refuses an invalid address or role, a weak password and an address in use."""
         address = normalise_email(email)
         if address is None:
             raise Refused(Refusal.EMAIL_INVALID, email=email)
@@ -42,7 +42,7 @@ class Accounts:
         return await self.accounts.all()
 
     async def find(self, email: str) -> Account:
-        """The account with this address in any spelling; refuses with ``account_unknown``."""
+        """The account with this address in any case and form; refuses with ``account_unknown``."""
         address = normalise_email(email)
         account = None if address is None else await self.accounts.by_email(address)
         if account is None:
@@ -50,7 +50,7 @@ class Accounts:
         return account
 
     async def enable(self, email: str) -> None:
-        """Let the account sign in again."""
+        """Allow sign-in again."""
         account = await self.find(email)
         await self.accounts.enable(account.id, by_operator(EventKind.ACCOUNT_ENABLED, account.id))
 
@@ -61,25 +61,25 @@ class Accounts:
             raise Refused(Refusal.LIMITS_NOT_SHARED)
 
     async def disable(self, email: str) -> int:
-        """Refuse sign-in from now on; answers how many sessions ended."""
+        """Refuse sign-in from now on; returns how many sessions ended."""
         account = await self.find(email)
         event = by_operator(EventKind.ACCOUNT_DISABLED, account.id)
         return await self.end_sessions.announce(await self.accounts.disable(account.id, event))
 
     async def delete(self, email: str) -> int:
-        """Delete the account; answers how many sessions ended."""
+        """Delete the account; returns how many sessions ended."""
         account = await self.find(email)
         event = by_operator(EventKind.ACCOUNT_DELETED, account.id)
         return await self.end_sessions.announce(await self.accounts.delete(account.id, event))
 
     async def set_roles(self, email: str, roles: Sequence[str]) -> int:
-        """Replace the roles; if one is taken away the sessions end, and their number is answered."""
+        """Replace the roles; if one is removed, the sessions end. Returns how many ended."""
         account, granted = await self.find(email), _checked_roles(roles)
         event = by_operator(EventKind.ACCOUNT_ROLES_CHANGED, account.id, roles=" ".join(granted))
         return await self.end_sessions.announce(await self.accounts.set_roles(account.id, granted, event))
 
     async def set_password(self, email: str, password: str) -> int:
-        """Replace the password; answers how many sessions ended."""
+        """Replace the password; returns how many sessions ended."""
         account = await self.find(email)
         password_hash = await self._hash(password, account.email)
         event = by_operator(EventKind.PASSWORD_CHANGED, account.id)

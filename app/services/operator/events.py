@@ -13,20 +13,20 @@ from app.storage.postgres.events import EventStore
 
 FIRST_SHOWN = 10
 """How many past events ``follow`` begins with."""
-# An event may become visible after a later one, when its transaction commits. None of our transactions lasts
-# that long: each statement, and each pause between two, is given up after five seconds.
+# An event becomes visible when its transaction commits, which may be after a later event. None of our
+# transactions lasts this long: each statement and each pause between two times out after five seconds.
 LATEST_COMMIT = timedelta(seconds=30)
 
 
 @dataclass(frozen=True, slots=True)
 class Events:
-    """Past events, and new ones as they come."""
+    """Past events, and new ones as they are committed."""
 
     events: EventStore
     accounts: Accounts
 
     async def account(self, name: str) -> UUID:
-        """The id of the account with this address; an id is answered as it is, even of a deleted account.
+        """The id of the account with this address; an id is returned unchanged, even of a deleted account.
 
         Refuses with ``account_unknown``.
         """
@@ -42,21 +42,21 @@ class Events:
     async def follow(
         self, wanted: EventFilter, pause: Callable[[], Awaitable[object]]
     ) -> AsyncIterator[RecordedEvent]:
-        """The last few events, then each new one until none can match; ``pause`` follows each look."""
-        # This look comes first: an event that commits between the two counts as new at the next look.
-        before, looked_at = await self.events.since(None, LATEST_COMMIT, wanted)
+        """The last few events, then each new one until none can match; awaits ``pause`` between queries."""
+        # This query comes first: an event that commits between the two is new in the next query.
+        before, read_at = await self.events.since(None, LATEST_COMMIT, wanted)
         news = await self.events.newest(wanted, FIRST_SHOWN)
         seen = {event.id for event in (*before, *news)}
         while True:
             for event in news:
                 yield event
-            if wanted.until is not None and looked_at > wanted.until + LATEST_COMMIT:
+            if wanted.until is not None and read_at > wanted.until + LATEST_COMMIT:
                 return
             await pause()
-            # From the last look on, however long ago that was: Postgres may have been down for a while.
+            # From the last successful query on, however old it is: Postgres may have been down for a while.
             found, news = None, list[RecordedEvent]()
             with suppress(Refused):
-                found, looked_at = await self.events.since(looked_at, LATEST_COMMIT, wanted)
+                found, read_at = await self.events.since(read_at, LATEST_COMMIT, wanted)
             if found is not None:
                 news = [event for event in found if event.id not in seen]
                 seen = {event.id for event in found}

@@ -24,7 +24,7 @@ from app.storage.postgres.keys import Decide, KeyStore
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """An operator's view of the signing keys."""
+    """An operator's view of the signing keys, and changes to them."""
 
     keys: KeyStore
     maker: KeyMaker
@@ -33,24 +33,24 @@ class Keys:
     policy: KeyPolicy
 
     async def all(self) -> list[tuple[SigningKey, datetime | None]]:
-        """Every key, the oldest first, and when its next automatic step comes."""
+        """Every key, oldest first, and when it next changes automatically."""
         keys, _ = await self.keys.all()
         return [(key, next_step(key, keys, self.policy)) for key in keys]
 
     async def unopenable(self) -> set[str]:
-        """The signing key and the standby, as far as no listed secret opens them."""
+        """The ids of the signing key and the standby, if no listed secret opens them."""
         keys, _ = await self.keys.all()
         return {key.kid for key in keys if key.state is not KeyState.VERIFYING and not self._opens(key)}
 
     async def rotate(self, *, at_once: bool) -> str:
-        """Let the standby sign, and answer its ``kid``; ``standby_too_young`` unless ``at_once``."""
+        """Let the standby sign, and return its ``kid``; refuses a young one unless ``at_once``."""
         before = in_state((await self.keys.all())[0], KeyState.SIGNING)
         keys, now = await self.changes.advance()
         signing, standby = in_state(keys, KeyState.SIGNING), in_state(keys, KeyState.STANDBY)
         if signing is None or standby is None:
             raise Refused(Refusal.KEYS_INCOMPLETE)
         if before is not None and before.kid != signing.kid:
-            # The rotation was due anyway.
+            # The automatic rotation was due.
             return signing.kid
         if now < may_sign_from(standby) and not at_once:
             raise Refused(Refusal.STANDBY_TOO_YOUNG, kid=standby.kid, may_sign_from=may_sign_from(standby))
@@ -60,7 +60,7 @@ class Keys:
         return standby.kid
 
     async def retire(self, kid: str) -> None:
-        """End a leaked key: it leaves the key set, and its tokens are refused; else ``key_unknown``."""
+        """Delete a leaked key from the key set and refuse its tokens; refuses with ``key_unknown``."""
         last = self.policy.verifying
         change = await self._make(lambda keys, _: retirement(keys, kid), revoked_for=last)
         if kid not in change.deleted:
@@ -68,7 +68,7 @@ class Keys:
         await self.revocations.announce([kid], last)
 
     async def reseal(self) -> int:
-        """Seal every private key under the newest secret; answers how many were under another one.
+        """Seal every private key under the newest secret; returns how many were sealed under another one.
 
         Refuses with ``key_sealed`` when no listed secret opens a key. A verifying key may stay sealed, since
         its private part is no longer needed.

@@ -12,7 +12,7 @@ from app.storage.postgres.sessions import SessionStore
 
 @dataclass(frozen=True, slots=True)
 class Sessions:
-    """An operator's view of sessions; every method that ends some answers how many."""
+    """An operator's view of sessions; every method that ends sessions returns how many."""
 
     sessions: SessionStore
     accounts: Accounts
@@ -34,5 +34,5 @@ class Sessions:
         return await self.end_sessions.of_account(account.id, event)
 
     async def end_all(self) -> int:
-        """End every session that lives now; may be called again after an interruption."""
+        """End every living session; after an interruption it can be called again."""
         return await self.end_sessions.all(by_operator(EventKind.SESSION_ENDED, reason=Reason.REVOKED))

@@ -1,1 +1,1 @@
-"""What the owner of an account does."""
+"""The use cases of an account's owner."""

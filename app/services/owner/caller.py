@@ -11,7 +11,7 @@ from app.storage.postgres.accounts import AccountStore
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """The caller's access token, and the account as the service knows it now."""
+    """The caller's access token, and the current state of the account."""
 
     token: SessionToken
     account: Account
@@ -27,8 +27,8 @@ class WhoAmI:
     async def __call__(self, access_token: str) -> Caller:
         """The caller; refuses with ``invalid_token`` when the token is not accepted.
 
-        The statement that reads the account also finds out whether the account is gone or disabled, the
-        session has ended or the key was retired, so its answer does not depend on Redis.
+        The statement that reads the account also finds out whether the account is deleted or disabled, the
+        session has ended or the key was retired. Its answer therefore does not depend on Redis.
         """
         token, ids = await self.authenticate.unless_indexed(access_token)
         if not isinstance(token, SessionToken):

@@ -25,7 +25,7 @@ class Login:
     async def __call__(
         self, email: str, password: str, client: ClientKind, visitor: Visitor, device: str | None = None
     ) -> TokenPair:
-        """The tokens of a new session; a ``device`` is known to the account from now on.
+        """The tokens of a new session; with ``device`` the account knows the device from now on.
 
         Refuses with Overloaded before any query or charge, and with TooManyRequests when too many guesses
         have failed.

@@ -1,4 +1,4 @@
-"""Logout: ends the sessions that the presented tokens belong to, or all of an account."""
+"""Logout: ends the sessions of the presented tokens, or every session of the account."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,7 +18,7 @@ from app.storage.postgres.sessions import SessionStore
 
 @dataclass(frozen=True, slots=True)
 class FindSession:
-    """Finds the session that a refresh token belongs to, whatever the token's generation."""
+    """Finds the session of a refresh token of any generation."""
 
     sessions: SessionStore
     tokens: RefreshTokens
@@ -34,16 +34,16 @@ class FindSession:
 
 @dataclass(frozen=True, slots=True)
 class Logout:
-    """Ends the sessions that the presented tokens belong to, with all their access tokens."""
+    """Ends the sessions of the presented tokens, and all access tokens of these sessions."""
 
     find: FindSession
     authenticate: Authenticate
     end_sessions: EndSessions
 
     async def __call__(self, refresh_token: str | None, access_token: str | None, visitor: Visitor) -> None:
-        """End those sessions; a token that is not genuine ends nothing and is no error.
+        """End those sessions; a forged token is ignored.
 
-        Any genuine refresh token serves, an ancestor too: its holder may end the session.
+        A superseded refresh token serves as well, since its holder may end the session.
         """
         if access_token is not None:
             await self._by_access_token(access_token, visitor)
@@ -77,7 +77,7 @@ class LogoutEverywhere:
     policy: SessionPolicy
 
     async def __call__(self, refresh_token: str | None, access_token: str | None, visitor: Visitor) -> None:
-        """End them all; refuses with ``invalid_token`` when neither token is one of a living session."""
+        """End them all; refuses with ``invalid_token`` when neither token belongs to a living session."""
         account_id = await self._account(refresh_token, access_token)
         event = by_owner(visitor, EventKind.SESSION_ENDED, account_id, reason=Reason.LOGOUT_EVERYWHERE)
         await self.end_sessions.of_account(account_id, event)

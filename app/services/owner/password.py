@@ -1,4 +1,4 @@
-"""Changes a password: its owner's, with the current one."""
+"""Password change: an account's owner replaces the password, given the current one."""
 
 from dataclasses import dataclass
 
@@ -17,7 +17,7 @@ from app.storage.postgres.accounts import AccountStore
 
 @dataclass(frozen=True, slots=True)
 class ChangePassword:
-    """Replaces a password, given the current one, and ends every session that the account has."""
+    """Replaces a password, given the current one, and ends every session of the account."""
 
     accounts: AccountStore
     who_am_i: WhoAmI
@@ -29,10 +29,10 @@ class ChangePassword:
     async def __call__(
         self, access_token: str, current: str, new: str, visitor: Visitor, device: str = ""
     ) -> TokenPair:
-        """The tokens of a new session, then the account's only one; a browser's ``device`` is known to it.
+        """The tokens of a new session, the only one of the account; a browser's ``device`` is remembered.
 
-        An access token alone is not enough: a thief of one must neither take the account over nor guess for
-        long.
+        The current password is required and throttled, so a stolen access token is not enough to take the
+        account over or to guess for long.
         """
         self.open_session.require_ready()
         caller = await self.who_am_i(access_token)
@@ -49,8 +49,8 @@ class ChangePassword:
             check = await guess.verify(current, account.password_hash)
             if not check.matches:
                 raise await guess.refuse(failed, Reason.WRONG_PASSWORD)
-            # Not earlier: the thief of an access token could have the other server asked without end. The
-            # current password was right, so a refusal of the new one refunds the charge.
+            # Only after the current password, since a stolen access token must not cause unlimited look-ups.
+            # The current password was right, so a refusal of the new one refunds the charge.
             guess.is_decided = False
             await self.rules.require_unbreached(new)
             guess.is_decided = True
@@ -63,5 +63,5 @@ class ChangePassword:
             ended, version = committed
             await self.end_sessions.announce(ended)
             proof = Proof(account.id, version, (PASSWORD,), guess.at)
-            known = device if client is ClientKind.BROWSER else None
-            return await self.open_session(proof, client, visitor, known)
+            device_tokens = device if client is ClientKind.BROWSER else None
+            return await self.open_session(proof, client, visitor, device_tokens)

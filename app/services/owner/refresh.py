@@ -1,4 +1,4 @@
-"""Refresh: rotates a session's refresh token, and ends the session when a superseded one comes back."""
+"""Refresh: rotates a session's refresh token, and ends the session when a superseded one is reused."""
 
 from dataclasses import dataclass
 from typing import assert_never
@@ -30,7 +30,7 @@ from app.storage.postgres.sessions import SessionStore
 class Refresh:
     """Exchanges a refresh token for its successor (RFC 9700 section 4.14.2).
 
-    ``app.domain.sessions`` has the rules by which a token is judged.
+    ``app.domain.sessions`` lists the rules by which a token is judged.
     """
 
     sessions: SessionStore
@@ -41,9 +41,9 @@ class Refresh:
     policy: SessionPolicy
 
     async def __call__(self, presented: str, client: ClientKind, visitor: Visitor) -> TokenPair:
-        """The session's next tokens; within the grace a superseded token gets the current one again.
+        """The session's next tokens; within the grace a superseded token is answered with the current one.
 
-        Refuses with TooManyRequests before any query when too many such refreshes have failed.
+        Refuses with TooManyRequests, before any query, when too many refreshes have failed under this key.
         """
         self.minter.require_ready()
         token = self.tokens.read(presented)
@@ -63,8 +63,8 @@ class Refresh:
         grant = await self.sessions.rotate(rotation, client, visitor)
         if grant is not None:
             return await self._pair(grant, rotation.successor)
-        # The row may change between reading it and the rotation that follows. Two rounds are enough unless
-        # failovers set it back again and again.
+        # The row may change between the read and the rotation after it. Two rounds are enough unless
+        # failovers set the row back repeatedly.
         for _ in range(2):
             pair = await self._judged(rotation, client, visitor)
             if pair is not None:
@@ -93,7 +93,7 @@ class Refresh:
                 assert_never(never)
 
     async def _end_reused(self, session: Session, visitor: Visitor) -> Refusal:
-        """End the sessions that a reuse ends, before it is refused; of two reuses at once, one reports it."""
+        """End the sessions that a reuse ends; of two concurrent reuses, only one is refused as a reuse."""
         account_id, reused = session.grant.account_id, session.grant.session_id
         event = by_visitor(visitor, EventKind.SESSION_REUSE_DETECTED, account_id, reused)
         if self.policy.reuse_revokes is ReuseRevokes.ACCOUNT:

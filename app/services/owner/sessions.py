@@ -20,12 +20,12 @@ class OwnSessions:
     end_sessions: EndSessions
 
     async def all(self, access_token: str) -> tuple[list[SessionSummary], UUID]:
-        """The living ones, the most recently used first, and the id of the token's own session."""
+        """The living sessions, the most recently used first, and the id of the caller's own session."""
         caller = await self.who_am_i(access_token)
         return await self.sessions.living(caller.account.id), caller.token.session_id
 
     async def end(self, access_token: str, session_id: UUID, visitor: Visitor) -> bool:
-        """End one with all its access tokens; False when it had ended or is another account's."""
+        """End a session and its access tokens; False when it had ended or belongs to another account."""
         owner = (await self.who_am_i(access_token)).account.id
         event = by_owner(visitor, EventKind.SESSION_ENDED, owner, session_id, Reason.REVOKED)
         return await self.end_sessions.one(session_id, event, owner=owner) > 0

@@ -1,4 +1,4 @@
-"""The operator's hand on accounts."""
+"""An operator's changes to accounts."""
 
 from collections.abc import Awaitable
 from uuid import uuid4
@@ -39,7 +39,7 @@ async def sign_in(parts: Service, email: str, password: str = PASSWORD) -> None:
     await parts.use_cases.login(email, password, ClientKind.NATIVE, Visitor(None, None))
 
 
-async def test_an_account_is_found_by_any_spelling_of_its_address_and_listed(
+async def test_an_account_is_listed_and_found_by_any_spelling_of_its_address(
     accounts: Accounts, email: str
 ) -> None:
     found = await accounts.find(f"  {email.title()}")
@@ -47,7 +47,7 @@ async def test_an_account_is_found_by_any_spelling_of_its_address_and_listed(
     assert found.email == email
 
 
-async def test_what_is_no_account_is_refused_in_one_line(accounts: Accounts, email: str) -> None:
+async def test_invalid_accounts_are_refused_with_one_sentence(accounts: Accounts, email: str) -> None:
     free = f"{uuid4().hex}@example.com"
     assert await refusal(accounts.create(email, PASSWORD, [])) == f"the account {email} already exists"
     assert await refusal(accounts.create("nobody", PASSWORD, [])) == "not an e-mail address: 'nobody'"
@@ -57,7 +57,7 @@ async def test_what_is_no_account_is_refused_in_one_line(accounts: Accounts, ema
         assert await refusal(accounts.find(unknown)) == f"no account has the address {unknown!r}"
 
 
-async def test_what_takes_something_away_ends_the_sessions_and_nothing_else_does(
+async def test_only_changes_that_take_access_away_end_sessions(
     parts: Service, accounts: Accounts, email: str
 ) -> None:
     await sign_in(parts, email)

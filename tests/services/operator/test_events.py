@@ -1,4 +1,4 @@
-"""Every event is written with what it reports, in the words of the log, and never without it."""
+"""Every event is written with the change that it reports, and logged with the same fields."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -28,8 +28,8 @@ COLUMNS = {
     "address": "address",
     "request_id": "request_id",
 }
-UNTOLD = "account."
-"""Kinds of which the command itself tells the operator, and no log tells anybody else."""
+UNLOGGED = "account."
+"""The prefix of kinds that are not logged, since the command reports them to the operator."""
 
 
 @pytest.fixture(scope="module")
@@ -46,13 +46,13 @@ async def prepared(service: Service, sql: Sql, happening: Happening) -> Scene:
 
 
 async def forbid(sql: Sql, stage: Scene, table: str, column: str) -> None:
-    """Whatever is written to the table of this account from now on fails."""
+    """Make every write to the rows of this account in the table fail."""
     await sql.execute(
         f"ALTER TABLE {table} ADD CONSTRAINT odd CHECK ({column} <> '{stage.person.id}') NOT VALID"
     )
 
 
-async def test_each_kind_is_kept_with_what_it_reports_and_told_by_the_log(cheap: Service, sql: Sql) -> None:
+async def test_each_kind_of_event_is_stored_with_its_change_and_logged(cheap: Service, sql: Sql) -> None:
     for name, happening in EVERYTHING.items():
         stage = await prepared(cheap, sql, happening)
         with structlog.testing.capture_logs() as logs:
@@ -68,28 +68,28 @@ async def test_each_kind_is_kept_with_what_it_reports_and_told_by_the_log(cheap:
         assert (row["address"], row["request_id"]) == seen, name
         if happening.kind is not EventKind.LOGIN_SUCCEEDED:
             assert row["session_id"] == (stage.session_id if happening.of_session else None), name
-        told = [line for line in logs if line["event"] == row["kind"]]
-        if row["kind"].startswith(UNTOLD) or (row["kind"], happening.by_visitor) == (
+        lines = [line for line in logs if line["event"] == row["kind"]]
+        if row["kind"].startswith(UNLOGGED) or (row["kind"], happening.by_visitor) == (
             "password.changed",
             False,
         ):
-            assert told == [], name
+            assert lines == [], name
         else:
-            assert [words(line) for line in told] == [in_log(row)], name
+            assert [fields_of(line) for line in lines] == [logged_fields(row)], name
 
 
-def words(line: Any) -> dict[str, Any]:
+def fields_of(line: Any) -> dict[str, Any]:
     return {name: value for name, value in line.items() if name not in {"event", "log_level"}}
 
 
-def in_log(row: dict[str, Any]) -> dict[str, Any]:
+def logged_fields(row: dict[str, Any]) -> dict[str, Any]:
     named: dict[str, Any] = {
         name: str(row[column]) for name, column in COLUMNS.items() if row[column] is not None
     }
     return {**named, **row["details"]}
 
 
-async def test_without_its_event_nothing_happens(cheap: Service, sql: Sql) -> None:
+async def test_a_change_is_rolled_back_when_its_event_cannot_be_written(cheap: Service, sql: Sql) -> None:
     for name, happening in EVERYTHING.items():
         stage = await prepared(cheap, sql, happening)
         before = await stage.state()
@@ -103,7 +103,7 @@ async def test_without_its_event_nothing_happens(cheap: Service, sql: Sql) -> No
         assert logs == [], name
 
 
-async def test_what_does_not_happen_is_no_event(cheap: Service, sql: Sql) -> None:
+async def test_a_change_that_fails_writes_no_event(cheap: Service, sql: Sql) -> None:
     for name, happening in HAPPENINGS.items():
         failed = 0
         for table, column in (("accounts", "id"), ("sessions", "account_id")):
@@ -117,13 +117,13 @@ async def test_what_does_not_happen_is_no_event(cheap: Service, sql: Sql) -> Non
                 assert (await stage.state(), await stage.events(), logs) == (before, [], []), name
                 failed += 1
             else:
-                # It touched the other table only.
+                # It wrote to the other table only.
                 assert len(await stage.events()) == 1, name
         assert failed, name
 
 
 @pytest.mark.parametrize("name", ["a logout", "a disabling", "a change of password"])
-async def test_a_connection_that_is_cut_in_the_middle_leaves_neither_change_nor_event(
+async def test_a_connection_that_is_lost_midway_leaves_no_change_and_no_event(
     cheap: Service, sql: Sql, migrated: Any, name: str
 ) -> None:
     stage, holder = await prepared(cheap, sql, HAPPENINGS[name]), await connect(migrated.database_url)
@@ -141,7 +141,7 @@ async def test_a_connection_that_is_cut_in_the_middle_leaves_neither_change_nor_
     assert (await stage.state(), await stage.events()) == (before, [])
 
 
-async def test_what_ends_or_changes_nothing_is_no_event(cheap: Service, sql: Sql) -> None:
+async def test_a_change_without_effect_writes_no_event(cheap: Service, sql: Sql) -> None:
     stage = await scene(cheap, sql)
     cases, accounts, email = cheap.use_cases, cheap.accounts, stage.person.email
     await accounts.set_roles(email, ["editor"])
@@ -155,7 +155,7 @@ async def test_what_ends_or_changes_nothing_is_no_event(cheap: Service, sql: Sql
     assert [row["kind"] for row in await stage.events()] == ["session.ended", "account.disabled"]
 
 
-async def test_a_reuse_is_one_event_however_often_it_is_replayed(cheap: Service, sql: Sql) -> None:
+async def test_a_reuse_is_one_event_even_if_it_is_replayed(cheap: Service, sql: Sql) -> None:
     happening = HAPPENINGS["a reuse"]
     stage = await prepared(cheap, sql, happening)
     for _ in range(3):
@@ -163,7 +163,7 @@ async def test_a_reuse_is_one_event_however_often_it_is_replayed(cheap: Service,
     assert [row["kind"] for row in await stage.events()] == ["session.reuse_detected"]
 
 
-async def test_a_sign_in_without_an_account_names_nobody(cheap: Service, sql: Sql) -> None:
+async def test_a_login_without_an_account_names_no_account(cheap: Service, sql: Sql) -> None:
     newest = await sql.fetchval("SELECT coalesce(max(id), 0) FROM events")
     for email in (f"{uuid4().hex}@example.com", "no address at all"):
         with pytest.raises(Refused):
@@ -174,7 +174,7 @@ async def test_a_sign_in_without_an_account_names_nobody(cheap: Service, sql: Sq
     ] * 2
 
 
-async def test_an_account_begins_with_an_event(cheap: Service, sql: Sql) -> None:
+async def test_the_creation_of_an_account_is_an_event(cheap: Service, sql: Sql) -> None:
     account = await cheap.accounts.create(f"{uuid4().hex}@example.com", PASSWORD, ["editor", "admin"])
     (row,) = await sql.fetch(EVENTS, account.id)
     assert (row["kind"], row["actor"], row["details"]) == (
@@ -185,7 +185,7 @@ async def test_an_account_begins_with_an_event(cheap: Service, sql: Sql) -> None
 
 
 @pytest.mark.parametrize("rival", ["a login", "another change"])
-async def test_what_a_change_of_the_password_overtook_is_told_as_failed(
+async def test_an_attempt_overtaken_by_a_password_change_is_recorded_as_failed(
     cheap: Service, sql: Sql, migrated: Any, rival: str
 ) -> None:
     stage, holder = await scene(cheap, sql), await connect(migrated.database_url)
@@ -208,7 +208,7 @@ async def test_what_a_change_of_the_password_overtook_is_told_as_failed(
     assert (row["kind"], row["reason"]) == (kind, "overtaken")
 
 
-async def test_of_two_replays_at_once_one_is_an_event(cheap: Service, sql: Sql, migrated: Any) -> None:
+async def test_of_two_concurrent_replays_one_is_an_event(cheap: Service, sql: Sql, migrated: Any) -> None:
     holder = await connect(migrated.database_url)
     for name in ("a reuse", "a reuse that ends the account's"):
         stage = await prepared(cheap, sql, HAPPENINGS[name])
@@ -222,7 +222,7 @@ async def test_of_two_replays_at_once_one_is_an_event(cheap: Service, sql: Sql, 
     await holder.close()
 
 
-async def test_a_reuse_of_what_has_ended_meanwhile_ends_no_other_session(
+async def test_a_reuse_in_a_session_that_has_just_ended_ends_no_other_session(
     cheap: Service, sql: Sql, migrated: Any
 ) -> None:
     happening, holder = HAPPENINGS["a reuse that ends the account's"], await connect(migrated.database_url)

@@ -1,4 +1,4 @@
-"""Whoever follows the events is told each of them once, also one that is committed after a later one."""
+"""Following events yields each one once, even one that is committed after a later one."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
@@ -22,12 +22,12 @@ Step = Callable[[], Awaitable[None]]
 
 
 class Enough(Exception):
-    """Ends the following in a pause, as Ctrl-C does."""
+    """Ends ``follow`` during a pause, as Ctrl-C does."""
 
 
 async def followed(service: Service, account_id: UUID, *pauses: Step) -> list[int]:
-    """The ids that are told of an account, while something happens in each of the pauses."""
-    steps, told = list(pauses), list[int]()
+    """The ids of an account's events that ``follow`` yields, while each pause runs one of the steps."""
+    steps, ids = list(pauses), list[int]()
 
     async def pause() -> None:
         if not steps:
@@ -36,25 +36,25 @@ async def followed(service: Service, account_id: UUID, *pauses: Step) -> list[in
 
     with suppress(Enough):
         async for event in service.events.follow(EventFilter(account_id), pause):
-            told.append(event.id)
-    return told
+            ids.append(event.id)
+    return ids
 
 
 @pytest.fixture
 def account_id() -> UUID:
-    """Of somebody who need not exist, as events outlive accounts."""
+    """The id of an account that need not exist, since events outlive accounts."""
     return uuid4()
 
 
 @pytest.fixture
 async def late(migrated: object, environment: dict[str, str]) -> AsyncIterator[Sql]:
-    """A second connection, whose transaction takes its time."""
+    """A second connection, for a transaction that commits late."""
     connection = await connect(environment["AUTH_DATABASE_URL"])
     yield connection
     await connection.close()
 
 
-async def test_the_last_ten_come_first_and_then_each_new_one_once(
+async def test_follow_yields_the_last_ten_events_and_then_each_new_one_once(
     parts: Service, sql: Sql, account_id: UUID
 ) -> None:
     ids = [await sql.fetchval(ADD, account_id, LONG_AGO) for _ in range(3)]
@@ -67,12 +67,12 @@ async def test_the_last_ten_come_first_and_then_each_new_one_once(
     async def nothing() -> None:
         pass
 
-    told = await followed(parts, account_id, nothing, two_more, nothing, two_more, nothing)
-    assert told == ids[5:]
-    assert len(told) == 14
+    yielded = await followed(parts, account_id, nothing, two_more, nothing, two_more, nothing)
+    assert yielded == ids[5:]
+    assert len(yielded) == 14
 
 
-async def test_an_event_that_is_committed_after_a_later_one_is_told_too(
+async def test_follow_yields_an_event_that_is_committed_after_a_later_one(
     parts: Service, sql: Sql, late: Sql, account_id: UUID
 ) -> None:
     transaction = late.transaction()
@@ -93,14 +93,14 @@ async def test_an_event_that_is_committed_after_a_later_one_is_told_too(
     assert early < before
 
 
-async def test_what_came_while_nobody_could_look_is_told_at_the_next_look(
+async def test_events_since_the_last_successful_query_are_not_lost(
     parts: Service, sql: Sql, account_id: UUID
 ) -> None:
     store, ids = parts.events.events, list[int]()
     since = store.since
 
     async def an_hour_later() -> None:
-        """The look before was an hour ago."""
+        """Let the last query have been an hour ago."""
 
         async def long_ago(moment: object, *arguments: object) -> object:
             store.since = since  # type: ignore[method-assign]
@@ -114,7 +114,7 @@ async def test_what_came_while_nobody_could_look_is_told_at_the_next_look(
     assert len(ids) == 1
 
 
-async def test_an_outage_of_postgres_ends_nothing_and_loses_nothing(
+async def test_follow_survives_an_outage_of_postgres_and_loses_no_event(
     parts: Service, sql: Sql, account_id: UUID, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ids: list[int] = []
@@ -134,7 +134,7 @@ async def test_an_outage_of_postgres_ends_nothing_and_loses_nothing(
     assert len(ids) == 1
 
 
-async def test_following_ends_once_no_wanted_event_can_come_any_more(
+async def test_follow_ends_when_no_further_event_can_match(
     parts: Service, sql: Sql, account_id: UUID
 ) -> None:
     event_id = await sql.fetchval(ADD, account_id, LONG_AGO)
@@ -151,7 +151,7 @@ async def test_following_ends_once_no_wanted_event_can_come_any_more(
         await anext(not_over)
 
 
-async def test_an_account_is_named_by_its_address_or_by_its_id_even_when_it_is_gone(
+async def test_an_account_is_named_by_its_address_or_by_its_id_even_when_it_is_deleted(
     parts: Service, person: Person, account_id: UUID
 ) -> None:
     assert await parts.events.account(f" {person.email.upper()}") == person.id

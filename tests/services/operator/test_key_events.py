@@ -1,4 +1,4 @@
-"""Each step in the life of the signing keys is an event of the transaction that takes it."""
+"""Each change of the signing keys writes its events in the same transaction."""
 
 import json
 from collections.abc import AsyncIterator
@@ -19,7 +19,7 @@ SERVICE, OPERATOR = "service", "operator"
 
 @pytest.fixture
 async def own(empty_database: str, environment: dict[str, str]) -> AsyncIterator[tuple[Keys, Sql]]:
-    """Keys that cost nothing to make, in a database of their own."""
+    """Keys that are cheap to make, in a database of their own."""
     migrate({"AUTH_DATABASE_URL": empty_database})
     own = environment | {"AUTH_DATABASE_URL": empty_database, "AUTH_SIGNING_ALGORITHM": "EdDSA"}
     sql = await connect(empty_database)
@@ -34,7 +34,7 @@ async def kid(keys: Keys, state: KeyState) -> str:
     return found.kid
 
 
-async def test_each_step_is_kept_and_told_alike_and_an_operator_s_as_such(own: tuple[Keys, Sql]) -> None:
+async def test_each_key_change_is_stored_and_logged_with_its_actor(own: tuple[Keys, Sql]) -> None:
     keys, sql = own
     with structlog.testing.capture_logs() as logs:
         await keys.changes.advance()
@@ -62,13 +62,13 @@ async def test_each_step_is_kept_and_told_alike_and_an_operator_s_as_such(own: t
     ]
     rows = await sql.fetch("SELECT * FROM events ORDER BY id")
     assert [(row["kind"], row["actor"], json.loads(row["details"])) for row in rows] == expected
-    told = [line for line in logs if line["event"].startswith("key.")]
-    assert told == [
+    lines = [line for line in logs if line["event"].startswith("key.")]
+    assert lines == [
         {"event": kind, "log_level": "info", "actor": actor, **details} for kind, actor, details in expected
     ]
 
 
-async def test_without_its_event_no_key_changes(own: tuple[Keys, Sql]) -> None:
+async def test_a_key_change_is_rolled_back_when_its_event_cannot_be_written(own: tuple[Keys, Sql]) -> None:
     keys, sql = own
     await keys.changes.advance()
     before = await keys.all()

@@ -1,4 +1,4 @@
-"""Sessions in the hands of their owner and of an operator, use case by use case."""
+"""Sessions as their owner and an operator list and end them, use case by use case."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Iterator
@@ -38,7 +38,7 @@ WHERE s.revoked_at IS NOT NULL AND r.expires_at > now() + interval '15 minutes'
 
 @pytest.fixture(scope="module")
 def apart(servers: Servers, environment: dict[str, str]) -> Iterator[dict[str, str]]:
-    """With a database where every session may be ended."""
+    """With a database of its own, in which every session may be ended."""
     with database(servers.database_url, f"watchword_{uuid4().hex}") as url:
         apart = environment | {"AUTH_DATABASE_URL": url}
         migrate(apart)
@@ -62,7 +62,7 @@ async def own_sql(apart: dict[str, str]) -> AsyncIterator[Sql]:
 
 @pytest.fixture
 async def someone(parts: Service, sql: Sql) -> Person:
-    """With an account, where Redis is believed."""
+    """A person with an account, while the index is trusted."""
     assert await parts.revocations.reindex()
     return await new_person(sql, password_hash=CHEAP_HASH)
 
@@ -75,7 +75,7 @@ async def refused(attempt: Awaitable[object]) -> Refusal:
 
 async def assert_over(service: Service, pair: TokenPair) -> None:
     cases, access_token = service.use_cases, pair.access_token.text
-    # By the blacklist as well as by the session's row.
+    # Both the index and the session's row must refuse it.
     for look in (cases.who_am_i, cases.who_am_i.authenticate):
         assert await refused(look(access_token)) is Refusal.INVALID_TOKEN
     refreshed = cases.refresh(pair.refresh_token, pair.client, VISITOR)
@@ -83,7 +83,7 @@ async def assert_over(service: Service, pair: TokenPair) -> None:
 
 
 async def fill(sql: Sql) -> list[Person]:
-    """Many living sessions of several accounts, and as many that are over, half of them by a logout."""
+    """Make many living sessions of several accounts and as many ended ones, half of them by a logout."""
     people = [await new_person(sql, password_hash=CHEAP_HASH) for _ in range(7)]
     await sql.execute(INSERT, MANY, timedelta(days=1))
     await sql.execute(INSERT, MANY, timedelta(minutes=-1))
@@ -91,7 +91,7 @@ async def fill(sql: Sql) -> list[Person]:
     return people
 
 
-async def test_an_operator_ends_every_living_session_of_everybody_in_batches(
+async def test_an_operator_ends_every_living_session_of_all_accounts_in_batches(
     alone: Service, own_sql: Sql
 ) -> None:
     people = await fill(own_sql)
@@ -109,7 +109,7 @@ async def test_an_operator_ends_every_living_session_of_everybody_in_batches(
     assert await alone.operated_sessions.end_all() == 0
 
 
-async def test_ending_everything_goes_on_after_an_interruption(
+async def test_ending_all_sessions_continues_after_an_interruption(
     alone: Service, apart: dict[str, str], own_sql: Sql
 ) -> None:
     await fill(own_sql)
@@ -123,7 +123,7 @@ async def test_ending_everything_goes_on_after_an_interruption(
         interrupted.cancel()
         with pytest.raises(asyncio.CancelledError):
             await interrupted
-        # Of the third batch nothing is committed.
+        # Nothing of the third batch is committed.
         assert await own_sql.fetchval(LIVING) == MANY - 2 * BATCH
         assert await own_sql.fetchval(BLACKLISTED) == 2 * BATCH
     await holder.close()
@@ -131,7 +131,7 @@ async def test_ending_everything_goes_on_after_an_interruption(
     assert (await own_sql.fetchval(LIVING), await own_sql.fetchval(BLACKLISTED)) == (0, MANY)
 
 
-async def test_two_operators_who_end_everything_at_once_end_each_session_once(
+async def test_two_operators_who_end_all_sessions_at_once_end_each_session_once(
     alone: Service, apart: dict[str, str], own_sql: Sql
 ) -> None:
     await fill(own_sql)
@@ -141,7 +141,7 @@ async def test_two_operators_who_end_everything_at_once_end_each_session_once(
     assert (await own_sql.fetchval(LIVING), await own_sql.fetchval(BLACKLISTED)) == (0, MANY)
 
 
-async def test_an_operator_sees_and_ends_the_sessions_of_one_account(
+async def test_an_operator_lists_and_ends_the_sessions_of_one_account(
     parts: Service, sql: Sql, someone: Person
 ) -> None:
     operated, bystander = parts.operated_sessions, await new_person(sql, password_hash=CHEAP_HASH)
@@ -162,14 +162,14 @@ async def test_an_operator_sees_and_ends_the_sessions_of_one_account(
     assert (await parts.use_cases.who_am_i(other.access_token.text)).account.id == bystander.id
 
 
-async def test_an_address_without_an_account_has_no_sessions_to_see_or_to_end(parts: Service) -> None:
+async def test_sessions_of_an_unknown_account_cannot_be_listed_or_ended(parts: Service) -> None:
     for attempt in (parts.operated_sessions.of, parts.operated_sessions.end_of):
         with pytest.raises(Refused) as unknown:
             await attempt("nobody@example.com")
         assert unknown.value.refusal is Refusal.ACCOUNT_UNKNOWN
 
 
-async def test_an_owner_sees_and_ends_the_own_sessions_and_no_others(
+async def test_an_owner_lists_and_ends_only_their_own_sessions(
     parts: Service, sql: Sql, someone: Person
 ) -> None:
     own = parts.use_cases.own_sessions
@@ -178,8 +178,8 @@ async def test_an_owner_sees_and_ends_the_own_sessions_and_no_others(
     _, other_id = await own.all(other.access_token.text)
     sessions, current = await own.all(mine.access_token.text)
     (lost_id,) = [session.id for session in sessions if session.id != current]
-    for nobodys in (other_id, uuid4()):
-        assert await own.end(mine.access_token.text, nobodys, VISITOR) is False
+    for foreign_id in (other_id, uuid4()):
+        assert await own.end(mine.access_token.text, foreign_id, VISITOR) is False
     assert await own.end(mine.access_token.text, lost_id, VISITOR) is True
     assert await own.end(mine.access_token.text, lost_id, VISITOR) is False
     await assert_over(parts, lost)
@@ -207,7 +207,7 @@ async def test_any_token_of_a_living_session_ends_them_all(
         assert await refused(everywhere(presented[0], presented[1], VISITOR)) is Refusal.INVALID_TOKEN
 
 
-async def test_a_logout_ends_what_its_tokens_name_and_is_content_with_less(
+async def test_a_logout_ends_the_sessions_of_its_tokens_and_ignores_invalid_ones(
     parts: Service, someone: Person
 ) -> None:
     logout = parts.use_cases.logout
@@ -215,7 +215,7 @@ async def test_a_logout_ends_what_its_tokens_name_and_is_content_with_less(
     stranger = str(UUID(int=0))
     await logout(None, None, VISITOR)
     await logout(stranger, stranger, VISITOR)
-    # Well-formed, genuine in every way, and of no session.
+    # Well-formed and with a valid mac, but of no session.
     gone = parts.use_cases.refresh.tokens.first(uuid4(), b"\x00" * 16)
     await logout(gone.text, None, VISITOR)
     assert len(await parts.operated_sessions.of(someone.email)) == 3
@@ -227,7 +227,7 @@ async def test_a_logout_ends_what_its_tokens_name_and_is_content_with_less(
     assert (await parts.use_cases.who_am_i(third.access_token.text)).account.id == someone.id
 
 
-async def test_a_password_is_changed_by_whoever_knows_it_and_to_a_good_one_only(
+async def test_a_password_change_needs_the_current_password_and_a_strong_new_one(
     parts: Service, someone: Person
 ) -> None:
     change, pair = parts.use_cases.change_password, await sign_in(parts, someone)

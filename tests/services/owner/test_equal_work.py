@@ -1,4 +1,4 @@
-"""Whoever lacks the password costs the same work, whether there is such an account or not (P2)."""
+"""A login with a wrong password costs the same work, whether or not the account exists (P2)."""
 
 import asyncio
 from collections.abc import Callable
@@ -21,7 +21,7 @@ VISITOR = Visitor("192.0.2.1", "tests")
 
 
 class Work:
-    """Every Argon2 that is computed, with its parameters, and every statement that Postgres gets."""
+    """Records every Argon2 computation with its parameters, and every statement that Postgres receives."""
 
     def __init__(self, parts: Service, monkeypatch: pytest.MonkeyPatch) -> None:
         self.done: list[str] = []
@@ -46,12 +46,12 @@ class Work:
         self.done.clear()
         with pytest.raises(Refused) as refused:
             await attempt()
-        # asyncpg tells of a statement in the next turn.
+        # asyncpg reports a statement in the next iteration of the event loop.
         await asyncio.sleep(0.01)
         return refused.value.refusal, sorted(self.done)
 
 
-async def test_every_refused_login_verifies_one_hash_and_asks_postgres_the_same(
+async def test_every_refused_login_verifies_one_hash_and_runs_the_same_queries(
     parts: Service, sql: Sql, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     known, disabled, broken = (
@@ -72,5 +72,5 @@ async def test_every_refused_login_verifies_one_hash_and_asks_postgres_the_same(
     assert any("FROM accounts WHERE email" in done for done in expected)
     for person, password in ((unknown, WRONG), (unknown, PASSWORD), (disabled, WRONG), (broken, WRONG)):
         assert await work.of(attempt(person, password)) == (refusal, expected), person
-    # Who knows the password of a disabled account learns that it is disabled, at the same cost.
+    # With the right password a disabled account is reported as disabled, at the same cost.
     assert await work.of(attempt(disabled, PASSWORD)) == (Refusal.ACCOUNT_DISABLED, expected)

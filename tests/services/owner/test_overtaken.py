@@ -1,4 +1,4 @@
-"""What a use case answers when somebody else was faster between two of its steps."""
+"""The answers of use cases when another request intervenes between two of their steps."""
 
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -24,7 +24,7 @@ REVOCATIONS_LAST = timedelta(minutes=16)
 
 
 class Contended(SessionStore):
-    """The row is never as it was read a moment ago."""
+    """Every rotation fails, as if the row had changed after it was read."""
 
     async def rotate(self, *_: Any, **__: Any) -> None:
         return None
@@ -48,7 +48,7 @@ async def living(sql: Sql, person: Person) -> int:
     return found
 
 
-async def test_a_current_token_that_cannot_be_rotated_is_no_reuse(
+async def test_a_current_token_that_cannot_be_rotated_is_not_a_reuse(
     parts: Service, sql: Sql, person: Person
 ) -> None:
     cases = parts.use_cases
@@ -61,7 +61,7 @@ async def test_a_current_token_that_cannot_be_rotated_is_no_reuse(
     assert (await cases.refresh(token, ClientKind.NATIVE, VISITOR)).refresh_token != token
 
 
-async def test_of_two_reuses_at_once_the_later_one_finds_the_session_revoked(
+async def test_of_two_concurrent_reuses_the_later_one_finds_the_session_revoked(
     parts: Service, sql: Sql, person: Person
 ) -> None:
     cases = parts.use_cases
@@ -79,7 +79,7 @@ async def test_of_two_reuses_at_once_the_later_one_finds_the_session_revoked(
     assert await living(sql, person) == 0
 
 
-async def test_nobody_is_signed_in_or_out_by_a_service_without_keys(
+async def test_a_service_without_keys_refuses_logins_and_refreshes_but_not_logout_by_refresh_token(
     parts: Service, sql: Sql, person: Person
 ) -> None:
     cases = parts.use_cases
@@ -108,7 +108,7 @@ async def test_nobody_is_signed_in_or_out_by_a_service_without_keys(
 async def test_an_account_changed_by_hand_is_seen_by_the_next_request(
     client: httpx.AsyncClient, sql: Sql, person: Person, change: str
 ) -> None:
-    """No session was ended with it, as a person with SQL may forget."""
+    """The change by SQL does not end the account's sessions."""
     opened = (await login(client, person)).json()
     await sql.execute(change, person.id)
     answer = await me(client, opened["access_token"])

@@ -1,4 +1,4 @@
-"""How a refresh token is answered, standing by standing; the paths between them are the state machine's."""
+"""The answers to refresh tokens in every standing; ``test_refresh_family.py`` tests sequences of requests."""
 
 from dataclasses import replace
 from uuid import uuid4
@@ -38,14 +38,14 @@ async def refusal(parts: Service, token: str, client: ClientKind = ClientKind.NA
 
 
 async def later(sql: Sql, person: Person) -> None:
-    """What was superseded was so an hour ago."""
+    """Let the last superseded token have been superseded an hour ago."""
     await sql.execute(
         "UPDATE sessions SET superseded_at = ARRAY[now() - interval '1 hour'] WHERE account_id = $1",
         person.id,
     )
 
 
-async def test_a_token_rotates_and_within_the_grace_meets_its_successor_again(
+async def test_a_token_rotates_and_within_the_grace_yields_the_same_successor_again(
     parts: Service, token: str
 ) -> None:
     successor = await refreshed(parts, token)
@@ -54,7 +54,7 @@ async def test_a_token_rotates_and_within_the_grace_meets_its_successor_again(
     assert await refreshed(parts, successor) not in {token, successor}
 
 
-async def test_a_reuse_ends_the_session_and_is_told_once(
+async def test_a_reuse_ends_the_session_and_is_reported_once(
     parts: Service, token: str, sql: Sql, person: Person
 ) -> None:
     other = await signed_in(parts, person)
@@ -65,7 +65,7 @@ async def test_a_reuse_ends_the_session_and_is_told_once(
     assert await refreshed(parts, other) != other
 
 
-async def test_a_reuse_ends_every_session_of_the_account_where_that_is_the_policy(
+async def test_a_reuse_ends_every_session_of_the_account_if_the_policy_says_so(
     parts: Service, token: str, sql: Sql, person: Person
 ) -> None:
     policy = replace(parts.use_cases.refresh.policy, reuse_revokes=ReuseRevokes.ACCOUNT)
@@ -79,7 +79,7 @@ async def test_a_reuse_ends_every_session_of_the_account_where_that_is_the_polic
     assert await refusal(parts, other) is Refusal.SESSION_REVOKED
 
 
-async def test_a_token_ahead_of_its_row_proves_a_failover_and_rotates(
+async def test_a_token_ahead_of_its_row_rotates_since_a_failover_set_the_row_back(
     parts: Service, token: str, sql: Sql, person: Person
 ) -> None:
     before = await sql.fetchrow("SELECT * FROM sessions WHERE account_id = $1", person.id)
@@ -96,7 +96,7 @@ async def test_a_token_ahead_of_its_row_proves_a_failover_and_rotates(
 
 
 @pytest.mark.parametrize("column", ["expires_at", "refreshed_at"])
-async def test_a_session_that_is_over_is_told_so(
+async def test_a_refresh_in_an_expired_session_is_refused(
     parts: Service, token: str, sql: Sql, person: Person, column: str
 ) -> None:
     await sql.execute(
@@ -105,14 +105,12 @@ async def test_a_session_that_is_over_is_told_so(
     assert await refusal(parts, token) is Refusal.REFRESH_TOKEN_EXPIRED
 
 
-async def test_a_token_serves_only_the_kind_of_client_that_it_was_issued_to(
-    parts: Service, token: str
-) -> None:
+async def test_a_token_is_refused_from_another_kind_of_client(parts: Service, token: str) -> None:
     assert await refusal(parts, token, ClientKind.BROWSER) is Refusal.REFRESH_TOKEN_INVALID
     assert await refreshed(parts, token) != token
 
 
-async def test_what_is_not_genuine_is_nobodys_and_ends_nothing(parts: Service, token: str) -> None:
+async def test_a_forged_token_is_refused_and_ends_no_session(parts: Service, token: str) -> None:
     genuine = TOKENS.read(token)
     assert genuine is not None
     stranger = RefreshTokens(ServiceSecrets([bytes(range(32))]))

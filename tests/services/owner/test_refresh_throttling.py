@@ -1,4 +1,4 @@
-"""Refreshes that fail too often are turned away before any query; one that succeeds is held up by nobody."""
+"""Refreshes that fail too often are refused before any query; a refresh that succeeds is never limited."""
 
 import pytest
 
@@ -27,7 +27,7 @@ async def refresh(service: Service, token: str, address: str | None = HERE) -> R
         return refused
 
 
-async def test_tokens_that_are_nobody_s_are_turned_away_by_network_and_harm_no_neighbour(
+async def test_forged_tokens_are_limited_by_network_and_affect_no_other_refresh(
     strict: Service, pair: TokenPair
 ) -> None:
     for _ in range(3):
@@ -41,7 +41,7 @@ async def test_tokens_that_are_nobody_s_are_turned_away_by_network_and_harm_no_n
         pair = renewed
 
 
-async def test_a_session_that_is_over_is_not_asked_for_again_and_again(
+async def test_refreshes_of_an_ended_session_are_refused_without_a_query_after_some_failures(
     strict: Service, pair: TokenPair, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await strict.use_cases.logout(pair.refresh_token, None, Visitor(HERE, None))
@@ -56,7 +56,7 @@ async def test_a_session_that_is_over_is_not_asked_for_again_and_again(
     assert used_up(await refresh(strict, pair.refresh_token)) == ("refresh", MINUTE)
 
 
-async def test_it_opens_again_when_the_window_has_passed(strict: Service, migrated: Servers) -> None:
+async def test_the_limit_opens_again_when_the_window_has_passed(strict: Service, migrated: Servers) -> None:
     for _ in range(3):
         await refresh(strict, "forged")
     assert used_up(await refresh(strict, "forged"))
@@ -66,7 +66,7 @@ async def test_it_opens_again_when_the_window_has_passed(strict: Service, migrat
     assert used_up(await refresh(strict, "forged")) == ("refresh", MINUTE)
 
 
-async def test_an_outage_is_no_failure_of_a_token(
+async def test_an_outage_does_not_count_as_a_failure(
     strict: Service, pair: TokenPair, migrated: Servers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def unavailable(*_: object) -> None:

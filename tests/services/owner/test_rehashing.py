@@ -1,4 +1,4 @@
-"""A login upgrades a hash that is old or too cheap, and gives way to everything more important."""
+"""A login replaces a hash that is outdated, unless the password is changed at the same time."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -45,7 +45,7 @@ async def row(sql: Sql, person: Person) -> tuple[str, int]:
 
 
 @pytest.mark.parametrize("scheme", OLD)
-async def test_a_login_upgrades_an_old_hash_once_and_ends_nothing(
+async def test_a_login_upgrades_an_old_hash_once_and_ends_no_session(
     client: httpx.AsyncClient, sql: Sql, scheme: str
 ) -> None:
     person = await new_person(sql, password_hash=OLD[scheme])
@@ -64,7 +64,9 @@ async def test_a_login_upgrades_an_old_hash_once_and_ends_nothing(
     assert await sql.fetchval(living, person.id) == 2
 
 
-async def test_a_hash_that_is_good_or_better_is_left_alone(client: httpx.AsyncClient, sql: Sql) -> None:
+async def test_a_hash_with_current_or_higher_parameters_is_not_changed(
+    client: httpx.AsyncClient, sql: Sql
+) -> None:
     for password_hash in (PASSWORD_HASH, argon2(memory=32_768), argon2(passes=3)):
         person = await new_person(sql, password_hash=password_hash)
         assert (await login(client, person)).status_code == 200
@@ -72,14 +74,14 @@ async def test_a_hash_that_is_good_or_better_is_left_alone(client: httpx.AsyncCl
 
 
 class Interrupted(PasswordHasher):
-    """Before the new hash is made, something happens."""
+    """Awaits an interruption before it makes a new hash."""
 
-    def __init__(self, happens: Callable[[], Awaitable[object]]) -> None:
+    def __init__(self, interrupt: Callable[[], Awaitable[object]]) -> None:
         super().__init__(HashingPolicy(threads=1, queue=1))
-        self._happens = happens
+        self._interrupt = interrupt
 
     async def hash(self, password: str) -> str:
-        await self._happens()
+        await self._interrupt()
         return await super().hash(password)
 
 
@@ -88,7 +90,7 @@ def hashing_with(parts: Service, hasher: PasswordHasher) -> Login:
     return replace(login, guesses=replace(login.guesses, hasher=hasher))
 
 
-async def test_a_new_hash_needs_no_second_place(parts: Service, sql: Sql) -> None:
+async def test_a_rehash_needs_no_second_slot(parts: Service, sql: Sql) -> None:
     person = await new_person(sql, password_hash=OLD["bcrypt"])
     use_case = hashing_with(parts, PasswordHasher(HashingPolicy(threads=1, queue=0)))
     await use_case(person.email, PASSWORD, ClientKind.NATIVE, VISITOR)
@@ -97,7 +99,7 @@ async def test_a_new_hash_needs_no_second_place(parts: Service, sql: Sql) -> Non
     assert rehashed.startswith("$argon2id$")
 
 
-async def test_a_password_that_is_changed_meanwhile_is_not_overwritten(parts: Service, sql: Sql) -> None:
+async def test_a_password_that_is_changed_during_a_login_is_not_overwritten(parts: Service, sql: Sql) -> None:
     async def change() -> None:
         await parts.accounts.set_password(person.email, "another battery horse staple")
 

@@ -1,4 +1,4 @@
-"""What a URL of Redis makes of a client, and which URLs are refused with which words."""
+"""URLs of Redis make clients; other URLs are refused with a reason."""
 
 import asyncio
 import ssl
@@ -31,7 +31,7 @@ Options = dict[str, Any]
 
 
 def single(url: str) -> tuple[Options, bool]:
-    """How it connects, and whether by TLS."""
+    """The options of its connections, and whether they use TLS."""
     client = open_client(url)
     assert isinstance(client, Redis)
     return spoken(client.connection_pool)
@@ -43,7 +43,7 @@ def spoken(pool: Any) -> tuple[Options, bool]:
 
 
 def watched(url: str) -> tuple[str, Options, list[tuple[Options, bool]], bool]:
-    """The service, how to connect to its primary and to the Sentinels, and whether by TLS."""
+    """The service, the options for its primary and for the Sentinels, and whether they use TLS."""
     client = open_client(url)
     assert isinstance(client, Redis)
     pool = client.connection_pool
@@ -79,7 +79,7 @@ def test_a_server_is_named_by_host_port_and_database() -> None:
     assert (options["path"], options["db"]) == ("/a/path to.sock", 2)
 
 
-def test_tls_and_its_files_are_asked_for_of_a_server() -> None:
+def test_tls_and_its_files_are_options_of_a_server() -> None:
     options, secured = single(f"rediss://{LOGIN}@some.host/1?{TLS}")
     assert options.items() >= (FILES | DECODED | QUICK | {"db": 1}).items()
     assert secured
@@ -92,14 +92,14 @@ def test_sentinels_are_named_by_their_hosts_and_their_service() -> None:
     named = [(options["host"], options["port"]) for options, _ in sentinels]
     assert named == [("one", 7001), ("two", 26379), ("::1", 7003)]
     for options, secured in sentinels:
-        # The Sentinels are not told what the servers ask for.
+        # The Sentinels do not get the password of the servers.
         assert (options.get("username"), options.get("password"), options.get("db") or 0) == (None, None, 0)
         assert options.items() >= QUICK.items()
         assert not secured
     assert watched("redis+sentinel://one/svc")[1]["db"] == 0
 
 
-def test_sentinels_may_have_a_login_and_speak_tls() -> None:
+def test_sentinels_may_have_a_login_and_use_tls() -> None:
     own = "sentinel_username=w%40tch&sentinel_password=m%2Bn"
     _, primary, sentinels, secured = watched(f"rediss+sentinel://{LOGIN}@one,two/svc/0?{own}&{TLS}")
     assert primary.items() >= (FILES | DECODED | QUICK).items()
@@ -154,7 +154,7 @@ def test_a_cluster_is_named_by_some_of_its_nodes() -> None:
         ("redis+cluster://host/1", "a cluster has no databases"),
     ],
 )
-def test_a_url_that_means_nothing_is_refused(url: str, words: str) -> None:
+def test_a_url_of_another_form_is_refused(url: str, words: str) -> None:
     with pytest.raises(ValueError, match=r"\w") as refusal:
         open_client(url)
     assert words in str(refusal.value)
@@ -163,7 +163,7 @@ def test_a_url_that_means_nothing_is_refused(url: str, words: str) -> None:
 
 @pytest.mark.parametrize("scheme", ["redis", "rediss", "redis+sentinel", "redis+cluster", "rediss+cluster"])
 @pytest.mark.parametrize("between", ["/", "?", "#", "["])
-def test_a_password_that_is_not_encoded_is_not_told(scheme: str, between: str) -> None:
+def test_a_password_that_is_not_encoded_is_not_in_the_message(scheme: str, between: str) -> None:
     with pytest.raises(ValueError, match=r"\w") as refusal:
         open_client(f"{scheme}://user:xyzzy{between}plugh@host:6379/svc")
     assert "xyzzy" not in str(refusal.value)
@@ -177,7 +177,7 @@ def server() -> Iterator[Node]:
 
 
 @pytest.mark.parametrize("known", [True, False])
-async def test_tls_is_spoken_and_an_unknown_server_is_not_believed(
+async def test_tls_is_used_and_a_server_of_another_authority_is_not_trusted(
     server: Node, tmp_path: Path, known: bool
 ) -> None:
     own, other = certified(tmp_path / "own"), certified(tmp_path / "other")
@@ -201,7 +201,7 @@ async def test_tls_is_spoken_and_an_unknown_server_is_not_believed(
 
 
 def certified(folder: Path) -> tuple[Path, Path]:
-    """A certificate of 127.0.0.1 that vouches for itself, and its key."""
+    """A self-signed certificate of 127.0.0.1, and its key."""
     folder.mkdir()
     key, now = ec.generate_private_key(ec.SECP256R1()), datetime.now(UTC)
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "a server")])
@@ -223,7 +223,7 @@ def certified(folder: Path) -> tuple[Path, Path]:
 
 @asynccontextmanager
 async def behind_tls(server: Node, certificate: Path, key: Path) -> AsyncIterator[int]:
-    """A port that speaks TLS, with clients that have the same certificate, and passes on what it hears."""
+    """Open a port that takes TLS from clients with the same certificate, and forwards to the server."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
     context.load_verify_locations(certificate)

@@ -1,4 +1,4 @@
-"""The blacklist against a real Valkey: whatever befalls that, it is right or says that it cannot tell."""
+"""The revocation index on a real Valkey: in every state of the server it is right, or cannot tell."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Mapping
@@ -46,7 +46,7 @@ async def index(server: Faulty) -> AsyncIterator[RevocationIndex]:
 
 
 async def in_step(index: RevocationIndex) -> None:
-    """Sooner or later, for a busy machine may need another try."""
+    """Rebuild until the index is in step; a busy machine may need another try."""
 
     async def is_in_step() -> bool:
         return await index.rebuild(live) is IndexState.TRUSTED and await is_right(index)
@@ -69,10 +69,10 @@ async def cannot_tell(index: RevocationIndex) -> bool:
     return answers == [None, None] and not index.is_trusted
 
 
-async def test_nothing_is_believed_before_everything_was_entered(
+async def test_the_index_is_not_trusted_before_every_entry_is_in_it(
     server: Faulty, index: RevocationIndex
 ) -> None:
-    # A replica that has just started, on a server that another one keeps.
+    # A replica that has just started, on a server that another replica has filled.
     newcomer = RevocationIndex(server.url)
     assert await cannot_tell(newcomer)
     assert await newcomer.add({str(uuid4()): LASTS})
@@ -82,13 +82,15 @@ async def test_nothing_is_believed_before_everything_was_entered(
     await newcomer.close()
 
 
-async def test_entries_live_as_long_as_they_are_told(index: RevocationIndex, operator: "redis.Redis") -> None:
+async def test_entries_live_for_the_time_given_with_them(
+    index: RevocationIndex, operator: "redis.Redis"
+) -> None:
     # More than one batch of them.
     entries = {f"many-{number}": LASTS for number in range(1201)} | {"over": timedelta(), "late": -LASTS}
     assert await index.add(entries)
     names = list(operator.scan_iter(match="*:blacklist:*", count=5000))
     assert len([name for name in names if ":many-" in name]) == 1201
-    # One hash tag, so that a cluster answers them together; and nothing that stays for ever.
+    # One hash tag, so that a cluster answers for them together; and every entry expires.
     for name in names:
         assert name.startswith("{watchword}:")
         left = operator.pttl(name)
@@ -99,18 +101,18 @@ async def test_entries_live_as_long_as_they_are_told(index: RevocationIndex, ope
     assert await is_right(index)
 
 
-async def test_a_flushed_server_is_not_believed_until_it_was_filled_again(
+async def test_a_flushed_server_is_not_trusted_until_it_is_filled_again(
     index: RevocationIndex, operator: "redis.Redis"
 ) -> None:
     operator.flushall()
     assert await cannot_tell(index)
-    # What is revoked now does not make up for what is gone.
+    # A new revocation does not make up for the lost ones.
     assert await index.add({str(uuid4()): LASTS})
     assert await cannot_tell(index)
     await in_step(index)
 
 
-async def test_a_restarted_server_is_not_believed_until_it_was_filled_again(
+async def test_a_restarted_server_is_not_trusted_until_it_is_filled_again(
     server: Faulty, index: RevocationIndex
 ) -> None:
     server.kill()
@@ -125,7 +127,7 @@ async def test_a_restarted_server_is_not_believed_until_it_was_filled_again(
 async def test_the_marker_of_another_server_proves_nothing(
     index: RevocationIndex, operator: "redis.Redis"
 ) -> None:
-    """As a promoted replica has it, which may lack the last writes of its late primary."""
+    """A promoted replica has it, and may lack the last writes of its primary."""
     assert operator.get(MARKER) == operator.info("server")["run_id"]
     operator.set(MARKER, "0" * 40)
     assert await cannot_tell(index)
@@ -133,7 +135,7 @@ async def test_the_marker_of_another_server_proves_nothing(
 
 
 @pytest.mark.parametrize("policy", ["allkeys-lru", "volatile-ttl"])
-async def test_a_server_that_may_evict_is_never_believed(
+async def test_a_server_that_may_evict_is_never_trusted(
     index: RevocationIndex, operator: "redis.Redis", policy: str
 ) -> None:
     operator.config_set("maxmemory-policy", policy)
@@ -165,7 +167,7 @@ async def test_postgres_that_fails_during_a_rebuild_changes_no_answer(index: Rev
     assert await index.find([FREE]) in (False, None)
 
 
-async def test_many_questions_at_once_are_all_answered(index: RevocationIndex) -> None:
+async def test_many_checks_at_once_are_all_answered(index: RevocationIndex) -> None:
     async def all_are() -> bool:
         await in_step(index)
         return set(await asyncio.gather(*(index.find([REVOKED]) for _ in range(150)))) == {True}
@@ -178,7 +180,7 @@ async def test_a_frozen_server_costs_one_timeout_and_is_filled_again_when_it_tha
     server: Faulty, index: RevocationIndex
 ) -> None:
     server.pause()
-    # Answers that come too late must not be taken for those to later questions.
+    # Late answers must not be taken for the answers to later checks.
     assert set(await asyncio.gather(*(index.find([REVOKED]) for _ in range(20)))) == {None}
     with unasked(index):
         assert [await index.find([FREE]) for _ in range(100)] == [None] * 100
@@ -191,16 +193,14 @@ async def test_a_frozen_server_costs_one_timeout_and_is_filled_again_when_it_tha
         assert await is_right(index)
 
 
-async def test_a_question_that_is_given_up_leaves_no_answer_behind(
-    server: Faulty, index: RevocationIndex
-) -> None:
+async def test_a_cancelled_check_leaves_no_answer_behind(server: Faulty, index: RevocationIndex) -> None:
     server.pause()
     asked = [asyncio.create_task(index.find([REVOKED])) for _ in range(5)]
     await asyncio.sleep(0)
     for task in asked:
         task.cancel()
     gone = await asyncio.gather(*asked, return_exceptions=True)
-    # Python 3.11's wait_for loses a cancellation now and then, and the question then ends by its timeout.
+    # Python 3.11's wait_for loses a cancellation now and then; the check then ends by its timeout.
     assert all(answer is None or isinstance(answer, asyncio.CancelledError) for answer in gone)
     server.resume()
     assert await index.rebuild(live) is IndexState.TRUSTED
@@ -217,7 +217,7 @@ async def test_a_restart_from_disk_during_a_rebuild_is_noticed_though_the_nonce_
         server.kill()
         server.start()
         assert list(operator.scan_iter("*nonce*")), "the nonce came back from disk"
-        # The next command opens a new connection, and nothing tells it of the old one's end.
+        # The next command opens a new connection, and is not told that the old one ended.
         await index.close()
         return {"something": timedelta(minutes=1)}
 
@@ -225,7 +225,7 @@ async def test_a_restart_from_disk_during_a_rebuild_is_noticed_though_the_nonce_
     assert await index.find(["something"]) is None
 
 
-async def test_a_postgres_that_cannot_be_read_leaves_nothing_believed(index: RevocationIndex) -> None:
+async def test_the_index_is_not_trusted_when_postgres_cannot_be_read(index: RevocationIndex) -> None:
     async def unreadable() -> dict[str, timedelta]:
         raise Refused(Refusal.UNAVAILABLE)
 

@@ -1,4 +1,4 @@
-"""The blacklist in a Cluster: whichever node answers, wherever the slot moves, what was lost is not free."""
+"""The revocation index in a Cluster: no node calls a lost entry free, and no move of the slot does."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
@@ -20,7 +20,7 @@ ENTRIES = {REVOKED: LASTS}
 
 @pytest.fixture(scope="module")
 def shared() -> Iterator[Cluster]:
-    """For tests that leave every slot where it was, since a Cluster takes seconds to come up."""
+    """A Cluster for tests that leave every slot where it was, since it takes seconds to start."""
     with cluster() as servers:
         yield servers
 
@@ -75,7 +75,7 @@ async def cannot_tell(index: RevocationIndex) -> bool:
     return answers == [None, None] and not index.is_trusted
 
 
-async def test_a_cluster_is_used_as_any_server_is_and_nodes_without_the_slot_do_not_matter(
+async def test_a_cluster_is_used_like_a_server_and_nodes_without_the_slot_do_not_matter(
     servers: Cluster, open_index: Open
 ) -> None:
     index, other = await in_step(open_index(servers.url)), open_index(servers.url)
@@ -97,7 +97,7 @@ async def test_a_cluster_is_used_as_any_server_is_and_nodes_without_the_slot_do_
     await in_step(open_index(servers.url))
 
 
-async def test_what_a_killed_owner_took_with_it_is_not_called_free(own: Cluster, open_index: Open) -> None:
+async def test_an_entry_that_a_killed_owner_lost_is_not_called_free(own: Cluster, open_index: Open) -> None:
     index, idle, moved = [await in_step(open_index(own.url)) for _ in range(3)]
     eventually(lambda: MARKER in own.replica.operator.scan_iter())
     own.owner.forgets(own.replica)
@@ -113,7 +113,7 @@ async def test_what_a_killed_owner_took_with_it_is_not_called_free(own: Cluster,
     assert promoted.get(MARKER)
     assert not [name for name in promoted.scan_iter() if LOST in name], "the failover lost nothing"
     eventually(lambda: all(own.sends_to(node) == own.replica.port for node in own.others))
-    # The next command looks for the owner anew, and nothing tells this one of the old one's end.
+    # The next command looks for the owner again, and is not told that the old one ended.
     await moved.close()
     assert await moved.find([LOST]) is None
     for one in (index, idle, moved):
@@ -122,7 +122,7 @@ async def test_what_a_killed_owner_took_with_it_is_not_called_free(own: Cluster,
     await in_step(index)
     assert await index.add({LOST: LASTS})
     assert await cannot_tell(idle)
-    # It comes back as a replica of the one that took its place.
+    # It comes back as a replica of the node that replaced it.
     own.owner.start()
     eventually(lambda: own.owner.follows(own.replica))
     await in_step(idle)
@@ -133,7 +133,7 @@ async def test_what_a_killed_owner_took_with_it_is_not_called_free(own: Cluster,
 async def test_a_frozen_owner_costs_one_timeout(servers: Cluster, open_index: Open) -> None:
     index, other, left, late = [await in_step(open_index(servers.url)) for _ in range(4)]
     servers.owner.pause()
-    # These are closed as they are now.
+    # These two are closed in this state.
     assert not await left.add({REVOKED: LASTS})
     assert await late.rebuild(live) is IndexState.UNREACHABLE
     assert set(await asyncio.gather(*(index.find([REVOKED]) for _ in range(20)))) == {None}
@@ -149,7 +149,7 @@ async def test_a_frozen_owner_costs_one_timeout(servers: Cluster, open_index: Op
         await in_step(one)
 
 
-async def test_an_owner_that_was_restarted_empty_is_not_believed(servers: Cluster, open_index: Open) -> None:
+async def test_an_owner_that_was_restarted_empty_is_not_trusted(servers: Cluster, open_index: Open) -> None:
     index = await in_step(open_index(servers.url))
     servers.owner.kill()
     servers.owner.start()
@@ -157,7 +157,7 @@ async def test_an_owner_that_was_restarted_empty_is_not_believed(servers: Cluste
     await in_step(index)
 
 
-async def test_a_slot_that_moves_without_its_keys_and_back_is_not_believed(
+async def test_a_slot_that_moves_without_its_keys_and_back_is_not_trusted(
     servers: Cluster, open_index: Open
 ) -> None:
     asking = [await in_step(open_index(servers.url)) for _ in range(3)]
@@ -181,16 +181,14 @@ async def test_a_slot_that_moves_with_its_keys_is_never_wrong(servers: Cluster, 
         await migrates(servers, old, new, open_index)
 
 
-async def test_a_slot_that_moves_to_a_node_nobody_knows_yet_is_never_wrong(
-    servers: Cluster, open_index: Open
-) -> None:
+async def test_a_slot_that_moves_to_a_new_node_is_never_wrong(servers: Cluster, open_index: Open) -> None:
     owner, stranger = servers.owner, servers.add()
     for old, new in ((owner, stranger), (stranger, owner)):
         await migrates(servers, old, new, open_index)
 
 
 async def migrates(servers: Cluster, old: Node, new: Node, open_index: Open) -> None:
-    """Step by step, with somebody at each of them who has not asked since all was well."""
+    """Migrate the slot step by step; at each step a client asks that has not asked since the start."""
     watching = [await in_step(open_index(servers.url)) for _ in range(4)]
     during = open_index(servers.url)
 

@@ -1,4 +1,4 @@
-"""The blacklist on a server that refuses writes: nobody may take for free what it was not told."""
+"""The revocation index on a server that refuses writes: an entry that it lacks is never called free."""
 
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from datetime import timedelta
@@ -65,16 +65,16 @@ def refuse_writes(server: Node, fault: str, *, refuse: bool) -> None:
     elif fault == "alone":
         server.operator.config_set("min-replicas-to-write", "1" if refuse else "0")
     else:
-        # Of a primary that does not answer; a replica refuses writes and answers reads.
+        # A replica of a primary that does not answer refuses writes and answers reads.
         server.operator.replicaof(*(("127.0.0.1", "1") if refuse else ("NO", "ONE")))
 
 
 @pytest.mark.parametrize("fault", [*FAULTS, "alone"])
-async def test_a_refused_write_ends_the_belief_in_reads(
+async def test_after_a_refused_write_reads_are_not_trusted(
     server: Node, index: RevocationIndex, fault: str
 ) -> None:
     refuse_writes(server, fault, refuse=True)
-    # Until a write was missed, what it holds is right.
+    # Until a write is missed, its entries are right.
     assert await index.find([REVOKED]) is not False
     assert not await index.add({MISSED: LASTS})
     assert await cannot_tell(index)
@@ -86,7 +86,7 @@ async def test_a_refused_write_ends_the_belief_in_reads(
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-async def test_a_refused_write_ends_the_belief_of_all_others_at_their_next_question(
+async def test_after_a_refused_write_no_other_process_trusts_the_index_at_its_next_check(
     server: Node, open_index: Open, index: RevocationIndex, fault: str
 ) -> None:
     others = [await in_step(open_index(server.url)) for _ in range(3)]
@@ -96,13 +96,13 @@ async def test_a_refused_write_ends_the_belief_of_all_others_at_their_next_quest
     assert await cannot_tell(others[0])
     refuse_writes(server, fault, refuse=False)
     if fault == "full":
-        # The marker is gone, so that it does not matter who asks and when.
+        # The marker is gone, so every process and every time gives the same answer.
         assert await others[1].find([MISSED]) is None
         assert await cannot_tell(others[1])
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-async def test_a_write_that_fails_during_a_rebuild_leaves_it_disbelieved(
+async def test_a_write_that_fails_during_a_rebuild_leaves_the_index_untrusted(
     server: Node, index: RevocationIndex, fault: str
 ) -> None:
     async def failing_write() -> Mapping[str, timedelta]:

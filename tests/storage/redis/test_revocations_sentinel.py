@@ -1,4 +1,4 @@
-"""The blacklist on a primary that Sentinels replace: what the failover lost is never called free."""
+"""The revocation index on a primary that Sentinels replace: a lost entry is never called free."""
 
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from datetime import timedelta
@@ -67,14 +67,14 @@ async def cannot_tell(index: RevocationIndex) -> bool:
 
 
 async def lose(servers: Watched, index: RevocationIndex) -> None:
-    """A revocation that the primary takes, and the replica never hears of."""
+    """Enter a revocation that reaches the primary and not the replica."""
     eventually(lambda: servers.replica.operator.get(MARKER))
     servers.primary.forgets(servers.replica)
     assert await index.add({LOST: LASTS})
     assert await index.find([LOST]) is True
 
 
-async def test_a_watched_primary_is_used_as_any_server_is(
+async def test_a_watched_primary_is_used_like_a_server(
     servers: Watched, open_index: Open, index: RevocationIndex
 ) -> None:
     other = open_index(servers.url)
@@ -97,12 +97,12 @@ async def test_a_sentinel_that_is_down_is_passed_over(servers: Watched, open_ind
     servers.sentinels[0].kill()
     index = await in_step(open_index(servers.url))
     servers.sentinels[1].kill()
-    # It has to ask where the primary is.
+    # The client has to ask where the primary is.
     servers.primary.operator.client_kill_filter(_type="normal")
     await in_step(index)
 
 
-async def test_without_a_sentinel_or_the_service_nothing_is_believed(
+async def test_without_a_sentinel_or_the_service_the_index_is_not_trusted(
     servers: Watched, open_index: Open, index: RevocationIndex
 ) -> None:
     stranger = open_index(servers.url.replace(SERVICE, "another"))
@@ -111,7 +111,7 @@ async def test_without_a_sentinel_or_the_service_nothing_is_believed(
     assert await cannot_tell(stranger)
     for sentinel in servers.sentinels:
         sentinel.kill()
-    # The way to the primary is known still.
+    # The client still has its connection to the primary.
     assert await is_right(index)
     newcomer = open_index(servers.url)
     assert await newcomer.rebuild(live) is IndexState.UNREACHABLE
@@ -122,20 +122,20 @@ async def test_without_a_sentinel_or_the_service_nothing_is_believed(
     await in_step(newcomer)
 
 
-async def test_a_replica_is_never_believed_though_it_holds_the_marker(
+async def test_a_replica_is_never_trusted_though_it_holds_the_marker(
     servers: Watched, open_index: Open, index: RevocationIndex
 ) -> None:
     direct = open_index(servers.replica.url)
     eventually(lambda: servers.replica.operator.get(MARKER))
     assert await direct.rebuild(live) is IndexState.UNREACHABLE
     assert await cannot_tell(direct)
-    # Not even if it was believed when it was a primary.
+    # The same holds if it was trusted as a primary.
     direct._trusted = True
     assert await direct.find([FREE]) is None
     assert await is_right(index)
 
 
-async def test_what_a_killed_primary_took_with_it_is_not_called_free(
+async def test_an_entry_that_a_killed_primary_lost_is_not_called_free(
     servers: Watched, open_index: Open, index: RevocationIndex
 ) -> None:
     idle = await in_step(open_index(servers.url))
@@ -148,7 +148,7 @@ async def test_what_a_killed_primary_took_with_it_is_not_called_free(
     promoted = servers.primary.operator
     assert promoted.get(MARKER)
     assert not [name for name in promoted.scan_iter() if LOST in name], "the failover lost nothing"
-    # One that has asked nothing since finds its way to the new primary without noticing that it is new.
+    # An idle client reaches the new primary without noticing that it is new.
     await idle.close()
     assert await idle.find([LOST]) is None
     assert await cannot_tell(idle)
@@ -158,13 +158,13 @@ async def test_what_a_killed_primary_took_with_it_is_not_called_free(
     assert await idle.rebuild(live_now) is IndexState.TRUSTED
     assert await idle.find([LOST]) is True
     assert await is_right(idle)
-    # It was rebuilt by another, so that this one has only to look.
+    # Another client rebuilt the index, and this one has only to look.
     assert await cannot_tell(index)
     await in_step(index)
     assert await index.find([LOST]) is True
 
 
-async def test_a_frozen_primary_costs_one_timeout_and_is_not_believed_when_it_thaws(
+async def test_a_frozen_primary_costs_one_timeout_and_is_not_trusted_when_it_thaws(
     servers: Watched, open_index: Open, index: RevocationIndex
 ) -> None:
     direct = await in_step(open_index(servers.primary.url))
@@ -188,10 +188,10 @@ async def test_a_frozen_primary_costs_one_timeout_and_is_not_believed_when_it_th
     assert await is_right(index)
 
 
-async def test_a_late_primary_that_comes_back_as_a_replica_is_not_believed_by_its_own_marker(
+async def test_a_primary_that_comes_back_as_a_replica_is_not_trusted_for_its_own_marker(
     servers: Watched, open_index: Open, index: RevocationIndex
 ) -> None:
-    """The new primary handed it back, for it was promoted with it and nobody has rebuilt yet."""
+    """The new primary was promoted with that marker and replicates it, until a client rebuilds the index."""
     direct = await in_step(open_index(servers.primary.url))
     await lose(servers, index)
     servers.primary.pause()
@@ -202,7 +202,7 @@ async def test_a_late_primary_that_comes_back_as_a_replica_is_not_believed_by_it
     eventually(lambda: old.follows(servers.primary))
     assert old.operator.get(MARKER) == old.operator.info("server")["run_id"]
     assert not [name for name in old.operator.scan_iter() if LOST in name]
-    # The next question opens a new connection, and nothing tells of the old one's end.
+    # The next check opens a new connection, and is not told that the old one ended.
     await direct.close()
     assert await direct.find([LOST]) is None
     assert await cannot_tell(direct)

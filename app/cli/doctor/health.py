@@ -1,0 +1,31 @@
+"""``health``: the answers of /livez and /readyz."""
+
+from collections.abc import Iterator
+
+from app.cli.doctor.client import Answer, describe, json_object
+from app.cli.doctor.findings import Finding, ok, problem, warning
+
+
+def check_health(alive: Answer, ready: Answer) -> Iterator[Finding]:
+    """Check that the service reports itself alive and ready."""
+    if (json_object(alive) or {}).get("status") == "alive":
+        yield ok("health", "/livez: the process answers.")
+    else:
+        yield problem(
+            "health",
+            f"/livez is not answered by the service ({describe(alive)}): another program is at this address, "
+            "or the proxy does not forward the request.",
+        )
+    report = json_object(ready) or {}
+    if report.get("status") not in ("ready", "not ready"):
+        yield problem("health", f"/readyz is not answered by the service ({describe(ready)}).")
+        return
+    failing = ", ".join(part for part, state in report.items() if state == "failing")
+    if report["status"] == "not ready":
+        yield problem("health", f"/readyz: not ready, failing: {failing}. Users cannot sign in or refresh.")
+    elif failing:
+        yield warning(
+            "health", f"/readyz: ready, but failing: {failing}. Postgres does its work, and is slower."
+        )
+    else:
+        yield ok("health", "/readyz: ready; Postgres, keys and Redis are ok.")

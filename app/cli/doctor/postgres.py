@@ -1,0 +1,66 @@
+"""``postgres``: the server's version, its durability, its tables and its clock."""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+
+from app.cli.doctor.findings import Finding, ok, problem, warning
+from app.storage.postgres.database import ServerFacts
+
+_OLDEST = 14
+_A_SECOND = timedelta(seconds=1)
+
+
+def check_server(server: ServerFacts) -> Iterator[Finding]:
+    """Check that the server is new enough, and that a crash loses no commit."""
+    if server.version < _OLDEST:
+        yield problem(
+            "postgres",
+            f"The server is PostgreSQL {server.version}, with which this release was never tested. Upgrade "
+            f"to {_OLDEST} or newer.",
+        )
+    else:
+        yield ok("postgres", f"PostgreSQL {server.version} answers and accepts writes.")
+    if not server.waits_for_commits:
+        yield warning(
+            "postgres",
+            "synchronous_commit is off: a crash loses the last commits, so used refresh tokens and ended "
+            "sessions become valid again. Set it to on.",
+        )
+    if not server.writes_through:
+        yield warning(
+            "postgres",
+            "fsync is off: a crash of the machine may destroy every account and key. Set it to on.",
+        )
+
+
+def check_tables(found: str, known: Sequence[str]) -> Finding:
+    """Compare the tables' revision with those that this release knows, listed from oldest to newest."""
+    if found == known[-1]:
+        return ok("postgres", f"The tables match this release (revision {found}).")
+    if found in known:
+        return problem(
+            "postgres",
+            f"The tables have revision {found}, and this release needs {known[-1]}: requests fail until "
+            "you run: python -m app migrate",
+        )
+    return warning(
+        "postgres",
+        f"The tables have revision {found}, which this release does not know: a newer release has migrated "
+        "them. Old code works on them during an upgrade. Finish the upgrade.",
+    )
+
+
+def check_clock(asked: datetime, server: datetime, answered: datetime, leeway: timedelta) -> Finding:
+    """Compare Postgres's clock with this machine's, read before the query and after its answer."""
+    apart = max(asked - server, server - answered, timedelta())
+    if apart < _A_SECOND:
+        return ok("postgres", "The clocks of Postgres and of this machine differ by less than a second.")
+    difference = f"The clocks of Postgres and of this machine differ by {apart.total_seconds():,.0f} seconds"
+    if apart > leeway:
+        return problem(
+            "postgres",
+            f"{difference}, more than AUTH_LEEWAY ({leeway.total_seconds():.0f} s): verifiers refuse fresh "
+            "tokens, or accept expired ones. Set both clocks by NTP.",
+        )
+    finding = warning if apart > leeway / 2 else ok
+    return finding("postgres", f"{difference}. AUTH_LEEWAY allows {leeway.total_seconds():.0f}.")

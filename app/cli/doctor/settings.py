@@ -1,0 +1,34 @@
+"""Checks of the settings alone, before any server is asked."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from app.cli.doctor import cookies, issuer, lifetimes, limits, origins, proxies, secrets, tls
+from app.cli.doctor.findings import Finding
+from app.settings import PREFIX, Settings
+from app.storage.postgres import urls
+from app.storage.redis import client
+
+
+def check_settings(settings: Settings) -> Iterator[Finding]:
+    """Return the findings, in the order of their subjects."""
+    yield from issuer.check_issuer(settings.issuer, settings.audience)
+    yield from origins.check_origins(settings.issuer, settings.allowed_origins)
+    yield from cookies.check_storage(settings.issuer, settings.session_ttl)
+    yield from proxies.check_proxies(settings.issuer, settings.trusted_proxies)
+    yield tls.check_postgres_url(*urls.servers(settings.database_url))
+    redis_hosts, with_tls = client.servers(settings.redis_url)
+    yield tls.check_redis_url(redis_hosts, tls=with_tls)
+    yield from secrets.check_secrets(len(settings.secret_keys), _file_modes())
+    yield from lifetimes.check_lifetimes(
+        settings.access_token_ttl, settings.session_idle_ttl, settings.session_ttl, settings.refresh_grace
+    )
+    yield from limits.check_limits(settings.login_limit_account)
+
+
+def _file_modes() -> dict[str, int]:
+    """Return the mode of each file that holds a secret, by the variable that names the file."""
+    secret = [PREFIX + name.upper() for name, field in Settings.model_fields.items() if not field.repr]
+    paths = {f"{name}_FILE": os.environ.get(f"{name}_FILE") for name in secret}
+    return {variable: Path(path).stat().st_mode for variable, path in paths.items() if path}

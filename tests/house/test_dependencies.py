@@ -1,0 +1,102 @@
+"""Dependencies are declared, explained and used by their public names."""
+
+import ast
+import re
+import sys
+import tomllib
+from collections.abc import Iterator
+from importlib.metadata import packages_distributions
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.servers import ROOT
+
+OURS = {"app", "bench", "migrations", "tests", "tools"}
+# A part of pydantic, which pins one version of it.
+PARTS = {"pydantic-core": "pydantic"}
+
+
+def project() -> dict[str, Any]:
+    with (ROOT / "pyproject.toml").open("rb") as file:
+        section: dict[str, Any] = tomllib.load(file)["project"]
+    return section
+
+
+def names(requirements: list[str]) -> set[str]:
+    return {re.split(r"[^\w.-]", requirement)[0] for requirement in requirements} - {"watchword"}
+
+
+def imports(source: str) -> Iterator[str]:
+    """What a module imports from elsewhere than this repository and the standard library, by full names."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            found = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            found = [f"{node.module}.{alias.name}" for alias in node.names]
+        else:
+            continue
+        yield from (name for name in found if name.partition(".")[0] not in OURS | sys.stdlib_module_names)
+
+
+def private(source: str) -> list[str]:
+    return [name for name in imports(source) if "._" in f".{name}"]
+
+
+def sources(*folders: str) -> list[Path]:
+    return [
+        path
+        for folder in folders
+        for path in (ROOT / folder).rglob("*.py")
+        if "node_modules" not in path.parts
+    ]
+
+
+def distributions(*folders: str) -> set[str]:
+    """The packages that the modules in these folders import."""
+    known = packages_distributions()
+    imported = {name.partition(".")[0] for path in sources(*folders) for name in imports(path.read_text())}
+    found = {re.sub(r"[_.]", "-", known[name][0]).lower() for name in imported}
+    return {PARTS.get(name, name) for name in found}
+
+
+def test_no_private_module_of_a_library_is_imported() -> None:
+    assert {path.name: names for path in sources(*OURS) if (names := private(path.read_text()))} == {}
+
+
+@pytest.mark.parametrize(
+    ("source", "found"),
+    [
+        ("from redis._parsers import AsyncCommandsParser", ["redis._parsers.AsyncCommandsParser"]),
+        ("def late():\n    import _pytest.config", ["_pytest.config"]),
+        ("from uvicorn.config import _log", ["uvicorn.config._log"]),
+        ("import redis.asyncio as _redis", []),
+        ("from __future__ import annotations", []),
+        ("from app.dev.servers import _running", []),
+    ],
+)
+def test_a_private_import_is_found(source: str, found: list[str]) -> None:
+    assert private(source) == found
+
+
+def test_every_package_that_is_imported_is_declared() -> None:
+    service, extras = names(project()["dependencies"]), project()["optional-dependencies"]
+    assert distributions("app", "migrations") <= service
+    assert distributions(*OURS) <= service | names(extras["embedded"]) | names(extras["dev"])
+
+
+def test_every_dependency_has_its_line_of_reason_and_no_other_has_one() -> None:
+    page = (ROOT / "docs" / "dependencies.md").read_text()
+    explained = re.findall(r"^\| `([^`/]+)` \|", page, re.MULTILINE)
+    extras = project()["optional-dependencies"]
+    declared = [names(project()["dependencies"]), names(extras["embedded"]), names(extras["dev"])]
+    assert explained == [name for group in declared for name in sorted(group)]
+
+
+def test_uvicorn_is_pinned_to_a_minor_version() -> None:
+    """`app/server` builds on the internals of its HTTP protocol."""
+    (pin,) = (name for name in project()["dependencies"] if name.startswith("uvicorn"))
+    bounds = re.fullmatch(r"uvicorn>=0\.(\d+),<0\.(\d+)", pin)
+    assert bounds
+    assert int(bounds[2]) == int(bounds[1]) + 1
