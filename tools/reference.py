@@ -152,7 +152,7 @@ def _takes(field: FieldInfo) -> str:
 def _routes(document: Document) -> Iterator[str]:
     yield _title("Routes")
     yield """
-The OpenAPI document at `/openapi.json` has the schemas of all bodies.
+The same is in the OpenAPI document at `/openapi.json`.
 Every route may also answer the [failures of HTTP itself](refusals.md#failures-of-http).
 """
     for method, path, operation in _operations(document):
@@ -164,8 +164,39 @@ Every route may also answer the [failures of HTTP itself](refusals.md#failures-o
             text = parameter.get("description", "in the " + parameter["in"])
             yield f"- `{parameter['name']}`: {text.removesuffix('.')}.\n"
         if "requestBody" in operation:
-            yield f"- Body: {_body(document, operation['requestBody'])}.\n"
+            yield f"- Body: {_body(operation['requestBody'])}.\n"
         yield _table(("status", "answer"), _answers(document, operation))
+    yield "\n## Bodies\n"
+    for name, schema in document["components"]["schemas"].items():
+        yield f"\n### {name}\n\n{schema.get('description', '')}\n"
+        if "properties" in schema:
+            yield _table(("field", "type", "meaning"), _fields(schema))
+        elif "enum" in schema:
+            yield f"\nOne of {_or(schema['enum'])}.\n"
+        else:
+            yield f"\n{_type(schema)}.\n"
+
+
+def _fields(schema: Document) -> Iterator[tuple[str, str, str]]:
+    for name, field in schema["properties"].items():
+        optional = "" if name in schema.get("required", ()) else " (optional)"
+        yield f"`{name}`{optional}", _type(field), field.get("description", "")
+
+
+def _type(schema: Document) -> str:
+    match schema:
+        case {"$ref": str()}:
+            return _linked(_name(schema))
+        case {"const": value}:
+            return f"`{value}`"
+        case {"enum": values}:
+            return _or(values)
+        case {"type": "array", "items": items}:
+            return f"list of {_type(items)}"
+        case {"anyOf": choices} | {"oneOf": choices}:
+            return " or ".join(_type(choice) for choice in choices)
+        case _:
+            return str(schema.get("format", schema.get("type")))
 
 
 def _operations(document: Document) -> Iterator[tuple[str, str, Document]]:
@@ -182,14 +213,9 @@ def _credentials(operation: Document) -> str:
     return " or ".join(ways) or "none"
 
 
-def _body(document: Document, body: Document) -> str:
+def _body(body: Document) -> str:
     (content,) = body["content"].values()
-    schema = _resolved(document, content["schema"])
-    fields = [
-        f"`{name}`" if name in schema.get("required", ()) else f"`{name}` (optional)"
-        for name in schema["properties"]
-    ]
-    return f"{', '.join(fields)}{'' if body.get('required') else '; the whole body is optional'}"
+    return _linked(_name(content["schema"])) + ("" if body["required"] else ", or none")
 
 
 def _answers(document: Document, operation: Document) -> Iterator[tuple[str, str]]:
@@ -198,16 +224,16 @@ def _answers(document: Document, operation: Document) -> Iterator[tuple[str, str
         if COMMON.intersection(codes):
             continue
         found = _resolved(document, answer)
-        names = [
-            name
-            for content in found.get("content", {}).values()
-            if (name := _name(content["schema"])) and not codes
-        ]
-        yield status, f"{found['description']} {' '.join(f'`{name}`' for name in names)}".strip()
+        bodies = () if codes else found.get("content", {}).values()
+        yield status, " ".join([found["description"], *(_linked(_name(body["schema"])) for body in bodies)])
+
+
+def _linked(name: str) -> str:
+    return f"[{name}](#{name.lower()})"
 
 
 def _name(schema: Document) -> str:
-    reference: str = schema.get("$ref", schema.get("title", ""))
+    reference: str = schema["$ref"]
     return reference.rpartition("/")[2]
 
 
@@ -222,10 +248,9 @@ def _codes(document: Document, answer: Document) -> list[str]:
 def _resolved(document: Document, part: Document) -> Document:
     if "$ref" not in part:
         return part
-    found: Document = document
     for name in part["$ref"].removeprefix("#/").split("/"):
-        found = found[name]
-    return found
+        document = document[name]
+    return document
 
 
 def _refusals(document: Document) -> Iterator[str]:

@@ -62,7 +62,8 @@ def test_every_link_leads_somewhere_and_every_path_exists(document: Path) -> Non
 def test_a_broken_link_a_wrong_anchor_and_a_missing_path_are_noticed(tmp_path: Path) -> None:
     document = tmp_path / "page.md"
     document.write_text(
-        "# A title\n[a](gone.md) [b](#a-title) [c](#another) `app/gone.py` `app/*/sessions.py`\n"
+        "# A title\n[a](gone.md) [b](#a-title) [c](#another) `app/gone.py` `app/*/sessions.py` "
+        "`app/domain/sessions.py: judge` `app/domain/sessions.py: gone`\n"
     )
     assert broken(document) == ["gone.md", "#another"]
     assert missing(document) == ["app/gone.py", "app/domain/sessions.py gone"]

@@ -1,4 +1,4 @@
-"""The revocation index with a Redis user that has only the rights which docs/operations.md names."""
+"""The revocation index with a Redis user that has only the rights that docs/operations/redis.md names."""
 
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
