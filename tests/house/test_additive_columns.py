@@ -117,6 +117,7 @@ async def walk_routes(walk: Walk, sql: Sql) -> None:
     await walk.request("POST /logout", headers=with_cookie(cookie_of(refreshed)), status=204)
 
     account = (await walk.request("GET /me", headers=held)).json()
+    assert (await walk.request("GET /me/activity", headers=held)).json()["events"]
     assert (account["email"], account["roles"]) == (person.email, ["editor"])
     passwords: dict[str, Any] = {"current_password": PASSWORD, "new_password": NEW_PASSWORD}
     changed = (await walk.request("POST /password", headers=held, **passwords)).json()

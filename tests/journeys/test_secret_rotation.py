@@ -1,4 +1,4 @@
-"""Replacing the service secret as the page in docs/operations says loses no session and no token."""
+"""A new service secret, taken into use as ``docs/operations/service-secret.md`` says, ends no session."""
 
 import asyncio
 import secrets
