@@ -57,7 +57,8 @@ endif
 endif
 
 # Many tests wait for a server or a process, so that three workers keep two cores busy.
-PYTEST = $(BIN)/pytest --quiet --numprocesses=$$($(BIN)/python -c "import os; print((os.cpu_count() or 2) * 3 // 2)") \
+# Bytecode is kept in any case, because the tests start hundreds of processes.
+PYTEST = env -u PYTHONDONTWRITEBYTECODE $(BIN)/pytest --quiet --numprocesses=$$($(BIN)/python -c "import os; print((os.cpu_count() or 2) * 3 // 2)") \
 	--dist=loadscope --no-loadscope-reorder
 
 test: $(STAMP) $(INTEROP_STAMP) ## Run the tests on private servers, and require full branch coverage of the rules.

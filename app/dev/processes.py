@@ -76,7 +76,9 @@ def last_words(log: Path) -> str:
     """Return the line of a log that explains best why its program ended."""
     lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
     errors = [line for line in lines if any(word in line for word in ("FATAL", "error:", "# Fatal"))]
-    return f"{(errors or lines or ['it logged nothing'])[-1].strip()} (see {log})"
+    # The first error is the cause. Later ones follow from it.
+    line = errors[0] if errors else lines[-1] if lines else "it logged nothing"
+    return f"{line.strip()} (see {log})"
 
 
 def is_program(pid: int, name: str) -> bool:

@@ -40,7 +40,7 @@ _ADVICE: Mapping[Weakness, str] = {
 
 @dataclass(frozen=True, slots=True)
 class PasswordPolicy:
-    """What a new password must satisfy: at least ``min_length`` code points, counted after NFKC.
+    """The requirements for a new password: at least ``min_length`` code points, counted after NFKC.
 
     ``host`` is the service's host name, which is refused as a password.
     """

@@ -30,7 +30,7 @@ class ClientKind(StrEnum):
 
 
 class ReuseRevokes(StrEnum):
-    """What ends when a refresh token is used again."""
+    """Which sessions end when a refresh token is reused."""
 
     SESSION = "session"
     ACCOUNT = "account"
@@ -72,7 +72,7 @@ class Rotation:
 
 @dataclass(frozen=True, slots=True)
 class SessionGrant:
-    """What an access token needs to know of a living session, and the ``kid`` of the current signing key.
+    """The facts of a living session that its access tokens state, and the ``kid`` of the current signing key.
 
     ``amr`` names the authentication methods (RFC 8176), ``authenticated_at`` is when they were used.
     """
@@ -112,7 +112,7 @@ class SessionSummary:
 
 
 class Standing(Enum):
-    """Where a genuine refresh token of a living session stands in its family."""
+    """The position of a genuine refresh token of a living session in its family."""
 
     CURRENT = "current"
     AHEAD = "ahead"

@@ -13,6 +13,7 @@ from app.dev import Servers
 from tests.server.test_request_heads import ANSWERED, NO_REQUEST, TOO_LONG
 from tests.support.connections import Peer
 from tests.support.database import Sql
+from tests.support.depth import depth
 from tests.support.hostile import STRINGS, forms, raw
 from tests.support.people import COOKIE, login, new_person
 from tests.support.processes import PATIENCE
@@ -208,7 +209,7 @@ def hostile() -> Iterator[bytes]:
         )
 
 
-@pytest.mark.parametrize("number", [1_500, pytest.param(30_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("number", depth(1_500, 30_000))
 async def test_hostile_requests_leave_no_memory_behind(
     attacked: Service, attacker: Attacker, number: int
 ) -> None:

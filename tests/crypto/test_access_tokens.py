@@ -28,7 +28,7 @@ PLAIN = json.dumps(CLAIMS).encode()
 pytestmark = pytest.mark.filterwarnings("ignore:EdDSA is deprecated:joserfc.errors.SecurityWarning")
 
 
-def claimed(token: str, verifier: Verifier = VERIFIER) -> dict[str, object] | None:
+def claims_of(token: str, verifier: Verifier = VERIFIER) -> dict[str, object] | None:
     """The claims of a token as the service reads them, or None."""
     jws = parse_jws(token)
     return None if jws is None else verifier.payload(jws)
@@ -53,14 +53,14 @@ def sign(signing_input: bytes) -> bytes:
     return private_key.sign(signing_input)
 
 
-def edited(payload: bytes = PLAIN, /, **as_json: str | None) -> str:
+def token_with(payload: bytes = PLAIN, /, **as_json: str | None) -> str:
     """A correctly signed EdDSA token with another payload or other header members."""
     header = {"alg": "EdDSA", "kid": EDDSA.kid, "typ": "at+jwt"}
     return joined(members(header, **as_json), payload, sign)
 
 
 def test_a_signed_token_is_accepted(key: SealedKey) -> None:
-    assert claimed(signer(key).sign(CLAIMS)) == CLAIMS
+    assert claims_of(signer(key).sign(CLAIMS)) == CLAIMS
 
 
 def test_another_library_accepts_a_signed_token(key: SealedKey) -> None:
@@ -73,8 +73,8 @@ def test_another_library_accepts_a_signed_token(key: SealedKey) -> None:
 
 
 def test_a_token_built_by_this_test_is_accepted() -> None:
-    assert claimed(edited()) == CLAIMS
-    assert claimed(edited(x="1")) == CLAIMS
+    assert claims_of(token_with()) == CLAIMS
+    assert claims_of(token_with(x="1")) == CLAIMS
 
 
 @pytest.mark.parametrize("bit", [0, 7, 100, 255, 511])
@@ -83,7 +83,7 @@ def test_a_signature_with_a_bit_flipped_is_refused(key: SealedKey, bit: int) -> 
     damaged = bytearray(unb64(signature))
     damaged[bit // 8] ^= 1 << bit % 8
 
-    assert claimed(f"{signed}.{b64(bytes(damaged))}") is None
+    assert claims_of(f"{signed}.{b64(bytes(damaged))}") is None
 
 
 @pytest.mark.parametrize("length", [1, 32, 63, 64, 65, 128, 256, 512])
@@ -93,7 +93,7 @@ def test_a_meaningless_signature_is_refused_without_an_error(
 ) -> None:
     signed = signer(key).sign(CLAIMS).rpartition(".")[0]
 
-    assert claimed(f"{signed}.{b64(byte * length)}") is None
+    assert claims_of(f"{signed}.{b64(byte * length)}") is None
 
 
 def test_an_ecdsa_signature_in_der_is_refused() -> None:
@@ -101,7 +101,7 @@ def test_an_ecdsa_signature_in_der_is_refused() -> None:
     halves = unb64(signature)
     der = encode_dss_signature(int.from_bytes(halves[:32]), int.from_bytes(halves[32:]))
 
-    assert claimed(f"{signed}.{b64(der)}") is None
+    assert claims_of(f"{signed}.{b64(der)}") is None
 
 
 @pytest.mark.parametrize("other", list(Algorithm))
@@ -111,30 +111,30 @@ def test_a_key_verifies_only_the_algorithm_that_it_was_made_for(other: Algorithm
 
     token = joined(json.dumps(header).encode(), b"{}", sign)
 
-    assert (claimed(token) is not None) is (alg is other is Algorithm.EDDSA)
+    assert (claims_of(token) is not None) is (alg is other is Algorithm.EDDSA)
 
 
 def test_a_key_that_is_not_published_verifies_nothing(key: SealedKey) -> None:
     others = Verifier({other.kid: other.public_jwk for other in KEYS.values() if other is not key})
 
-    assert claimed(signer(key).sign(CLAIMS), others) is None
+    assert claims_of(signer(key).sign(CLAIMS), others) is None
     assert (others.knows(key.kid), VERIFIER.knows(key.kid)) == (False, True)
 
 
 @pytest.mark.parametrize("kid", [None, "null", "1", "[]", "{}", '""', '"unknown"'])
 def test_a_header_without_a_published_kid_is_refused(kid: str | None) -> None:
-    assert claimed(edited(kid=kid)) is None
+    assert claims_of(token_with(kid=kid)) is None
 
 
 @pytest.mark.parametrize("typ", [None, "null", '"JWT"', '"application/at+jwt"', '["at+jwt"]'])
 def test_another_type_of_token_is_refused(typ: str | None) -> None:
-    assert claimed(edited(typ=typ)) is None
+    assert claims_of(token_with(typ=typ)) is None
 
 
 @pytest.mark.parametrize("name", ["crit", "b64", "zip", "cty", "enc"])
 @pytest.mark.parametrize("value", ["null", "[]", "true", '"DEF"'])
 def test_a_header_member_that_changes_the_meaning_of_the_token_is_refused(name: str, value: str) -> None:
-    assert claimed(edited(**{name: value})) is None
+    assert claims_of(token_with(**{name: value})) is None
 
 
 @pytest.mark.parametrize(
@@ -158,25 +158,25 @@ def test_a_header_member_that_changes_the_meaning_of_the_token_is_refused(name: 
     ],
 )
 def test_a_payload_that_is_not_one_valid_json_object_is_refused(payload: bytes) -> None:
-    token = edited(payload)
+    token = token_with(payload)
 
     assert len(token) <= MAX_LENGTH
-    assert claimed(token) is None
+    assert claims_of(token) is None
 
 
 @pytest.mark.parametrize("space", ["\n", "\r\n", " ", "\t", "\0", "\u00a0", "\u2028", "=", "==", "."])
 def test_extra_characters_before_after_or_within_a_token_are_refused(space: str) -> None:
-    assert claimed(TOKEN) == CLAIMS
-    assert claimed(TOKEN + space) is None
-    assert claimed(space + TOKEN) is None
-    assert claimed(TOKEN[:10] + space + TOKEN[10:]) is None
-    assert claimed(TOKEN[:-10] + space + TOKEN[-10:]) is None
+    assert claims_of(TOKEN) == CLAIMS
+    assert claims_of(TOKEN + space) is None
+    assert claims_of(space + TOKEN) is None
+    assert claims_of(TOKEN[:10] + space + TOKEN[10:]) is None
+    assert claims_of(TOKEN[:-10] + space + TOKEN[-10:]) is None
 
 
 def test_full_width_digits_are_not_accepted_as_base64url() -> None:
     wide = {ord(letter): chr(ord(letter) + 0xFEE0) for letter in "0123456789"}
 
-    assert claimed(TOKEN.translate(wide)) is None
+    assert claims_of(TOKEN.translate(wide)) is None
 
 
 @pytest.mark.parametrize("part", [0, 1, 2])
@@ -187,7 +187,7 @@ def test_a_part_with_an_impossible_base64_length_is_refused(part: int) -> None:
     signature = b64(sign(".".join(parts).encode()))
     parts.append(signature[:85] if part == 2 else signature)
 
-    assert claimed(".".join(parts)) is None
+    assert claims_of(".".join(parts)) is None
 
 
 def test_a_token_of_the_maximum_length_is_accepted_and_a_longer_one_refused() -> None:
@@ -196,12 +196,12 @@ def test_a_token_of_the_maximum_length_is_accepted_and_a_longer_one_refused() ->
         len(token): token
         for in_header in range(3)
         for in_payload in range(5900, 6050)
-        if (token := edited(members({"x": "p" * in_payload}), x=f'"{"h" * in_header}"'))
+        if (token := token_with(members({"x": "p" * in_payload}), x=f'"{"h" * in_header}"'))
     }
 
     assert MAX_LENGTH == 8192
-    assert claimed(by_length[MAX_LENGTH]) is not None
-    assert claimed(by_length[MAX_LENGTH + 1]) is None
+    assert claims_of(by_length[MAX_LENGTH]) is not None
+    assert claims_of(by_length[MAX_LENGTH + 1]) is None
 
 
 @given(st.text() | st.from_regex(r"[A-Za-z0-9_-]{1,40}(\.[A-Za-z0-9_-]{1,40}){0,4}", fullmatch=True))
@@ -210,7 +210,7 @@ def test_a_token_of_the_maximum_length_is_accepted_and_a_longer_one_refused() ->
 @example("\ud800")
 @example("A.A.A")
 def test_any_other_text_is_refused_without_an_error(text: str) -> None:
-    assert claimed(text) is None
+    assert claims_of(text) is None
 
 
 @given(
@@ -219,7 +219,7 @@ def test_any_other_text_is_refused_without_an_error(text: str) -> None:
     )
 )
 def test_any_other_value_of_alg_is_refused(value: object) -> None:
-    assert claimed(edited(alg=json.dumps(value))) is None
+    assert claims_of(token_with(alg=json.dumps(value))) is None
 
 
 @pytest.mark.parametrize("part", [0, 1, 2])
@@ -234,5 +234,5 @@ def test_a_part_whose_unused_bits_are_not_zero_is_refused(part: int) -> None:
 
     signed = ".".join(with_unused_bit(text, number) for number, text in enumerate(parts))
 
-    assert claimed(f"{'.'.join(parts)}.{b64(sign('.'.join(parts).encode()))}") == CLAIMS
-    assert claimed(f"{signed}.{with_unused_bit(b64(sign(signed.encode())), 2)}") is None
+    assert claims_of(f"{'.'.join(parts)}.{b64(sign('.'.join(parts).encode()))}") == CLAIMS
+    assert claims_of(f"{signed}.{with_unused_bit(b64(sign(signed.encode())), 2)}") is None

@@ -46,7 +46,7 @@ def raw(text: str) -> bytes:
     return urlsafe_b64decode(text.removeprefix("wwr_"))
 
 
-def written(secret: bytes, *, version: int = 1, secret_id: bytes | None = None) -> str:
+def text_of(secret: bytes, *, version: int = 1, secret_id: bytes | None = None) -> str:
     """A token with a valid mac by ``secret``, but any version and secret id."""
     derived = ServiceSecret.of(secret)
     body = struct.pack(">B4s16sI16s", version, secret_id or derived.id, SESSION.bytes, 0, SEED)
@@ -55,12 +55,12 @@ def written(secret: bytes, *, version: int = 1, secret_id: bytes | None = None) 
 
 
 def as_read(secret: bytes) -> RefreshToken:
-    text = written(secret)
+    text = text_of(secret)
     return RefreshToken(ServiceSecret.of(secret).id, SESSION, 0, SEED, text, sha256(text.encode()).digest())
 
 
 def test_a_token_has_the_layout_of_the_design() -> None:
-    assert written(NEW) == TEXT
+    assert text_of(NEW) == TEXT
     assert len(TEXT) == 80
     assert raw(TEXT)[:5] == b"\x01" + ServiceSecret.of(NEW).id
     assert raw(TEXT)[5:41] == SESSION.bytes + bytes(4) + SEED
@@ -96,24 +96,24 @@ def test_a_generation_beyond_the_counter_is_an_error(generation: int) -> None:
 
 
 def test_a_token_under_an_older_listed_secret_is_read() -> None:
-    assert TOKENS.read(written(OLD)) == as_read(OLD)
+    assert TOKENS.read(text_of(OLD)) == as_read(OLD)
 
 
 def test_a_token_under_a_secret_that_is_not_listed_is_neither_read_nor_written() -> None:
     foreign = ServiceSecret.of(FOREIGN).id
 
-    assert TOKENS.read(written(FOREIGN)) is None
+    assert TOKENS.read(text_of(FOREIGN)) is None
     with pytest.raises(KeyError):
         TOKENS.at(replace(TOKEN, secret_id=foreign), 0)
 
 
 def test_a_mac_made_with_another_secret_than_the_one_named_is_refused() -> None:
-    assert TOKENS.read(written(OLD, secret_id=ServiceSecret.of(NEW).id)) is None
+    assert TOKENS.read(text_of(OLD, secret_id=ServiceSecret.of(NEW).id)) is None
 
 
 @pytest.mark.parametrize("version", [0, 2, 255])
 def test_a_token_of_another_version_is_refused_even_with_a_valid_mac(version: int) -> None:
-    assert TOKENS.read(written(NEW, version=version)) is None
+    assert TOKENS.read(text_of(NEW, version=version)) is None
 
 
 @pytest.mark.parametrize("bit", range(57 * 8))

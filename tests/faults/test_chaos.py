@@ -11,12 +11,12 @@ import pytest
 import redis
 
 from tests.support.database import connect
+from tests.support.depth import depth
 from tests.support.load import Book, Load
 from tests.support.people import Person, new_person
 from tests.support.servers import PrivateServers, Service, migrate, private_pair
 from tests.support.waiting import WELL, client_of, health, until
 
-SECONDS_FROZEN = [1.5, pytest.param(20.0, marks=[pytest.mark.slow, pytest.mark.timeout(600)])]
 PEOPLE = 5
 
 CUT_OFF = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'watchword'"
@@ -101,7 +101,7 @@ async def test_redis_that_was_flushed_brings_nothing_back(replicas: Replicas) ->
     assert book.outages == 0
 
 
-@pytest.mark.parametrize("seconds", SECONDS_FROZEN)
+@pytest.mark.parametrize("seconds", depth(1.5, 20))
 async def test_redis_that_is_frozen_holds_nobody_up(replicas: Replicas, seconds: float) -> None:
     async with replicas.used() as book:
         with replicas.pair.valkey.paused():
@@ -144,7 +144,7 @@ async def test_postgres_killed_and_restarted_is_an_outage_and_nothing_else(repli
     assert book.outages > 0
 
 
-@pytest.mark.parametrize("seconds", SECONDS_FROZEN)
+@pytest.mark.parametrize("seconds", depth(1.5, 20))
 async def test_postgres_that_is_frozen_is_an_outage_and_nothing_else(
     replicas: Replicas, seconds: float
 ) -> None:

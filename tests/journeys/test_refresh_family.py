@@ -224,7 +224,7 @@ def world(
 
 
 @pytest.mark.hypothesis
-@pytest.mark.timeout(1_200)
+@pytest.mark.timeout(1_800)
 def test_a_family_of_refresh_tokens_does_what_its_model_says(world: World) -> None:
     Families.world = world
     often = settings(

@@ -9,6 +9,7 @@ from app.domain.sessions import ClientKind
 from app.storage.postgres.sessions import Visitor
 from app.wiring import Service
 from tests.support.database import Sql, connect
+from tests.support.depth import depth
 from tests.support.people import PASSWORD, Person, new_person
 from tests.support.races import CHEAP_HASH, inside
 from tests.support.servers import migrate
@@ -52,7 +53,7 @@ async def counts(sql: Sql) -> tuple[int, int, int]:
     return found["sessions"], found["revocations"], found["keys"]
 
 
-@pytest.mark.parametrize("days", [40, pytest.param(300, marks=[pytest.mark.slow, pytest.mark.timeout(900)])])
+@pytest.mark.parametrize("days", depth(40, 300))
 async def test_tables_stay_as_small_as_what_lives(own: Service, empty_database: str, days: int) -> None:
     sql = await connect(empty_database)
     person = await new_person(sql, password_hash=CHEAP_HASH)

@@ -1,11 +1,9 @@
 """A login that races a change of its account does not survive it (security.md R7)."""
 
 import asyncio
-import random
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
-from typing import TypeVar
 
 import httpx
 import pytest
@@ -16,14 +14,13 @@ from app.services.open_session import TokenPair
 from app.services.operator.accounts import Accounts
 from app.wiring import Service
 from tests.support.database import Sql, connect
+from tests.support.depth import depth
 from tests.support.people import Person, me, new_person, refresh
-from tests.support.races import CHEAP_HASH, inside, rounds, sign_in, waiting
+from tests.support.races import CHEAP_HASH, Race, inside, rounds, sign_in, waiting
 
-ROUNDS = 50
 FORCED_ROUNDS = 5
 NEW_PASSWORD = "a password that nobody has used before"
 
-T = TypeVar("T")
 Change = Callable[[Accounts, str], Awaitable[int]]
 CHANGES: dict[str, Change] = {
     "password": lambda accounts, email: accounts.set_password(email, NEW_PASSWORD),
@@ -70,23 +67,16 @@ async def assert_dead(client: httpx.AsyncClient, sql: Sql, person: Person, pair:
         assert (await me(client, pair.access_token.text)).status_code == 401
 
 
+@pytest.mark.parametrize("number", depth(20, 500))
 @pytest.mark.parametrize("change", CHANGES)
 async def test_a_login_that_races_a_change_of_its_account_does_not_survive_it(
-    change: str, parties: Parties, client: httpx.AsyncClient, sql: Sql
+    change: str, number: int, parties: Parties, client: httpx.AsyncClient, sql: Sql
 ) -> None:
-    chance = random.Random(change)
-
-    async def jittered(work: Awaitable[T]) -> T:
-        await asyncio.sleep(chance.uniform(0, 0.004))
-        return await work
-
-    seen = Counter[bool]()
-    for _ in rounds(ROUNDS, lambda: min(seen[True], seen[False]) > 0):
+    race, seen = Race(change), Counter[bool]()
+    for _ in rounds(number, lambda: min(seen[True], seen[False]) > 0):
         person = await new_person(sql, password_hash=CHEAP_HASH)
-        pair, _ = await asyncio.gather(
-            jittered(parties.login(person)),
-            jittered(CHANGES[change](parties.operator, person.email)),
-        )
+        pair, _ = await race.run(parties.login(person), CHANGES[change](parties.operator, person.email))
+        race.won(first=pair is not None)
         seen[pair is not None] += 1
         await assert_dead(client, sql, person, pair)
         rows = await sql.fetchval("SELECT count(*) FROM sessions WHERE account_id = $1", person.id)

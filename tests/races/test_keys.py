@@ -15,11 +15,13 @@ from app.dev import Servers
 from app.domain.refusals import Refused
 from app.wiring import Service
 from tests.support.database import Sql, connect
+from tests.support.depth import depth
 from tests.support.processes import PATIENCE
 from tests.support.races import parts
 from tests.support.servers import database, migrate
 
-AT_ONCE, ROUNDS, OPERATED_ROUNDS = 8, 10, 4
+AT_ONCE = 8
+ROUNDS = depth(2, 30)
 STANDBY = "activated_at IS NULL"
 SIGNING = "activated_at IS NOT NULL AND superseded_at IS NULL"
 VERIFYING = "superseded_at IS NOT NULL"
@@ -147,8 +149,9 @@ async def race(processes: ProcessPoolExecutor, fresh: dict[str, str]) -> AsyncIt
     await sql.close()
 
 
-async def test_processes_that_load_at_once_make_one_pair_and_rotate_it_once(race: Race) -> None:
-    for _ in range(ROUNDS):
+@pytest.mark.parametrize("rounds", ROUNDS)
+async def test_processes_that_load_at_once_make_one_pair_and_rotate_it_once(race: Race, rounds: int) -> None:
+    for _ in range(rounds):
         await race.empty()
         made = await race.all_load()
         signing, standby = await race.pair()
@@ -165,6 +168,7 @@ async def test_processes_that_load_at_once_make_one_pair_and_rotate_it_once(race
         assert kids_of(rotated) == {signing, standby, new_standby}
 
 
+@pytest.mark.parametrize("rounds", ROUNDS)
 @pytest.mark.parametrize(
     ("age", "at_once", "possible"),
     [
@@ -174,9 +178,9 @@ async def test_processes_that_load_at_once_make_one_pair_and_rotate_it_once(race
     ],
 )
 async def test_operators_who_rotate_at_the_moment_of_rotation_leave_one_pair(
-    race: Race, age: str, at_once: bool, possible: set[int]
+    race: Race, rounds: int, age: str, at_once: bool, possible: set[int]
 ) -> None:
-    for _ in range(OPERATED_ROUNDS):
+    for _ in range(rounds):
         await race.empty()
         await race.all_load()
         signing, standby = await race.pair()
@@ -194,12 +198,13 @@ async def test_operators_who_rotate_at_the_moment_of_rotation_leave_one_pair(
         assert (await race.all_load()).signing == successor
 
 
+@pytest.mark.parametrize("rounds", ROUNDS)
 @pytest.mark.parametrize("age", ["0 hours", "31 days"])
 @pytest.mark.parametrize("which", ["signing", "standby"])
 async def test_a_key_that_is_retired_at_the_moment_of_rotation_is_gone_for_all(
-    race: Race, age: str, which: str
+    race: Race, rounds: int, age: str, which: str
 ) -> None:
-    for _ in range(OPERATED_ROUNDS):
+    for _ in range(rounds):
         await race.empty()
         await race.all_load()
         signing, standby = await race.pair()

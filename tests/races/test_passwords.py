@@ -1,7 +1,6 @@
 """Whatever races a change of the password with the old one in hand does not survive it."""
 
 import asyncio
-import random
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable
 from dataclasses import dataclass
@@ -17,10 +16,11 @@ from app.services.open_session import TokenPair
 from app.storage.postgres.sessions import Visitor
 from app.wiring import Service
 from tests.support.database import Sql, connect
+from tests.support.depth import depth
 from tests.support.people import PASSWORD, Person, me, new_person, refresh
-from tests.support.races import CHEAP_HASH, inside, rounds, sign_in, waiting
+from tests.support.races import CHEAP_HASH, Race, inside, rounds, sign_in, waiting
 
-ROUNDS = 30
+ROUNDS = depth(12, 300)
 FORCED_ROUNDS = 5
 NEW, OTHER = "a password that nobody has used before", "and one that nobody else has used either"
 VISITOR = Visitor("192.0.2.2", "tests")
@@ -120,24 +120,18 @@ def bench(parties: Parties, client: httpx.AsyncClient, sql: Sql, holder: Sql) ->
     return Bench(parties, client, sql, holder)
 
 
-async def after_a_moment(chance: random.Random, most: float, work: Awaitable[T]) -> T:
-    await asyncio.sleep(chance.uniform(0, most))
-    return await work
-
-
-async def test_of_two_changes_from_the_same_password_one_wins(bench: Bench) -> None:
-    chance, parties, seen = random.Random(1), bench.parties, Counter[object]()
+@pytest.mark.parametrize("number", ROUNDS)
+async def test_of_two_changes_from_the_same_password_one_wins(bench: Bench, number: int) -> None:
+    race, parties, seen = Race(1), bench.parties, Counter[object]()
 
     def is_race() -> bool:
         return min(seen[True], seen[False], seen[Refusal.INVALID_CREDENTIALS]) > 0
 
-    for _ in rounds(ROUNDS, is_race):
+    for _ in rounds(number, is_race):
         person, opened = await bench.somebody()
-        changed, changed_too = await asyncio.gather(
-            after_a_moment(chance, 0.002, parties.change(opened)),
-            after_a_moment(chance, 0.002, parties.change_too(opened)),
-        )
+        changed, changed_too = await race.run(parties.change(opened), parties.change_too(opened))
         first_won = isinstance(changed, TokenPair)
+        race.won(first=first_won)
         winner, loser = (changed, changed_too) if first_won else (changed_too, changed)
         # Whoever comes when all is over finds the access token revoked.
         assert loser in (Refusal.INVALID_CREDENTIALS, Refusal.INVALID_TOKEN)
@@ -161,15 +155,17 @@ async def test_of_two_changes_that_wait_for_the_account_the_later_one_is_refused
         assert version == 2
 
 
+@pytest.mark.parametrize("number", ROUNDS)
 @pytest.mark.parametrize("rival", ["login", "refresh"])
-async def test_what_the_old_password_opened_while_it_was_changed_is_over(bench: Bench, rival: str) -> None:
-    chance, parties, seen = random.Random(rival), bench.parties, Counter[bool]()
-    for _ in rounds(ROUNDS, lambda: min(seen[True], seen[False]) > 0):
+async def test_what_the_old_password_opened_while_it_was_changed_is_over(
+    bench: Bench, rival: str, number: int
+) -> None:
+    race, parties, seen = Race(rival), bench.parties, Counter[bool]()
+    for _ in rounds(number, lambda: min(seen[True], seen[False]) > 0):
         person, opened = await bench.somebody()
         racing = parties.login(person) if rival == "login" else parties.refresh(opened)
-        changed, raced = await asyncio.gather(
-            after_a_moment(chance, 0.002, parties.change(opened)), after_a_moment(chance, 0.02, racing)
-        )
+        raced, changed = await race.run(racing, parties.change(opened))
+        race.won(first=isinstance(raced, TokenPair))
         seen[isinstance(raced, TokenPair)] += 1
         refused = Refusal.INVALID_CREDENTIALS if rival == "login" else Refusal.SESSION_REVOKED
         assert isinstance(raced, TokenPair) or raced is refused
@@ -216,14 +212,15 @@ async def test_a_refresh_before_and_behind_the_change_is_ended_or_refused(bench:
         await bench.assert_lives(person, changed, opened)
 
 
-async def test_an_account_disabled_while_its_password_is_changed_has_nothing_left(bench: Bench) -> None:
-    chance, parties, seen = random.Random(4), bench.parties, Counter[bool]()
-    for _ in rounds(ROUNDS, lambda: min(seen[True], seen[False]) > 0):
+@pytest.mark.parametrize("number", ROUNDS)
+async def test_an_account_disabled_while_its_password_is_changed_has_nothing_left(
+    bench: Bench, number: int
+) -> None:
+    race, parties, seen = Race(4), bench.parties, Counter[bool]()
+    for _ in rounds(number, lambda: min(seen[True], seen[False]) > 0):
         person, opened = await bench.somebody()
-        changed, _ = await asyncio.gather(
-            after_a_moment(chance, 0.002, parties.change(opened)),
-            after_a_moment(chance, 0.03, parties.back.accounts.disable(person.email)),
-        )
+        changed, _ = await race.run(parties.change(opened), parties.back.accounts.disable(person.email))
+        race.won(first=isinstance(changed, TokenPair))
         seen[isinstance(changed, TokenPair)] += 1
         await bench.assert_lives(person, None, opened, changed)
         for password in (PASSWORD, NEW):

@@ -12,7 +12,7 @@ from tests.support.database import Sql
 from tests.support.people import PASSWORD, Person
 
 
-async def refused(parts: Service, token: str) -> bool:
+async def is_refused(parts: Service, token: str) -> bool:
     with pytest.raises(Refused) as refusal:
         await parts.use_cases.who_am_i(token)
     return refusal.value.refusal is Refusal.INVALID_TOKEN
@@ -32,10 +32,10 @@ async def test_a_token_is_accepted_until_its_session_ends(parts: Service, person
     caller = await parts.use_cases.who_am_i(token)
     assert (caller.account.id, caller.token.client) == (person.id, ClientKind.NATIVE)
     await parts.use_cases.logout(pair.refresh_token, None, Visitor(None, None))
-    assert await refused(parts, token)
+    assert await is_refused(parts, token)
     # Also after the index has been rebuilt.
     await parts.revocations.reindex()
-    assert await refused(parts, token)
+    assert await is_refused(parts, token)
 
 
 @pytest.mark.parametrize(
@@ -53,7 +53,7 @@ async def test_a_change_in_postgres_refuses_the_token_even_if_the_index_does_not
     await parts.revocations.reindex()
     pair = await parts.use_cases.login(person.email, PASSWORD, ClientKind.NATIVE, Visitor(None, None))
     await sql.execute(change, person.id)
-    assert await refused(parts, pair.access_token.text)
+    assert await is_refused(parts, pair.access_token.text)
 
 
 async def test_a_retired_key_refuses_its_tokens_even_if_the_index_does_not_list_it(
@@ -64,7 +64,7 @@ async def test_a_retired_key_refuses_its_tokens_even_if_the_index_does_not_list_
     kid = (await signer(parts)).kid
     try:
         await sql.execute("INSERT INTO revocations VALUES ($1, now() + interval '1 hour')", kid)
-        assert await refused(parts, pair.access_token.text)
+        assert await is_refused(parts, pair.access_token.text)
     finally:
         await sql.execute("DELETE FROM revocations WHERE id = $1", kid)
     await parts.use_cases.who_am_i(pair.access_token.text)
@@ -73,7 +73,7 @@ async def test_a_retired_key_refuses_its_tokens_even_if_the_index_does_not_list_
 async def test_malformed_tokens_and_tokens_with_invalid_claims_are_refused(parts: Service) -> None:
     without_claims = (await signer(parts)).sign({"sub": "an-account"})
     for token in ("junk", "a.b.c", without_claims):
-        assert await refused(parts, token)
+        assert await is_refused(parts, token)
 
 
 async def test_a_client_token_is_accepted_but_belongs_to_no_account_and_ends_no_session(
@@ -97,6 +97,6 @@ async def test_a_client_token_is_accepted_but_belongs_to_no_account_and_ends_no_
     accepted = await parts.core.authenticate(token)
     assert isinstance(accepted, ClientToken)
     assert accepted.scopes == ("introspect",)
-    assert await refused(parts, token)
+    assert await is_refused(parts, token)
     await parts.use_cases.logout(None, token, Visitor(None, None))
     assert (await parts.use_cases.who_am_i(pair.access_token.text)).account.id == person.id

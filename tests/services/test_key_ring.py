@@ -62,11 +62,11 @@ async def kid_of(store: KeyStore, state: KeyState) -> str:
     return found
 
 
-async def signed(keys: KeyRing, store: KeyStore) -> str:
+async def sign(keys: KeyRing, store: KeyStore) -> str:
     return (await keys.signer(await kid_of(store, KeyState.SIGNING))).sign(CLAIMS)
 
 
-async def claimed(keys: KeyRing, token: str) -> dict[str, object] | None:
+async def claims_of(keys: KeyRing, token: str) -> dict[str, object] | None:
     jws = parse_jws(token)
     assert jws is not None
     return (await keys.verifier(jws.kid)).payload(jws)
@@ -104,13 +104,13 @@ async def test_a_view_signs_for_fifteen_minutes_and_is_published_without_limit(
     assert refuses(keys.key_set)
     await keys.load()
     published, kid = keys.key_set(), await kid_of(store, KeyState.SIGNING)
-    signer, token = await keys.signer(kid), await signed(keys, store)
+    signer, token = await keys.signer(kid), await sign(keys, store)
 
     assert timedelta(minutes=15) == LONGEST_VIEW
     clock.now = START + LONGEST_VIEW
     keys.require_signer()
     assert await keys.signer(kid) is signer
-    assert await claimed(keys, token) == CLAIMS
+    assert await claims_of(keys, token) == CLAIMS
     clock.now += timedelta(microseconds=1)
     assert await refuses_to_sign_and_verify(keys, kid)
     clock.now += timedelta(days=365)
@@ -118,7 +118,7 @@ async def test_a_view_signs_for_fifteen_minutes_and_is_published_without_limit(
 
     await keys.load()
     assert await keys.signer(kid) is signer
-    assert await claimed(keys, token) == CLAIMS
+    assert await claims_of(keys, token) == CLAIMS
     assert keys.key_set() == published
 
 
@@ -139,7 +139,7 @@ async def test_a_load_finds_the_new_signing_key_in_the_database(
 ) -> None:
     keys = ring(store, clock)
     await keys.load()
-    token, standby = await signed(keys, store), await kid_of(store, KeyState.STANDBY)
+    token, standby = await sign(keys, store), await kid_of(store, KeyState.STANDBY)
     await rotate(own_sql)
 
     await keys.load()
@@ -147,7 +147,7 @@ async def test_a_load_finds_the_new_signing_key_in_the_database(
     # There is a new standby, and tokens of the predecessor are still accepted.
     states = sorted(key.state for key in (await store.all())[0])
     assert states == [KeyState.SIGNING, KeyState.STANDBY, KeyState.VERIFYING]
-    assert await claimed(keys, token) == CLAIMS
+    assert await claims_of(keys, token) == CLAIMS
 
 
 async def test_a_key_that_already_signs_elsewhere_signs_the_next_token_here(
@@ -173,18 +173,18 @@ async def test_a_token_of_an_unknown_key_reloads_the_keys_at_a_limited_rate(
     for _ in range(2):
         await rotate(own_sql)
         await elsewhere.load()
-    first = await signed(elsewhere, store)
-    assert await claimed(keys, first) == CLAIMS
+    first = await sign(elsewhere, store)
+    assert await claims_of(keys, first) == CLAIMS
 
     for _ in range(2):
         await rotate(own_sql)
         await elsewhere.load()
-    second = await signed(elsewhere, store)
+    second = await sign(elsewhere, store)
     clock.now += RELOAD_INTERVAL - timedelta(microseconds=1)
-    assert await claimed(keys, second) is None
-    assert await claimed(keys, first) == CLAIMS
+    assert await claims_of(keys, second) is None
+    assert await claims_of(keys, first) == CLAIMS
     clock.now += timedelta(microseconds=1)
-    assert await claimed(keys, second) == CLAIMS
+    assert await claims_of(keys, second) == CLAIMS
 
 
 async def test_a_key_that_no_secret_opens_signs_nothing_and_is_not_replaced(
@@ -192,7 +192,7 @@ async def test_a_key_that_no_secret_opens_signs_nothing_and_is_not_replaced(
 ) -> None:
     owner = ring(store, clock)
     await owner.load()
-    token, (made, _) = await signed(owner, store), await store.all()
+    token, (made, _) = await sign(owner, store), await store.all()
     stranger = ring(store, clock, token_bytes(32))
     await stranger.load()
     kid = await kid_of(store, KeyState.SIGNING)
@@ -201,7 +201,7 @@ async def test_a_key_that_no_secret_opens_signs_nothing_and_is_not_replaced(
         await stranger.signer(kid)
     assert refused.value.refusal is Refusal.UNAVAILABLE
     # It still verifies and publishes, and makes no keys.
-    assert await claimed(stranger, token) == CLAIMS
+    assert await claims_of(stranger, token) == CLAIMS
     assert stranger.key_set() == owner.key_set()
     assert (await store.all())[0] == made
     both = ring(store, clock, token_bytes(32), SECRET)

@@ -58,14 +58,14 @@ async def someone(sql: Sql) -> Person:
     return await new_person(sql, password_hash=CHEAP_HASH)
 
 
-async def refused(service: Service, email: str, password: str, *, create: bool) -> str:
+async def refusal_of(service: Service, email: str, password: str, *, create: bool) -> str:
     accounts = service.accounts
     with pytest.raises(Refused) as error:
         await (accounts.create(email, password, []) if create else accounts.set_password(email, password))
     return error.value.sentence
 
 
-async def kept(sql: Sql, person: Person) -> str:
+async def stored_hash(sql: Sql, person: Person) -> str:
     found = await sql.fetchval("SELECT password_hash FROM accounts WHERE id = $1", person.id)
     return str(found)
 
@@ -79,9 +79,9 @@ async def test_a_weak_password_is_refused_with_advice_and_not_looked_up(
         with pytest.raises(WeakPassword) as caught:
             await asking.use_cases.change_password(pair.access_token.text, current, new, VISITOR)
         assert (caught.value.objection.weakness, caught.value.objection.advice) == (weak, advice)
-    assert await refused(asking, someone.email, new, create=False) == advice
-    assert await refused(asking, f"{uuid4().hex}@example.com", new, create=True) == advice
-    assert await kept(sql, someone) == CHEAP_HASH
+    assert await refusal_of(asking, someone.email, new, create=False) == advice
+    assert await refusal_of(asking, f"{uuid4().hex}@example.com", new, create=True) == advice
+    assert await stored_hash(sql, someone) == CHEAP_HASH
     assert server.heads == []
 
 
@@ -90,8 +90,12 @@ async def test_an_account_s_own_address_is_refused_as_its_password_only(
 ) -> None:
     other = f"another-account-{uuid4().hex}@example.org"
     for spelling in (someone.email, someone.email.upper(), f"{someone.email}123"):
-        assert await refused(asking, someone.email, spelling, create=False) == WEAK["localhost 2024-2025"][1]
-    assert await refused(asking, other, f" {other.title()} !", create=True) == WEAK["localhost 2024-2025"][1]
+        assert (
+            await refusal_of(asking, someone.email, spelling, create=False) == WEAK["localhost 2024-2025"][1]
+        )
+    assert (
+        await refusal_of(asking, other, f" {other.title()} !", create=True) == WEAK["localhost 2024-2025"][1]
+    )
     assert await asking.accounts.set_password(someone.email, other) == 0
 
 
@@ -105,13 +109,13 @@ async def test_a_breached_password_is_refused_before_anything_is_hashed(
     with pytest.raises(WeakPassword) as caught:
         await asking.use_cases.change_password(pair.access_token.text, PASSWORD, spelled, VISITOR)
     assert (caught.value.objection.weakness, caught.value.objection.advice) == (Weakness.BREACHED, BREACHED)
-    assert await refused(asking, someone.email, STOLEN, create=False) == BREACHED
-    assert await kept(sql, someone) == CHEAP_HASH
+    assert await refusal_of(asking, someone.email, STOLEN, create=False) == BREACHED
+    assert await stored_hash(sql, someone) == CHEAP_HASH
     # Both encodings of the password have the same digest.
     assert server.paths == [f"/range/{digest(STOLEN)[:5]}"] * 2
     await asking.use_cases.change_password(pair.access_token.text, PASSWORD, NEW, VISITOR)
     assert server.paths[2:] == [f"/range/{digest(NEW)[:5]}"]
-    assert await kept(sql, someone) != CHEAP_HASH
+    assert await stored_hash(sql, someone) != CHEAP_HASH
 
 
 async def test_a_failed_look_up_accepts_the_password_and_is_logged(

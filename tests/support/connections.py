@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from time import sleep
 from typing import Any, NamedTuple, Self
 
 import httpx
@@ -197,23 +198,23 @@ async def peer(port: int, **kwargs: Any) -> AsyncIterator[Peer]:
 
 
 async def turns(number: int = 20) -> None:
-    """Let the loop run what is due, on both ends."""
+    """Let the loop run what is due, on both ends, also while the loop's clock stands still."""
     for _ in range(number):
-        await asyncio.sleep(0.001)
+        await asyncio.to_thread(sleep, 0.001)
 
 
 class Clock:
-    """The loop's own time, which goes on and can be moved ahead."""
+    """The loop's own clock, which stands still until it is moved."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         loop = asyncio.get_running_loop()
-        real, self._ahead = loop.time, 0.0
-        monkeypatch.setattr(loop, "time", lambda: real() + self._ahead)
+        self._now = loop.time()
+        monkeypatch.setattr(loop, "time", lambda: self._now)
 
     async def move(self, seconds: float) -> None:
-        """Let what is under way come through, then the time pass, and then come through what it brought."""
+        """Complete what is under way, let the time pass, and complete what that brought."""
         await turns()
-        self._ahead += seconds
+        self._now += seconds
         await turns()
 
 
@@ -233,10 +234,9 @@ class Served:
         return connected
 
     async def emptied(self) -> None:
-        """Come back when no connection is left."""
-        async with asyncio.timeout(PATIENCE):
-            while self.state.connections:  # noqa: ASYNC110 - uvicorn tells nobody
-                await asyncio.sleep(0.002)
+        """Return when no connection is left."""
+        while self.state.connections:
+            await turns(1)
 
     def behind(self, app: ASGIApp) -> ASGIApp:
         """The application, with three paths of the tests' own."""

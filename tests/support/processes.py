@@ -26,7 +26,7 @@ import psutil  # type: ignore[import-untyped]
 
 ROOT = Path(__file__).parents[2]
 _LOADED = ("app.cli", "app.main", "app.storage.postgres.migrations", "uvicorn.lifespan.on", "uvloop")
-PATIENCE = 120.0
+PATIENCE = 180.0
 """Seconds after which a wait counts as a hang; a busy machine stays far below."""
 _DESCRIPTORS = 5
 _NUMBER = 4

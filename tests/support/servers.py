@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
+from random import SystemRandom
 from typing import Self
 
 import httpx
@@ -213,9 +214,12 @@ def private_pair() -> Iterator[PrivateServers]:
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port below those of outgoing connections, one of which could take it before the server does."""
+    while True:
+        port = SystemRandom().randrange(15_000, 32_000)
+        with suppress(OSError), socket.socket() as probe:
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 class Service:
@@ -241,7 +245,7 @@ class Service:
         return self._process
 
     def start(self, *, attempts: int = 3) -> Self:
-        """Start it on a free port, and on another one when somebody was faster there."""
+        """Start it on a free port, and on another one when that was taken meanwhile."""
         for attempt in range(1, attempts + 1):
             self.port = self._fixed_port or free_port()
             self._spawn()

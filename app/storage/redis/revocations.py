@@ -171,8 +171,9 @@ class RevocationIndex:
         )
 
     async def close(self) -> None:
-        """Close the connections."""
-        await self._redis.aclose()
+        """Close the connections; a server that is slow to confirm it is no failure."""
+        with suppress(*_FAILURES):
+            await self._redis.aclose()
 
     def _distrust(self) -> None:
         self._trusted = False

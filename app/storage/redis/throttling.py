@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from math import ceil
 from typing import NamedTuple, TypeAlias, TypeVar
@@ -173,8 +174,9 @@ class FailureCounters:
         await self._ask(lambda counter: counter.settle(_counts(refund), _counts(forget)))
 
     async def close(self) -> None:
-        """Close the connections."""
-        await self._client.aclose()
+        """Close the connections; a server that is slow to confirm it is no failure."""
+        with suppress(*_FAILURES):
+            await self._client.aclose()
 
     async def _ask(self, act: Callable[[_Shared | _Local], Awaitable[_T]]) -> _T:
         """Act on the counts that replicas share; while Redis does not answer, on those of this process."""

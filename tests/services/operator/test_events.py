@@ -38,7 +38,7 @@ async def cheap(migrated: object, environment: dict[str, str]) -> AsyncIterator[
         yield service
 
 
-async def prepared(service: Service, sql: Sql, happening: Happening) -> Scene:
+async def prepare_scene(service: Service, sql: Sql, happening: Happening) -> Scene:
     stage = await scene(service, sql)
     if happening.prepare is not None:
         await happening.prepare(stage)
@@ -54,7 +54,7 @@ async def forbid(sql: Sql, stage: Scene, table: str, column: str) -> None:
 
 async def test_each_kind_of_event_is_stored_with_its_change_and_logged(cheap: Service, sql: Sql) -> None:
     for name, happening in EVERYTHING.items():
-        stage = await prepared(cheap, sql, happening)
+        stage = await prepare_scene(cheap, sql, happening)
         with structlog.testing.capture_logs() as logs:
             await happening.bring(stage)
         # A new password opens a new session, which is an event of its own.
@@ -91,7 +91,7 @@ def logged_fields(row: dict[str, Any]) -> dict[str, Any]:
 
 async def test_a_change_is_rolled_back_when_its_event_cannot_be_written(cheap: Service, sql: Sql) -> None:
     for name, happening in EVERYTHING.items():
-        stage = await prepared(cheap, sql, happening)
+        stage = await prepare_scene(cheap, sql, happening)
         before = await stage.state()
         await forbid(sql, stage, "events", "account_id")
         try:
@@ -107,7 +107,7 @@ async def test_a_change_that_fails_writes_no_event(cheap: Service, sql: Sql) -> 
     for name, happening in HAPPENINGS.items():
         failed = 0
         for table, column in (("accounts", "id"), ("sessions", "account_id")):
-            stage = await prepared(cheap, sql, happening)
+            stage = await prepare_scene(cheap, sql, happening)
             before = await stage.state()
             await forbid(sql, stage, table, column)
             with structlog.testing.capture_logs() as logs:
@@ -126,7 +126,7 @@ async def test_a_change_that_fails_writes_no_event(cheap: Service, sql: Sql) -> 
 async def test_a_connection_that_is_lost_midway_leaves_no_change_and_no_event(
     cheap: Service, sql: Sql, migrated: Any, name: str
 ) -> None:
-    stage, holder = await prepared(cheap, sql, HAPPENINGS[name]), await connect(migrated.database_url)
+    stage, holder = await prepare_scene(cheap, sql, HAPPENINGS[name]), await connect(migrated.database_url)
     before = await stage.state()
     async with holder.transaction():
         await holder.execute("SELECT FROM sessions WHERE id = $1 FOR UPDATE", stage.session_id)
@@ -157,7 +157,7 @@ async def test_a_change_without_effect_writes_no_event(cheap: Service, sql: Sql)
 
 async def test_a_reuse_is_one_event_even_if_it_is_replayed(cheap: Service, sql: Sql) -> None:
     happening = HAPPENINGS["a reuse"]
-    stage = await prepared(cheap, sql, happening)
+    stage = await prepare_scene(cheap, sql, happening)
     for _ in range(3):
         await happening.bring(stage)
     assert [row["kind"] for row in await stage.events()] == ["session.reuse_detected"]
@@ -211,7 +211,7 @@ async def test_an_attempt_overtaken_by_a_password_change_is_recorded_as_failed(
 async def test_of_two_concurrent_replays_one_is_an_event(cheap: Service, sql: Sql, migrated: Any) -> None:
     holder = await connect(migrated.database_url)
     for name in ("a reuse", "a reuse that ends the account's"):
-        stage = await prepared(cheap, sql, HAPPENINGS[name])
+        stage = await prepare_scene(cheap, sql, HAPPENINGS[name])
         async with holder.transaction():
             await holder.execute("SELECT FROM sessions WHERE id = $1 FOR UPDATE", stage.session_id)
             replays = [asyncio.ensure_future(HAPPENINGS[name].bring(stage)) for _ in range(2)]
@@ -226,7 +226,7 @@ async def test_a_reuse_in_a_session_that_has_just_ended_ends_no_other_session(
     cheap: Service, sql: Sql, migrated: Any
 ) -> None:
     happening, holder = HAPPENINGS["a reuse that ends the account's"], await connect(migrated.database_url)
-    stage = await prepared(cheap, sql, happening)
+    stage = await prepare_scene(cheap, sql, happening)
     other = await cheap.use_cases.login(stage.person.email, PASSWORD, ClientKind.NATIVE, HERE)
     async with holder.transaction():
         await holder.execute("UPDATE sessions SET revoked_at = now() WHERE id = $1", stage.session_id)

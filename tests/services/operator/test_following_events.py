@@ -25,7 +25,7 @@ class Enough(Exception):
     """Ends ``follow`` during a pause, as Ctrl-C does."""
 
 
-async def followed(service: Service, account_id: UUID, *pauses: Step) -> list[int]:
+async def follow_ids(service: Service, account_id: UUID, *pauses: Step) -> list[int]:
     """The ids of an account's events that ``follow`` yields, while each pause runs one of the steps."""
     steps, ids = list(pauses), list[int]()
 
@@ -67,7 +67,7 @@ async def test_follow_yields_the_last_ten_events_and_then_each_new_one_once(
     async def nothing() -> None:
         pass
 
-    yielded = await followed(parts, account_id, nothing, two_more, nothing, two_more, nothing)
+    yielded = await follow_ids(parts, account_id, nothing, two_more, nothing, two_more, nothing)
     assert yielded == ids[5:]
     assert len(yielded) == 14
 
@@ -88,7 +88,7 @@ async def test_follow_yields_an_event_that_is_committed_after_a_later_one(
         await transaction.commit()
         ids.append(early)
 
-    assert await followed(parts, account_id, later, commit, later) == ids
+    assert await follow_ids(parts, account_id, later, commit, later) == ids
     assert len(ids) == 4
     assert early < before
 
@@ -110,7 +110,7 @@ async def test_events_since_the_last_successful_query_are_not_lost(
         store.since = long_ago  # type: ignore[method-assign, assignment]
         ids.append(await sql.fetchval(ADD, account_id, LONG_AGO / 2))
 
-    assert await followed(parts, account_id, an_hour_later) == ids
+    assert await follow_ids(parts, account_id, an_hour_later) == ids
     assert len(ids) == 1
 
 
@@ -130,7 +130,7 @@ async def test_follow_survives_an_outage_of_postgres_and_loses_no_event(
     async def comes_back() -> None:
         monkeypatch.setattr(parts.events.events, "since", look)
 
-    assert await followed(parts, account_id, goes_away, comes_back) == ids
+    assert await follow_ids(parts, account_id, goes_away, comes_back) == ids
     assert len(ids) == 1
 
 

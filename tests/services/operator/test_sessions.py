@@ -67,7 +67,7 @@ async def someone(parts: Service, sql: Sql) -> Person:
     return await new_person(sql, password_hash=CHEAP_HASH)
 
 
-async def refused(attempt: Awaitable[object]) -> Refusal:
+async def refusal_of(attempt: Awaitable[object]) -> Refusal:
     with pytest.raises(Refused) as caught:
         await attempt
     return caught.value.refusal
@@ -77,9 +77,9 @@ async def assert_over(service: Service, pair: TokenPair) -> None:
     cases, access_token = service.use_cases, pair.access_token.text
     # Both the index and the session's row must refuse it.
     for look in (cases.who_am_i, cases.who_am_i.authenticate):
-        assert await refused(look(access_token)) is Refusal.INVALID_TOKEN
+        assert await refusal_of(look(access_token)) is Refusal.INVALID_TOKEN
     refreshed = cases.refresh(pair.refresh_token, pair.client, VISITOR)
-    assert await refused(refreshed) is Refusal.SESSION_REVOKED
+    assert await refusal_of(refreshed) is Refusal.SESSION_REVOKED
 
 
 async def fill(sql: Sql) -> list[Person]:
@@ -204,7 +204,7 @@ async def test_any_token_of_a_living_session_ends_them_all(
     for pair in pairs:
         await assert_over(parts, pair)
     for presented in (refresh_token, None), (None, access_token), ("x", None), (None, None):
-        assert await refused(everywhere(presented[0], presented[1], VISITOR)) is Refusal.INVALID_TOKEN
+        assert await refusal_of(everywhere(presented[0], presented[1], VISITOR)) is Refusal.INVALID_TOKEN
 
 
 async def test_a_logout_ends_the_sessions_of_its_tokens_and_ignores_invalid_ones(
@@ -237,13 +237,13 @@ async def test_a_password_change_needs_the_current_password_and_a_strong_new_one
     assert weak.value.objection.weakness is Weakness.TOO_SHORT
     assert weak.value.refusal is Refusal.INVALID_REQUEST
     guessed = change(access_token, NEW_PASSWORD, NEW_PASSWORD, VISITOR)
-    assert await refused(guessed) is Refusal.INVALID_CREDENTIALS
+    assert await refusal_of(guessed) is Refusal.INVALID_CREDENTIALS
     changed = await change(access_token, PASSWORD, NEW_PASSWORD, VISITOR)
     await assert_over(parts, pair)
     assert (await parts.use_cases.who_am_i(changed.access_token.text)).account.password_version == 2
     login = parts.use_cases.login
     assert (
-        await refused(login(someone.email, PASSWORD, ClientKind.NATIVE, VISITOR))
+        await refusal_of(login(someone.email, PASSWORD, ClientKind.NATIVE, VISITOR))
         is Refusal.INVALID_CREDENTIALS
     )
     await login(someone.email, NEW_PASSWORD, ClientKind.NATIVE, VISITOR)

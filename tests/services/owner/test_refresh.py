@@ -20,20 +20,20 @@ HERE = Visitor("192.0.2.1", "tests")
 
 @pytest.fixture
 async def token(parts: Service, person: Person) -> str:
-    return await signed_in(parts, person)
+    return await sign_in(parts, person)
 
 
-async def signed_in(parts: Service, person: Person) -> str:
+async def sign_in(parts: Service, person: Person) -> str:
     return (await parts.use_cases.login(person.email, PASSWORD, ClientKind.NATIVE, HERE)).refresh_token
 
 
-async def refreshed(parts: Service, token: str, client: ClientKind = ClientKind.NATIVE) -> str:
+async def refresh(parts: Service, token: str, client: ClientKind = ClientKind.NATIVE) -> str:
     return (await parts.use_cases.refresh(token, client, HERE)).refresh_token
 
 
 async def refusal(parts: Service, token: str, client: ClientKind = ClientKind.NATIVE) -> Refusal:
     with pytest.raises(Refused) as refused:
-        await refreshed(parts, token, client)
+        await refresh(parts, token, client)
     return refused.value.refusal
 
 
@@ -48,21 +48,21 @@ async def later(sql: Sql, person: Person) -> None:
 async def test_a_token_rotates_and_within_the_grace_yields_the_same_successor_again(
     parts: Service, token: str
 ) -> None:
-    successor = await refreshed(parts, token)
+    successor = await refresh(parts, token)
     assert successor != token
-    assert await refreshed(parts, token) == successor
-    assert await refreshed(parts, successor) not in {token, successor}
+    assert await refresh(parts, token) == successor
+    assert await refresh(parts, successor) not in {token, successor}
 
 
 async def test_a_reuse_ends_the_session_and_is_reported_once(
     parts: Service, token: str, sql: Sql, person: Person
 ) -> None:
-    other = await signed_in(parts, person)
-    successor = await refreshed(parts, token)
+    other = await sign_in(parts, person)
+    successor = await refresh(parts, token)
     await later(sql, person)
     assert await refusal(parts, token) is Refusal.REFRESH_TOKEN_REUSED
     assert [await refusal(parts, dead) for dead in (token, successor)] == [Refusal.SESSION_REVOKED] * 2
-    assert await refreshed(parts, other) != other
+    assert await refresh(parts, other) != other
 
 
 async def test_a_reuse_ends_every_session_of_the_account_if_the_policy_says_so(
@@ -70,8 +70,8 @@ async def test_a_reuse_ends_every_session_of_the_account_if_the_policy_says_so(
 ) -> None:
     policy = replace(parts.use_cases.refresh.policy, reuse_revokes=ReuseRevokes.ACCOUNT)
     strict = replace(parts.use_cases.refresh, policy=policy)
-    other = await signed_in(parts, person)
-    await refreshed(parts, token)
+    other = await sign_in(parts, person)
+    await refresh(parts, token)
     await later(sql, person)
     with pytest.raises(Refused) as refused:
         await strict(token, ClientKind.NATIVE, HERE)
@@ -84,13 +84,13 @@ async def test_a_token_ahead_of_its_row_rotates_since_a_failover_set_the_row_bac
 ) -> None:
     before = await sql.fetchrow("SELECT * FROM sessions WHERE account_id = $1", person.id)
     assert before is not None
-    successor = await refreshed(parts, token)
+    successor = await refresh(parts, token)
     await sql.execute(
         "UPDATE sessions SET generation = 0, refresh_token_hash = $2, superseded_at = '{}' WHERE id = $1",
         before["id"],
         before["refresh_token_hash"],
     )
-    read = TOKENS.read(await refreshed(parts, successor))
+    read = TOKENS.read(await refresh(parts, successor))
     assert read is not None
     assert read.generation == 2
 
@@ -107,7 +107,7 @@ async def test_a_refresh_in_an_expired_session_is_refused(
 
 async def test_a_token_is_refused_from_another_kind_of_client(parts: Service, token: str) -> None:
     assert await refusal(parts, token, ClientKind.BROWSER) is Refusal.REFRESH_TOKEN_INVALID
-    assert await refreshed(parts, token) != token
+    assert await refresh(parts, token) != token
 
 
 async def test_a_forged_token_is_refused_and_ends_no_session(parts: Service, token: str) -> None:
@@ -122,4 +122,4 @@ async def test_a_forged_token_is_refused_and_ends_no_session(parts: Service, tok
     }
     for name, text in forged.items():
         assert await refusal(parts, text) is Refusal.REFRESH_TOKEN_INVALID, name
-    assert await refreshed(parts, token) != token
+    assert await refresh(parts, token) != token

@@ -2,9 +2,10 @@
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
@@ -16,9 +17,12 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from redis.asyncio import Redis, RedisCluster, SSLConnection
 from redis.asyncio.sentinel import SentinelConnectionPool
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from app.storage.redis.client import TIMEOUT, open_client
 from app.storage.redis.revocations import IndexState, RevocationIndex
+from app.storage.redis.throttling import FailureCounters
+from app.wiring import utc_now
 from tests.support.valkeys import Node, alone
 from tests.support.waiting import until
 
@@ -198,6 +202,22 @@ async def test_tls_is_used_and_a_server_of_another_authority_is_not_trusted(
             assert await index.rebuild(live) is IndexState.UNREACHABLE
             assert await index.find(["revoked"]) is None
         await index.close()
+
+
+@pytest.mark.parametrize("made", [RevocationIndex, partial(FailureCounters, clock=utc_now)])
+async def test_a_server_that_does_not_confirm_the_end_of_a_connection_is_no_failure(
+    monkeypatch: pytest.MonkeyPatch, made: Callable[[str], RevocationIndex | FailureCounters]
+) -> None:
+    """As with TLS, which waits for the other side; redis-py then raises an error of its own."""
+    asked = []
+
+    async def aclose(_: Redis) -> None:
+        asked.append(True)
+        raise RedisTimeoutError("Timed out closing connection after 0.05")
+
+    monkeypatch.setattr(Redis, "aclose", aclose)
+    await made("redis://127.0.0.1:1/0").close()
+    assert asked
 
 
 def certified(folder: Path) -> tuple[Path, Path]:
