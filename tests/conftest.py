@@ -12,7 +12,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 import redis
 from hypothesis import HealthCheck, settings
@@ -173,7 +173,7 @@ async def sql(migrated: Servers) -> AsyncIterator[Sql]:
 
 
 @pytest.fixture
-async def client(service: Service) -> AsyncIterator[httpx.AsyncClient]:
+async def client(service: Service) -> AsyncIterator[httpx2.AsyncClient]:
     """An HTTP client of the service, which keeps no cookies of its own accord."""
     async with client_of(service) as client:
         yield client

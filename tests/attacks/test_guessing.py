@@ -4,7 +4,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Iterator
 
-import httpx
+import httpx2
 import pytest
 
 from app.dev import Servers
@@ -44,7 +44,7 @@ async def test_of_thousands_of_guesses_the_limit_is_verified_and_the_owner_gets_
                 under_way.set()
 
     async with (
-        httpx.AsyncClient(base_url=attacked.url, trust_env=False, timeout=PATIENCE) as owner,
+        httpx2.AsyncClient(base_url=attacked.url, trust_env=False, timeout=PATIENCE) as owner,
         connections(attacked, each=CONNECTIONS_EACH) as attackers,
     ):
         device = cookie_of(await login(owner, person, kind="browser"), DEVICE)

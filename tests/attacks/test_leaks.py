@@ -9,7 +9,7 @@ import json
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 import redis
 
@@ -62,7 +62,7 @@ def operate(trail: Trail, environment: dict[str, str]) -> tuple[str, str]:
     return email, second
 
 
-async def sign_in_and_out(trail: Trail, client: httpx.AsyncClient, sql: Sql, email: str, right: str) -> None:
+async def sign_in_and_out(trail: Trail, client: httpx2.AsyncClient, sql: Sql, email: str, right: str) -> None:
     """Logins good and bad, refreshes, a reuse and a logout."""
     disabled = await new_person(sql)
     await sql.execute("UPDATE accounts SET enabled = false WHERE id = $1", disabled.id)
@@ -89,7 +89,7 @@ async def sign_in_and_out(trail: Trail, client: httpx.AsyncClient, sql: Sql, ema
 
 
 async def fall_over(
-    trail: Trail, pair: PrivateServers, client: httpx.AsyncClient, email: str, right: str
+    trail: Trail, pair: PrivateServers, client: httpx2.AsyncClient, email: str, right: str
 ) -> None:
     """Postgres refuses what nobody expects it to, and dies in the middle of a rotation."""
     sql = await connect(pair.servers.database_url)

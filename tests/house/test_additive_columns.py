@@ -8,7 +8,7 @@ from pathlib import Path
 from secrets import token_urlsafe
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 import typer
 
@@ -47,7 +47,7 @@ async def add_columns(sql: Sql) -> None:
 class Walk:
     """Requests and commands that must succeed; it keeps which routes and commands they were."""
 
-    def __init__(self, client: httpx.AsyncClient, environment: dict[str, str]) -> None:
+    def __init__(self, client: httpx2.AsyncClient, environment: dict[str, str]) -> None:
         self.routes: set[str] = set()
         self.commands: set[str] = set()
         self._client = client
@@ -55,7 +55,7 @@ class Walk:
 
     async def request(
         self, route: str, *, status: int = 200, headers: dict[str, str] | None = None, **parts: Any
-    ) -> httpx.Response:
+    ) -> httpx2.Response:
         """Ask a route, whose path takes the ``parts`` that it names; the others are the body."""
         method, path = route.split()
         body = {name: value for name, value in parts.items() if f"{{{name}}}" not in path}

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from tests.support.depth import depth
@@ -41,7 +41,7 @@ METHODS = {"get", "put", "post", "delete", "options", "head", "patch", "trace"}
 
 @pytest.fixture(scope="module")
 def document(service: Service) -> dict[str, Any]:
-    answer = httpx.get(f"{service.url}/openapi.json", trust_env=False, timeout=120)
+    answer = httpx2.get(f"{service.url}/openapi.json", trust_env=False, timeout=120)
     assert answer.headers["content-type"] == "application/json"
     document: dict[str, Any] = answer.json()
     return document
@@ -306,7 +306,7 @@ def test_schemathesis_finds_no_answer_that_the_document_does_not_promise(
 
 @pytest.mark.parametrize("examples", depth(20, 200))
 async def test_schemathesis_finds_none_with_an_access_token_either(
-    service: Service, client: httpx.AsyncClient, person: Person, tmp_path: Path, examples: int
+    service: Service, client: httpx2.AsyncClient, person: Person, tmp_path: Path, examples: int
 ) -> None:
     token = (await login(client, person)).json()["access_token"]
     header = f"Authorization:{bearing(token)['Authorization']}"
