@@ -14,7 +14,6 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, get_args, get_origin
 
-from annotated_types import Ge, Le
 from pydantic import TypeAdapter
 from pydantic.fields import FieldInfo
 
@@ -136,8 +135,8 @@ def _written(value: object) -> str:
 def _takes(field: FieldInfo) -> str:
     kind: Any = field.annotation
     durations = [str(bounds) for bounds in field.metadata if isinstance(bounds, Between)]
-    lowest = [str(bounds.ge) for bounds in field.metadata if isinstance(bounds, Ge)]
-    highest = [str(bounds.le) for bounds in field.metadata if isinstance(bounds, Le)]
+    lowest = [str(bounds.ge) for bounds in field.metadata if hasattr(bounds, "ge")]
+    highest = [str(bounds.le) for bounds in field.metadata if hasattr(bounds, "le")]
     if bounds := durations or lowest + highest:
         return " to ".join(bounds)
     if kind is bool:
