@@ -16,7 +16,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._+-]{0,39}", re.ASCII)
 def visitor(request: Request) -> Visitor:
     """The address, the user agent (shortened and without control characters) and the request's id."""
     agent = "".join(letter for letter in request.headers.get("user-agent", "") if letter.isprintable())
-    return Visitor(address(request.scope), agent[:_LONGEST_USER_AGENT] or None, request.state.request_id)
+    return Visitor(request.state.address, agent[:_LONGEST_USER_AGENT] or None, request.state.request_id)
 
 
 def in_words(user_agent: str | None) -> str | None:

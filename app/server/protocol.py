@@ -13,7 +13,7 @@ from typing import cast
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from app.http.heads import FAILURE, MAX_HEADERS, header_size
+from app.http.heads import FAILURE, MAX_HEADERS, headers_size
 
 HEAD_TIMEOUT = 10.0
 """Seconds from the first byte of a head, or from the connection, to the end of the head."""
@@ -83,7 +83,7 @@ class BoundedProtocol(HttpToolsProtocol):
         """Keep a header. Trailers are ignored (RFC 9110 section 6.5.1)."""
         if not self._in_head:
             return
-        size = self._headers_size + header_size(name, value)
+        size = self._headers_size + headers_size([(name, value)])
         if size <= MAX_HEADERS:
             self._headers_size = size
             super().on_header(name, value)

@@ -7,7 +7,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.http import problems
-from app.http.heads import FAILURE, MAX_HEADERS, header_size
+from app.http.heads import FAILURE, MAX_HEADERS, headers_size
 
 MAX_BODY = 16 * 1024
 BODY_TIMEOUT = 10.0
@@ -51,5 +51,5 @@ class RequestLimits:
 def _refused_unread(scope: Scope) -> HTTPStatus | None:
     if FAILURE in scope.get("extensions", ()):
         return HTTPStatus(scope["extensions"][FAILURE]["status"])
-    too_large = sum(header_size(*header) for header in scope["headers"]) > MAX_HEADERS
+    too_large = headers_size(scope["headers"]) > MAX_HEADERS
     return HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE if too_large else None

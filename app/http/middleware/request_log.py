@@ -36,7 +36,8 @@ class RequestLog:
             return
         offered = Headers(scope=scope).get("x-request-id", "")
         request_id = offered if _REQUEST_ID.fullmatch(offered) else uuid4().hex
-        scope["state"] = {**scope.get("state", {}), "request_id": request_id}
+        client = address(scope)
+        scope["state"] = {**scope.get("state", {}), "request_id": request_id, "address": client}
         status = 0
 
         async def send_with_id(message: Message) -> None:
@@ -65,6 +66,6 @@ class RequestLog:
                 route=getattr(route, "path", None),
                 status=status,
                 milliseconds=round((perf_counter() - began) * 1000, 2),
-                address=address(scope),
+                address=client,
             )
             structlog.contextvars.clear_contextvars()
