@@ -12,14 +12,14 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import httpx
+import httpx2
 import psutil  # type: ignore[import-untyped]
 
 from tests.support.database import connect
 from tests.support.people import login, me, new_person, refresh
 from tests.support.servers import Service, migrate, private_pair
 
-Act = Callable[[], Awaitable[httpx.Response]]
+Act = Callable[[], Awaitable[httpx2.Response]]
 
 
 def cpu_seconds(roots: list[psutil.Process]) -> float:
@@ -48,18 +48,18 @@ async def measure(service: Service, roots: list[psutil.Process], requests: int) 
     """Return the cost of each route."""
     sql = await connect(service.environment["AUTH_DATABASE_URL"])
     person = await new_person(sql)
-    async with httpx.AsyncClient(base_url=service.url, trust_env=False, timeout=60) as client:
+    async with httpx2.AsyncClient(base_url=service.url, trust_env=False, timeout=60) as client:
         tokens = (await login(client, person)).json()
         families = [(await login(client, person)).json()["refresh_token"] for _ in range(10)]
         ending = [(await login(client, person)).json()["refresh_token"] for _ in range(requests // 4 + 20)]
 
-        async def rotate() -> httpx.Response:
+        async def rotate() -> httpx2.Response:
             token = families.pop()
             response = await refresh(client, token)
             families.append(response.json()["refresh_token"])
             return response
 
-        def end() -> Awaitable[httpx.Response]:
+        def end() -> Awaitable[httpx2.Response]:
             return client.post("/logout", json={"refresh_token": ending.pop()})
 
         acts: dict[str, tuple[Act, int]] = {

@@ -61,7 +61,7 @@ def _hashing_policy(settings: Settings) -> HashingPolicy:
 def _open_breaches(url: str | None, closing: AsyncExitStack) -> IsBreached | None:
     if url is None:
         return None
-    from app.storage.breaches import BreachedPasswords  # noqa: PLC0415 - httpx is slow to load and rarely needed
+    from app.storage.breaches import BreachedPasswords  # noqa: PLC0415 - httpx2 is slow to load and rarely needed
 
     breaches = BreachedPasswords(url)
     closing.push_async_callback(breaches.close)

@@ -4,13 +4,15 @@ from collections.abc import Callable
 from itertools import product
 from uuid import uuid4
 
-import httpx
+import httpx2
 import pytest
 
 from app.dev import Servers
 from tests.support.people import me
 from tests.support.servers import Service
 from tests.support.tokens import LEEWAY, LIFETIME, Mint, assert_refused, members, mint_for_somebody
+
+pytestmark = pytest.mark.requirement("T3", "T5")
 
 Claims = Callable[[Mint], dict[str, str | None]]
 """The members of the payload that differ, as JSON text; None leaves one out."""
@@ -133,7 +135,7 @@ def named(*groups: dict[str, Claims]) -> pytest.MarkDecorator:
 
 @named(OF_THE_WRONG_TYPE, OUT_OF_TIME, ABSENT, STRANGE)
 async def test_a_signed_token_with_a_claim_that_does_not_hold_is_refused(
-    client: httpx.AsyncClient, mint: Mint, changes: Claims
+    client: httpx2.AsyncClient, mint: Mint, changes: Claims
 ) -> None:
     await assert_refused(client, mint.claiming(**changes(mint)))
 
@@ -151,7 +153,7 @@ async def test_a_signed_token_with_a_claim_that_does_not_hold_is_refused(
     }
 )
 async def test_the_same_token_with_claims_that_hold_is_accepted(
-    client: httpx.AsyncClient, mint: Mint, changes: Claims
+    client: httpx2.AsyncClient, mint: Mint, changes: Claims
 ) -> None:
     answer = await me(client, mint.claiming(**changes(mint)))
 
@@ -162,13 +164,13 @@ async def test_the_same_token_with_claims_that_hold_is_accepted(
     "payload", [b"[]", b'"text"', b"1", b"null", b"true", b"{", b"{}", b"{} {}", b"[" * 5000]
 )
 async def test_a_signed_payload_that_is_no_set_of_claims_is_refused(
-    client: httpx.AsyncClient, mint: Mint, payload: bytes
+    client: httpx2.AsyncClient, mint: Mint, payload: bytes
 ) -> None:
     await assert_refused(client, mint.token(payload=payload))
 
 
 async def test_a_token_signed_by_the_published_standby_key_under_its_own_kid_is_accepted(
-    client: httpx.AsyncClient, mint: Mint
+    client: httpx2.AsyncClient, mint: Mint
 ) -> None:
     """Verifiers elsewhere accept it, so that a key may start to sign while views of it differ."""
     token = mint.token(members(mint.header, kid=f'"{mint.standby.kid}"'), sign=mint.standby_sign)

@@ -11,7 +11,7 @@ from itertools import product
 from typing import TypeAlias
 from zlib import compress
 
-import httpx
+import httpx2
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
@@ -22,6 +22,8 @@ from app.dev import Servers
 from tests.support.people import me
 from tests.support.servers import Service
 from tests.support.tokens import Mint, Sign, assert_refused, b64, members, mint_for_somebody, rs256
+
+pytestmark = pytest.mark.requirement("T1")
 
 Attack: TypeAlias = Callable[[Mint], str]
 
@@ -204,12 +206,12 @@ def _flipped(signature: bytes) -> bytes:
 
 
 @attacks(ALGORITHMS, KIDS, FOREIGN_MEMBERS, SIGNATURES)
-async def test_a_forged_token_is_refused(client: httpx.AsyncClient, mint: Mint, attack: Attack) -> None:
+async def test_a_forged_token_is_refused(client: httpx2.AsyncClient, mint: Mint, attack: Attack) -> None:
     await assert_refused(client, attack(mint))
 
 
 async def test_the_token_that_all_attacks_start_from_is_accepted(
-    client: httpx.AsyncClient, mint: Mint
+    client: httpx2.AsyncClient, mint: Mint
 ) -> None:
     answer = await me(client, mint.token())
 
@@ -217,6 +219,6 @@ async def test_the_token_that_all_attacks_start_from_is_accepted(
 
 
 async def test_a_header_with_a_member_that_means_nothing_is_accepted(
-    client: httpx.AsyncClient, mint: Mint
+    client: httpx2.AsyncClient, mint: Mint
 ) -> None:
     assert (await me(client, mint.headed(x='"y"'))).status_code == 200

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-import httpx
+import httpx2
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -20,6 +20,8 @@ from tests.support.people import me
 from tests.support.processes import PATIENCE
 from tests.support.servers import NO_TLS, Service
 from tests.support.tokens import Mint, assert_refused, b64, members, mint_for_somebody, rs256
+
+pytestmark = pytest.mark.requirement("T6")
 
 KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 KID = "a-strangers-key"
@@ -97,7 +99,7 @@ MEMBERS: dict[str, Member] = {
 @pytest.mark.parametrize("name", MEMBERS)
 @pytest.mark.parametrize("kid", ["the stranger's kid", "the service's kid", "no kid"])
 async def test_a_key_that_the_token_brings_is_not_used_and_its_address_not_asked(
-    client: httpx.AsyncClient, mint: Mint, listener: Listener, name: str, kid: str
+    client: httpx2.AsyncClient, mint: Mint, listener: Listener, name: str, kid: str
 ) -> None:
     kids = {"the stranger's kid": json.dumps(KID), "the service's kid": json.dumps(mint.kid), "no kid": None}
     header = members(mint.header, kid=kids[kid], **{name: json.dumps(MEMBERS[name](listener))})
@@ -109,7 +111,7 @@ async def test_a_key_that_the_token_brings_is_not_used_and_its_address_not_asked
 
 @pytest.mark.parametrize("name", MEMBERS)
 async def test_a_good_token_with_such_a_member_is_checked_with_the_service_s_own_key(
-    client: httpx.AsyncClient, mint: Mint, listener: Listener, name: str
+    client: httpx2.AsyncClient, mint: Mint, listener: Listener, name: str
 ) -> None:
     token = mint.headed(**{name: json.dumps(MEMBERS[name](listener))})
 
@@ -118,7 +120,7 @@ async def test_a_good_token_with_such_a_member_is_checked_with_the_service_s_own
 
 
 async def test_the_listener_would_have_noticed_a_visitor(listener: Listener) -> None:
-    async with httpx.AsyncClient(verify=NO_TLS, trust_env=False, timeout=PATIENCE) as visitor:
+    async with httpx2.AsyncClient(verify=NO_TLS, trust_env=False, timeout=PATIENCE) as visitor:
         assert (await visitor.get(listener.url)).json() == {"keys": [JWK]}
 
     assert listener.visitors == 1

@@ -1,11 +1,11 @@
-"""Naughty strings in every place of every route get a proper answer, and memory stays flat (E1, E2, E5)."""
+"""Naughty strings in every place of every route get a proper answer, and memory stays flat."""
 
 import json
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from itertools import cycle, islice
 
-import httpx
+import httpx2
 import psutil  # type: ignore[import-untyped]
 import pytest
 
@@ -18,6 +18,8 @@ from tests.support.hostile import STRINGS, forms, raw
 from tests.support.people import COOKIE, login, new_person
 from tests.support.processes import PATIENCE
 from tests.support.servers import Service
+
+pytestmark = pytest.mark.requirement("E1", "E2", "E5")
 
 MEGABYTE = 1 << 20
 LIMITS = ("LOGIN_LIMIT_ACCOUNT", "LOGIN_LIMIT_ADDRESS", "LOGIN_LIMIT_GLOBAL", "REFRESH_LIMIT")
@@ -61,7 +63,7 @@ class Attacker:
         self._peer: Peer | None = None
         self.answers: Counter[int] = Counter()
 
-    async def send(self, request: bytes, body: bytes = b"") -> httpx.Response:
+    async def send(self, request: bytes, body: bytes = b"") -> httpx2.Response:
         """The answer, which is a proper one whatever was sent."""
         self._peer = self._peer or await Peer.to(self._port)
         await self._peer.send(request + body)
@@ -78,7 +80,7 @@ class Attacker:
         assert answer.headers["x-request-id"].isascii()
         return answer
 
-    async def post(self, path: str, body: bytes, *headers: bytes) -> httpx.Response:
+    async def post(self, path: str, body: bytes, *headers: bytes) -> httpx2.Response:
         fixed = (b"Content-Type: application/json", b"Content-Length: %d" % len(body))
         return await self.send(request(b"POST", path.encode(), *fixed, *headers), body)
 
@@ -98,7 +100,7 @@ async def attacker(attacked: Service) -> AsyncIterator[Attacker]:
     begun = len(attacked.logs())
     yield attacker
     await attacker.close()
-    async with httpx.AsyncClient(base_url=attacked.url, trust_env=False, timeout=PATIENCE) as client:
+    async with httpx2.AsyncClient(base_url=attacked.url, trust_env=False, timeout=PATIENCE) as client:
         assert (await client.get("/readyz")).status_code == 200
     lines = attacked.logs()[begun:].split("\n")[:-1]
     events = Counter(json.loads(line)["event"] for line in lines)
@@ -110,7 +112,7 @@ async def attacker(attacked: Service) -> AsyncIterator[Attacker]:
 @pytest.fixture
 async def tokens(attacked: Service, sql: Sql) -> dict[str, str]:
     """Somebody's tokens."""
-    async with httpx.AsyncClient(base_url=attacked.url, trust_env=False, timeout=PATIENCE) as client:
+    async with httpx2.AsyncClient(base_url=attacked.url, trust_env=False, timeout=PATIENCE) as client:
         opened: dict[str, str] = (await login(client, await new_person(sql))).json()
     return opened
 

@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable
 from string import ascii_letters, digits
 
-import httpx
+import httpx2
 import pytest
 
 from app.crypto.access_tokens import MAX_LENGTH
@@ -15,6 +15,8 @@ from app.dev import Servers
 from tests.support.people import me
 from tests.support.servers import Service
 from tests.support.tokens import Mint, assert_refused, b64, members, mint_for_somebody
+
+pytestmark = pytest.mark.requirement("T8")
 
 LETTERS = ascii_letters[26:] + ascii_letters[:26] + digits + "-_"
 OTHER_ALPHABET = str.maketrans("-_", "+/")
@@ -170,12 +172,12 @@ LENGTHS: dict[str, Attack] = {
     ],
 )
 async def test_another_spelling_of_a_token_is_refused(
-    client: httpx.AsyncClient, mint: Mint, attack: Attack
+    client: httpx2.AsyncClient, mint: Mint, attack: Attack
 ) -> None:
     await assert_refused(client, attack(mint))
 
 
-async def test_the_longest_token_is_accepted(client: httpx.AsyncClient, mint: Mint) -> None:
+async def test_the_longest_token_is_accepted(client: httpx2.AsyncClient, mint: Mint) -> None:
     token = of_length(mint, MAX_LENGTH)
 
     assert len(token) == 8192
@@ -184,7 +186,7 @@ async def test_the_longest_token_is_accepted(client: httpx.AsyncClient, mint: Mi
 
 @pytest.mark.parametrize("remainder", [0, 1, 2])
 async def test_the_tokens_that_are_respelled_are_accepted(
-    client: httpx.AsyncClient, mint: Mint, remainder: int
+    client: httpx2.AsyncClient, mint: Mint, remainder: int
 ) -> None:
     header, payload = members(mint.header, x='"???~~~"'), members(mint.claims, x='"???~~~"')
 

@@ -4,7 +4,7 @@ import json
 import subprocess
 from uuid import uuid4
 
-import httpx
+import httpx2
 import pytest
 
 from tests.support.database import Sql
@@ -45,7 +45,7 @@ def users(migrated: object, environment: dict[str, str]) -> Users:
 
 
 async def test_an_account_is_created_shown_listed_and_signs_in(
-    users: Users, client: httpx.AsyncClient, sql: Sql
+    users: Users, client: httpx2.AsyncClient, sql: Sql
 ) -> None:
     email = f"{uuid4().hex}@example.com"
     output = users.done(
@@ -74,7 +74,7 @@ async def test_an_account_is_created_shown_listed_and_signs_in(
 
 
 async def test_every_spelling_of_an_address_is_the_same_account(
-    users: Users, client: httpx.AsyncClient, sql: Sql
+    users: Users, client: httpx2.AsyncClient, sql: Sql
 ) -> None:
     name = uuid4().hex
     stored = f"zoë.{name}@exämple.com"
@@ -150,7 +150,7 @@ def test_wrong_usage_has_status_2_and_a_password_is_not_an_argument(users: Users
     ],
 )
 async def test_a_removed_permission_ends_the_sessions_of_the_account_at_once(
-    users: Users, client: httpx.AsyncClient, sql: Sql, command: list[str], code: str
+    users: Users, client: httpx2.AsyncClient, sql: Sql, command: list[str], code: str
 ) -> None:
     account, other_account = await new_person(sql, "admin", "support"), await new_person(sql, "admin")
     first, second = [(await login(client, account)).json() for _ in range(2)]
@@ -174,7 +174,7 @@ async def test_a_removed_permission_ends_the_sessions_of_the_account_at_once(
 
 
 async def test_an_account_can_sign_in_again_after_it_is_enabled(
-    users: Users, client: httpx.AsyncClient, person: Person
+    users: Users, client: httpx2.AsyncClient, person: Person
 ) -> None:
     assert users.done("disable", person.email) == f"{person.email} disabled; 0 sessions ended\n"
     refused = await login(client, person)
@@ -188,7 +188,7 @@ async def test_an_account_can_sign_in_again_after_it_is_enabled(
 
 
 async def test_a_new_password_replaces_the_old_one(
-    users: Users, client: httpx.AsyncClient, person: Person
+    users: Users, client: httpx2.AsyncClient, person: Person
 ) -> None:
     opened = (await login(client, person)).json()
     output = users.done("set-password", person.email, "--password-stdin", given=f"{OTHER_PASSWORD}\r\n")
@@ -199,7 +199,7 @@ async def test_a_new_password_replaces_the_old_one(
 
 
 async def test_an_added_role_ends_no_session_and_is_visible_at_once(
-    users: Users, client: httpx.AsyncClient, person: Person
+    users: Users, client: httpx2.AsyncClient, person: Person
 ) -> None:
     opened = (await login(client, person)).json()
     output = users.done("roles", person.email, "support", "admin")

@@ -11,7 +11,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import asyncpg
-import httpx
+import httpx2
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
@@ -232,6 +232,6 @@ def in_full(moment: str) -> str:
     return moment.replace("Z", "+00:00")
 
 
-def kid_of(answer: httpx.Response) -> str:
+def kid_of(answer: httpx2.Response) -> str:
     assert answer.status_code == 200, answer.text
     return str(json.loads(unb64(answer.json()["access_token"].split(".")[0]))["kid"])

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from uuid import uuid4
 
-import httpx
+import httpx2
 import pytest
 
 from app.dev import Servers
@@ -65,14 +65,14 @@ def apart(servers: Servers, environment: dict[str, str]) -> Iterator[dict[str, s
         yield apart
 
 
-async def id_of(client: httpx.AsyncClient, access_token: str) -> str:
+async def id_of(client: httpx2.AsyncClient, access_token: str) -> str:
     sessions = (await client.get("/sessions", headers=bearing(access_token))).json()["sessions"]
     (current,) = [session["id"] for session in sessions if session["current"]]
     return str(current)
 
 
 async def test_the_active_sessions_of_an_account_are_listed_for_people_and_for_programs(
-    commands: Commands, client: httpx.AsyncClient, person: Person, sql: Sql
+    commands: Commands, client: httpx2.AsyncClient, person: Person, sql: Sql
 ) -> None:
     await login(client, await new_person(sql))
     ended = (await login(client, person)).json()
@@ -105,7 +105,7 @@ async def test_the_active_sessions_of_an_account_are_listed_for_people_and_for_p
 
 
 async def test_one_session_is_ended_by_its_id(
-    commands: Commands, client: httpx.AsyncClient, person: Person
+    commands: Commands, client: httpx2.AsyncClient, person: Person
 ) -> None:
     lost, kept = [(await login(client, person)).json() for _ in range(2)]
     session_id = await id_of(client, lost["access_token"])
@@ -120,7 +120,7 @@ async def test_one_session_is_ended_by_its_id(
 
 
 async def test_all_sessions_of_one_account_are_ended_and_no_others(
-    commands: Commands, client: httpx.AsyncClient, person: Person, sql: Sql
+    commands: Commands, client: httpx2.AsyncClient, person: Person, sql: Sql
 ) -> None:
     native, other = (await login(client, person)).json(), (await login(client, await new_person(sql))).json()
     cookie, access_token = await browser_login(client, person)
@@ -157,7 +157,7 @@ async def test_all_sessions_are_ended_and_old_rows_are_purged(apart: dict[str, s
 
 
 async def test_wrong_usage_has_status_2_and_ends_no_session(
-    commands: Commands, client: httpx.AsyncClient, person: Person, sql: Sql
+    commands: Commands, client: httpx2.AsyncClient, person: Person, sql: Sql
 ) -> None:
     await login(client, person)
     before = await sessions_of(sql, person)

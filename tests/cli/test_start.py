@@ -11,7 +11,7 @@ HEAVY = {
     "alembic",
     "cryptography",
     "fastapi",
-    "httpx",
+    "httpx2",
     "limits",
     "pydantic_settings",
     "redis",
@@ -57,10 +57,10 @@ def test_a_help_text_loads_no_heavy_library(command: tuple[str, ...]) -> None:
 
 def test_the_check_of_a_deployment_loads_no_library_of_the_storage() -> None:
     loaded = libraries("check-config", "--url", "http://localhost:1")
-    assert "httpx" in loaded
+    assert "httpx2" in loaded
     assert loaded.isdisjoint({"alembic", "redis", "sqlalchemy"})
 
 
 def test_commands_load_neither_the_web_framework_nor_the_http_client() -> None:
     loaded = libraries("users", "list")
-    assert loaded.isdisjoint({"alembic", "fastapi", "httpx"})
+    assert loaded.isdisjoint({"alembic", "fastapi", "httpx2"})

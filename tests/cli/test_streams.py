@@ -12,7 +12,7 @@ from contextlib import closing
 from pathlib import Path
 from uuid import uuid4
 
-import httpx
+import httpx2
 
 from tests.support.database import Sql
 from tests.support.people import PASSWORD, Person, login
@@ -72,7 +72,7 @@ class Terminal:
 
 
 async def test_a_password_is_prompted_twice_without_echo_and_again_after_a_mismatch(
-    migrated: object, environment: dict[str, str], client: httpx.AsyncClient, sql: Sql
+    migrated: object, environment: dict[str, str], client: httpx2.AsyncClient, sql: Sql
 ) -> None:
     email = f"{uuid4().hex}@example.com"
     with closing(Terminal(environment, "users", "create", email)) as terminal:
@@ -122,7 +122,7 @@ async def test_prompts_are_not_written_to_stdout(
 
 
 async def test_logs_go_to_stderr_and_commands_work_without_redis(
-    migrated: object, environment: dict[str, str], client: httpx.AsyncClient, person: Person, tmp_path: Path
+    migrated: object, environment: dict[str, str], client: httpx2.AsyncClient, person: Person, tmp_path: Path
 ) -> None:
     assert (await login(client, person)).status_code == 200
     without_redis = environment | {"AUTH_REDIS_URL": f"unix://{tmp_path}/nothing.sock"}

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import httpx
+import httpx2
 import psutil  # type: ignore[import-untyped]
 import pytest
 
@@ -81,8 +81,8 @@ def log_in(welcome: str) -> str:
     url = next(word for word in command if word.startswith("http"))
     name, _, value = command[command.index("-H") + 1].partition(": ")
     body = command[command.index("-d") + 1]
-    answer = httpx.post(url, content=body, headers={name: value}, trust_env=False, timeout=PATIENCE)
-    assert answer.status_code == httpx.codes.OK, answer.text
+    answer = httpx2.post(url, content=body, headers={name: value}, trust_env=False, timeout=PATIENCE)
+    assert answer.status_code == httpx2.codes.OK, answer.text
     assert {"access_token", "refresh_token"} <= answer.json().keys()
     password = re.search(r'"password":"([^"]+)"', body)
     assert password is not None

@@ -8,7 +8,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import asyncpg
-import httpx
+import httpx2
 import pytest
 import redis
 
@@ -23,6 +23,8 @@ from tests.support.races import parts
 from tests.support.servers import Service, database, migrate, process_environment
 from tests.support.tokens import sealed_keys
 from tests.support.waiting import client_of, spawned, until
+
+pytestmark = pytest.mark.requirement("E6")
 
 OWN_LOCK = 4711
 STEPS = {
@@ -68,7 +70,7 @@ def running(own: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> It
 
 
 @pytest.fixture
-async def client(running: Service) -> AsyncIterator[httpx.AsyncClient]:
+async def client(running: Service) -> AsyncIterator[httpx2.AsyncClient]:
     async with client_of(running) as client:
         yield client
 
@@ -96,7 +98,7 @@ async def assert_one_signs_and_one_stands_by(sql: Sql) -> None:
     assert [await sql.fetchval(f"{count} {kind} NULL") for kind in ("", "NOT")] == [1, 1]
 
 
-async def assert_well(client: httpx.AsyncClient, person: Person) -> str:
+async def assert_well(client: httpx2.AsyncClient, person: Person) -> str:
     """Somebody signs in, and the token holds."""
     answer = await login(client, person)
     assert answer.status_code == 200, answer.text
@@ -157,7 +159,7 @@ def command(environment: dict[str, str], *arguments: str) -> Iterator[Process]:
     ],
 )
 async def test_a_command_killed_at_any_step_has_done_nothing_and_succeeds_when_it_is_repeated(
-    own: dict[str, str], client: httpx.AsyncClient, sql: Sql, operation: str, step: str | None
+    own: dict[str, str], client: httpx2.AsyncClient, sql: Sql, operation: str, step: str | None
 ) -> None:
     person, before, (signing, standby) = await new_person(sql), await rows(sql), await kids(sql)
     token = await assert_well(client, person)
@@ -214,7 +216,7 @@ async def test_a_service_killed_amid_its_own_rotation_is_succeeded_by_the_next(
 
 
 async def test_a_retirement_that_redis_was_not_told_of_is_known_everywhere_in_the_end(
-    own: dict[str, str], client: httpx.AsyncClient, sql: Sql
+    own: dict[str, str], client: httpx2.AsyncClient, sql: Sql
 ) -> None:
     person, (signing, _) = await new_person(sql), await kids(sql)
     token = await assert_well(client, person)

@@ -8,7 +8,7 @@ from pathlib import Path
 from secrets import token_urlsafe
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 import typer
 
@@ -47,7 +47,7 @@ async def add_columns(sql: Sql) -> None:
 class Walk:
     """Requests and commands that must succeed; it keeps which routes and commands they were."""
 
-    def __init__(self, client: httpx.AsyncClient, environment: dict[str, str]) -> None:
+    def __init__(self, client: httpx2.AsyncClient, environment: dict[str, str]) -> None:
         self.routes: set[str] = set()
         self.commands: set[str] = set()
         self._client = client
@@ -55,7 +55,7 @@ class Walk:
 
     async def request(
         self, route: str, *, status: int = 200, headers: dict[str, str] | None = None, **parts: Any
-    ) -> httpx.Response:
+    ) -> httpx2.Response:
         """Ask a route, whose path takes the ``parts`` that it names; the others are the body."""
         method, path = route.split()
         body = {name: value for name, value in parts.items() if f"{{{name}}}" not in path}
@@ -119,6 +119,8 @@ async def walk_routes(walk: Walk, sql: Sql) -> None:
     account = (await walk.request("GET /me", headers=held)).json()
     assert (await walk.request("GET /me/activity", headers=held)).json()["events"]
     assert (account["email"], account["roles"]) == (person.email, ["editor"])
+    activity = (await walk.request("GET /me/activity", headers=held)).json()
+    assert activity["events"][0]["kind"] == "session.ended"
     passwords: dict[str, Any] = {"current_password": PASSWORD, "new_password": NEW_PASSWORD}
     changed = (await walk.request("POST /password", headers=held, **passwords)).json()
     await walk.request("POST /logout/all", headers=bearing(changed["access_token"]), status=204)

@@ -1,8 +1,8 @@
-"""A browser's session: the cookie's exact form, and where its refresh token may be seen (C1, C2, R8)."""
+"""A browser's session: the cookie's exact form, and where its refresh token may be seen."""
 
 import re
 
-import httpx
+import httpx2
 import pytest
 
 from tests.support.database import Sql
@@ -25,6 +25,8 @@ from tests.support.people import (
     with_cookie,
 )
 
+pytestmark = pytest.mark.requirement("C1", "C2")
+
 ALWAYS = {"path": "/", "httponly": "", "secure": "", "samesite": "Strict"}
 DAY = 86_400
 
@@ -34,7 +36,7 @@ def refresh_cookie(token: str, seconds: int) -> SetCookie:
 
 
 async def test_login_sets_two_cookies_with_exactly_these_attributes(
-    client: httpx.AsyncClient, person: Person
+    client: httpx2.AsyncClient, person: Person
 ) -> None:
     answer = await login(client, person, kind="browser")
     token = cookie_of(answer)
@@ -46,7 +48,7 @@ async def test_login_sets_two_cookies_with_exactly_these_attributes(
 
 
 async def test_a_login_that_names_no_kind_of_client_is_a_browsers(
-    client: httpx.AsyncClient, person: Person
+    client: httpx2.AsyncClient, person: Person
 ) -> None:
     answer = await client.post("/login", json={"email": person.email, "password": PASSWORD})
     assert answer.status_code == 200
@@ -55,7 +57,7 @@ async def test_a_login_that_names_no_kind_of_client_is_a_browsers(
 
 
 async def test_a_login_of_another_site_that_names_no_kind_of_client_is_refused(
-    client: httpx.AsyncClient, person: Person, sql: Sql
+    client: httpx2.AsyncClient, person: Person, sql: Sql
 ) -> None:
     credentials = {"email": person.email, "password": PASSWORD}
     answer = await client.post("/login", json=credentials, headers={"Origin": "https://evil.example"})
@@ -64,7 +66,7 @@ async def test_a_login_of_another_site_that_names_no_kind_of_client_is_refused(
 
 
 async def test_refresh_sets_the_successor_with_the_same_name_and_attributes(
-    client: httpx.AsyncClient, person: Person
+    client: httpx2.AsyncClient, person: Person
 ) -> None:
     first, _ = await browser_login(client, person)
     answer = await browser_refresh(client, first)
@@ -76,7 +78,7 @@ async def test_refresh_sets_the_successor_with_the_same_name_and_attributes(
 
 
 async def test_logout_clears_the_cookie_under_the_same_name_path_and_attributes(
-    client: httpx.AsyncClient, person: Person
+    client: httpx2.AsyncClient, person: Person
 ) -> None:
     token, _ = await browser_login(client, person)
     answer = await client.post("/logout", headers=with_cookie(token))
@@ -86,7 +88,7 @@ async def test_logout_clears_the_cookie_under_the_same_name_path_and_attributes(
 
 
 async def test_a_browser_finds_its_refresh_token_in_the_cookie_only(
-    client: httpx.AsyncClient, person: Person
+    client: httpx2.AsyncClient, person: Person
 ) -> None:
     opened = await login(client, person, kind="browser")
     renewed = await browser_refresh(client, cookie_of(opened))
@@ -99,7 +101,7 @@ async def test_a_browser_finds_its_refresh_token_in_the_cookie_only(
 
 
 async def test_a_native_client_finds_its_refresh_token_in_the_body_and_gets_no_cookie(
-    client: httpx.AsyncClient, person: Person
+    client: httpx2.AsyncClient, person: Person
 ) -> None:
     opened = await login(client, person)
     renewed = await refresh(client, opened.json()["refresh_token"])
@@ -117,7 +119,7 @@ async def test_a_native_client_finds_its_refresh_token_in_the_body_and_gets_no_c
 
 
 async def test_the_cookie_lives_as_long_as_the_session_may_and_no_refresh_prolongs_it(
-    client: httpx.AsyncClient, person: Person, sql: Sql
+    client: httpx2.AsyncClient, person: Person, sql: Sql
 ) -> None:
     token, _ = await browser_login(client, person)
     await sql.execute(
@@ -128,8 +130,9 @@ async def test_the_cookie_lives_as_long_as_the_session_may_and_no_refresh_prolon
     assert 960 <= int(cookie.attributes["max-age"]) <= 1000
 
 
+@pytest.mark.requirement("R8")
 async def test_a_login_never_adopts_the_cookie_that_it_is_offered(
-    client: httpx.AsyncClient, person: Person, sql: Sql
+    client: httpx2.AsyncClient, person: Person, sql: Sql
 ) -> None:
     attacker = await new_person(sql)
     planted, _ = await browser_login(client, attacker)
@@ -156,7 +159,7 @@ DEAD_FOR_GOOD = {
 
 @pytest.mark.parametrize("code", DEAD_FOR_GOOD)
 async def test_a_refused_refresh_clears_the_cookie_of_a_session_that_is_dead_for_good(
-    client: httpx.AsyncClient, person: Person, sql: Sql, code: str
+    client: httpx2.AsyncClient, person: Person, sql: Sql, code: str
 ) -> None:
     token, _ = await browser_login(client, person)
     assert (await browser_refresh(client, token)).status_code == 200
@@ -168,7 +171,7 @@ async def test_a_refused_refresh_clears_the_cookie_of_a_session_that_is_dead_for
 
 @pytest.mark.parametrize("code", DEAD_FOR_GOOD)
 async def test_a_native_client_is_never_sent_a_clearing_cookie_by_refresh(
-    client: httpx.AsyncClient, person: Person, sql: Sql, code: str
+    client: httpx2.AsyncClient, person: Person, sql: Sql, code: str
 ) -> None:
     token = (await login(client, person)).json()["refresh_token"]
     assert (await refresh(client, token)).status_code == 200
@@ -180,7 +183,7 @@ async def test_a_native_client_is_never_sent_a_clearing_cookie_by_refresh(
 
 @pytest.mark.parametrize("presented", ["", "garbage", "wwr_", "wwr_" + "A" * 76, "a token of another kind"])
 async def test_a_refresh_with_no_token_of_ours_clears_no_cookie(
-    client: httpx.AsyncClient, person: Person, presented: str
+    client: httpx2.AsyncClient, person: Person, presented: str
 ) -> None:
     if presented == "a token of another kind":
         presented = (await login(client, person)).json()["refresh_token"]
@@ -190,14 +193,14 @@ async def test_a_refresh_with_no_token_of_ours_clears_no_cookie(
 
 
 async def test_a_refresh_without_a_token_is_refused_as_such_and_clears_no_cookie(
-    client: httpx.AsyncClient,
+    client: httpx2.AsyncClient,
 ) -> None:
     answer = await client.post("/refresh")
     assert (answer.status_code, answer.json()["code"]) == (401, "refresh_token_missing")
     assert cookies_of(answer) == []
 
 
-async def test_a_refused_login_sets_no_cookie(client: httpx.AsyncClient, person: Person) -> None:
+async def test_a_refused_login_sets_no_cookie(client: httpx2.AsyncClient, person: Person) -> None:
     answer = await login(client, person, kind="browser", password="not the password at all")
     assert (answer.status_code, answer.json()["code"]) == (401, "invalid_credentials")
     assert cookies_of(answer) == []

@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-import httpx
+import httpx2
 
 from tests.support.servers import ISSUER, Service
 from tools.contract import CONTRACT, contract
@@ -14,6 +14,6 @@ def test_the_committed_contract_is_the_one_that_the_code_generates() -> None:
 
 
 def test_the_service_publishes_the_contract_for_its_own_issuer(service: Service) -> None:
-    published: dict[str, Any] = httpx.get(f"{service.url}/openapi.json", trust_env=False).json()
+    published: dict[str, Any] = httpx2.get(f"{service.url}/openapi.json", trust_env=False).json()
     expected = json.loads(contract()) | {"servers": [{"url": ISSUER}]}
     assert published == expected

@@ -1,4 +1,4 @@
-"""Cross-site requests: who may act for a browser's user (C3, C4), and what other origins may read.
+"""Cross-site requests: who may act for a browser's user, and what other origins may read.
 
 The rule of the design, one row for each ``Sec-Fetch-Site`` and one column for each ``Origin``: with the
 first header it decides alone, but for ``same-site``, which needs an accepted origin; without it the origin
@@ -7,7 +7,7 @@ has to be an accepted one; with neither it is no browser.
 
 from collections.abc import Iterator
 
-import httpx
+import httpx2
 import pytest
 
 from app.dev import Servers
@@ -26,6 +26,8 @@ from tests.support.people import (
     with_cookie,
 )
 from tests.support.servers import ISSUER, Service
+
+pytestmark = pytest.mark.requirement("C3", "C4")
 
 APP, LOCAL_APP, FOREIGN = "https://app.example.com", "http://localhost:5173", "https://evil.example.net"
 
@@ -81,8 +83,8 @@ def sent_by(site: str | None, origin: str | None) -> dict[str, str]:
 
 
 async def attempt(
-    client: httpx.AsyncClient, route: str, person: Person, token: str, headers: list[tuple[str, str]]
-) -> httpx.Response:
+    client: httpx2.AsyncClient, route: str, person: Person, token: str, headers: list[tuple[str, str]]
+) -> httpx2.Response:
     """A browser's request to the route, which carries what the route acts on."""
     if route == "login":
         credentials = {"email": person.email, "password": PASSWORD, "client": "browser"}
@@ -91,7 +93,7 @@ async def attempt(
 
 
 async def assert_refused(
-    client: httpx.AsyncClient, sql: Sql, route: str, person: Person, headers: list[tuple[str, str]]
+    client: httpx2.AsyncClient, sql: Sql, route: str, person: Person, headers: list[tuple[str, str]]
 ) -> None:
     """The request is refused, and nothing is rotated, revoked, opened or cleared."""
     token, access_token = await browser_login(client, person)
@@ -105,7 +107,7 @@ async def assert_refused(
 
 @pytest.mark.parametrize(("route", "site", "origin", "passes"), CASES)
 async def test_a_browsers_request_passes_exactly_where_the_rule_says_so(
-    client: httpx.AsyncClient,
+    client: httpx2.AsyncClient,
     person: Person,
     sql: Sql,
     route: str,
@@ -124,7 +126,7 @@ async def test_a_browsers_request_passes_exactly_where_the_rule_says_so(
 
 @pytest.mark.parametrize("origin", LOOKALIKES)
 async def test_an_origin_is_compared_whole_and_letter_by_letter(
-    client: httpx.AsyncClient, person: Person, sql: Sql, origin: str
+    client: httpx2.AsyncClient, person: Person, sql: Sql, origin: str
 ) -> None:
     await assert_refused(client, sql, "refresh", person, [("Origin", origin)])
 
@@ -144,19 +146,19 @@ async def test_an_origin_is_compared_whole_and_letter_by_letter(
     ids=str,
 )
 async def test_doubled_and_unknown_headers_are_refused(
-    client: httpx.AsyncClient, person: Person, sql: Sql, headers: list[tuple[str, str]]
+    client: httpx2.AsyncClient, person: Person, sql: Sql, headers: list[tuple[str, str]]
 ) -> None:
     await assert_refused(client, sql, "refresh", person, headers)
 
 
-async def test_the_referer_plays_no_part(client: httpx.AsyncClient, person: Person) -> None:
+async def test_the_referer_plays_no_part(client: httpx2.AsyncClient, person: Person) -> None:
     token, _ = await browser_login(client, person)
     headers = with_cookie(token) | {"Referer": f"{FOREIGN}/page"}
     assert (await client.post("/refresh", headers=headers)).status_code == 200
 
 
 async def test_a_cross_site_login_is_refused_before_the_password_is_looked_at(
-    client: httpx.AsyncClient, person: Person
+    client: httpx2.AsyncClient, person: Person
 ) -> None:
     headers = {"Sec-Fetch-Site": "cross-site"}
     for password in (PASSWORD, "not the password at all"):
@@ -177,7 +179,7 @@ async def test_a_cross_site_login_is_refused_before_the_password_is_looked_at(
     ids=str,
 )
 async def test_a_page_gets_no_refresh_token_by_calling_itself_native(
-    client: httpx.AsyncClient, person: Person, sql: Sql, headers: dict[str, str]
+    client: httpx2.AsyncClient, person: Person, sql: Sql, headers: dict[str, str]
 ) -> None:
     credentials = {"email": person.email, "password": PASSWORD, "client": "native"}
     answer = await client.post("/login", json=credentials, headers=headers)
@@ -187,7 +189,7 @@ async def test_a_page_gets_no_refresh_token_by_calling_itself_native(
 
 @pytest.mark.parametrize("site", ["cross-site", "same-site", "none", None])
 async def test_where_no_cookie_acts_nothing_is_checked(
-    client: httpx.AsyncClient, person: Person, site: str | None
+    client: httpx2.AsyncClient, person: Person, site: str | None
 ) -> None:
     token = (await login(client, person)).json()["refresh_token"]
     headers = sent_by(site, FOREIGN)
@@ -198,7 +200,7 @@ async def test_where_no_cookie_acts_nothing_is_checked(
 
 
 async def test_a_refused_request_may_be_repeated_from_the_right_place(
-    client: httpx.AsyncClient, person: Person
+    client: httpx2.AsyncClient, person: Person
 ) -> None:
     token, _ = await browser_login(client, person)
     refused = await client.post("/refresh", headers=with_cookie(token) | {"Origin": FOREIGN})

@@ -5,7 +5,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 
-import httpx
+import httpx2
 import jwt
 import pytest
 from authlib.oauth2.rfc8414 import AuthorizationServerMetadata
@@ -35,11 +35,11 @@ ISSUERS = [
     "http://localhost:8000",
 ]
 
-Serve = Callable[[str], AbstractAsyncContextManager[httpx.AsyncClient]]
+Serve = Callable[[str], AbstractAsyncContextManager[httpx2.AsyncClient]]
 
 
 @asynccontextmanager
-async def _served(environment: Mapping[str, str]) -> AsyncIterator[httpx.AsyncClient]:
+async def _served(environment: Mapping[str, str]) -> AsyncIterator[httpx2.AsyncClient]:
     """The application in this process, at the root, as behind a proxy that takes away the issuer's path."""
     async with inside(environment) as parts:
         issuer = environment["AUTH_ISSUER"]
@@ -50,8 +50,8 @@ async def _served(environment: Mapping[str, str]) -> AsyncIterator[httpx.AsyncCl
             issuer=issuer,
             version=__version__,
         )
-        transport = httpx.ASGITransport(app)
-        async with httpx.AsyncClient(transport=transport, base_url="http://proxied") as client:
+        transport = httpx2.ASGITransport(app)
+        async with httpx2.AsyncClient(transport=transport, base_url="http://proxied") as client:
             yield client
 
 
@@ -60,7 +60,7 @@ def serve(migrated: object, environment: dict[str, str]) -> Serve:
     return lambda issuer: _served(environment | {"AUTH_ISSUER": issuer, "AUTH_AUDIENCE": issuer})
 
 
-async def test_the_two_documents_are_one(client: httpx.AsyncClient) -> None:
+async def test_the_two_documents_are_one(client: httpx2.AsyncClient) -> None:
     openid, oauth = [await client.get(path) for path in DOCUMENTS]
 
     assert openid.status_code == oauth.status_code == 200
@@ -93,7 +93,7 @@ async def test_all_that_is_listed_is_there_below_the_issuer(serve: Serve, issuer
             assert len(KeySet.import_key_set(answer.json()).keys) == 2
 
 
-async def test_nothing_is_listed_that_is_not_offered(client: httpx.AsyncClient) -> None:
+async def test_nothing_is_listed_that_is_not_offered(client: httpx2.AsyncClient) -> None:
     document = (await client.get(OPENID)).json()
     del document["issuer"], document["jwks_uri"]
 
@@ -170,7 +170,7 @@ async def test_algorithms_are_those_of_the_published_keys_from_the_standby_to_th
 
 @pytest.mark.parametrize("path", DOCUMENTS)
 async def test_every_page_may_read_it_and_every_cache_may_keep_it_for_all(
-    client: httpx.AsyncClient, path: str
+    client: httpx2.AsyncClient, path: str
 ) -> None:
     plain = await client.get(path)
     asked = await client.get(path, headers={"Origin": "https://anywhere.example.net"})
@@ -184,7 +184,7 @@ async def test_every_page_may_read_it_and_every_cache_may_keep_it_for_all(
 
 @pytest.mark.parametrize("path", DOCUMENTS)
 async def test_a_client_that_has_the_document_gets_304_and_any_other_the_whole(
-    client: httpx.AsyncClient, path: str
+    client: httpx2.AsyncClient, path: str
 ) -> None:
     whole = await client.get(path)
     etag = whole.headers["ETag"]
@@ -202,7 +202,7 @@ async def test_a_client_that_has_the_document_gets_304_and_any_other_the_whole(
 
 @pytest.mark.parametrize("path", DOCUMENTS)
 async def test_head_is_get_without_a_body_and_nothing_else_is_taken(
-    client: httpx.AsyncClient, path: str
+    client: httpx2.AsyncClient, path: str
 ) -> None:
     whole, head = await client.get(path), await client.head(path)
 

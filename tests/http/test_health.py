@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator
 from time import monotonic
 
-import httpx
+import httpx2
 import pytest
 import redis
 
@@ -51,14 +51,14 @@ async def person(service: Service, pair: PrivateServers) -> Person:
 
 
 @pytest.fixture
-async def client(service: Service) -> AsyncIterator[httpx.AsyncClient]:
+async def client(service: Service) -> AsyncIterator[httpx2.AsyncClient]:
     """A client of a service that has all it needs."""
     async with client_of(service) as client:
         await becomes(client, READY)
         yield client
 
 
-async def becomes(client: httpx.AsyncClient, expected: dict[str, str]) -> httpx.Response:
+async def becomes(client: httpx2.AsyncClient, expected: dict[str, str]) -> httpx2.Response:
     """Ask until the service reports this; the answer that did."""
     deadline = monotonic() + PATIENCE
     while (answer := await client.get("/readyz")).json() != expected:
@@ -67,7 +67,7 @@ async def becomes(client: httpx.AsyncClient, expected: dict[str, str]) -> httpx.
     return answer
 
 
-async def test_a_service_with_all_it_needs_is_alive_and_ready(client: httpx.AsyncClient) -> None:
+async def test_a_service_with_all_it_needs_is_alive_and_ready(client: httpx2.AsyncClient) -> None:
     alive, ready = await client.get("/livez"), await client.get("/readyz")
     assert (alive.status_code, alive.json()) == (200, {"status": "alive"})
     assert (ready.status_code, ready.json()) == (200, READY)
@@ -77,7 +77,7 @@ async def test_a_service_with_all_it_needs_is_alive_and_ready(client: httpx.Asyn
 
 
 @pytest.mark.parametrize("path", ["/livez", "/readyz", "/.well-known/jwks.json"])
-async def test_head_answers_as_get_does_without_the_body(client: httpx.AsyncClient, path: str) -> None:
+async def test_head_answers_as_get_does_without_the_body(client: httpx2.AsyncClient, path: str) -> None:
     got, head = await client.get(path), await client.head(path)
     assert (head.status_code, head.content) == (200, b"")
     varying = {"date", "x-request-id"}
@@ -86,7 +86,7 @@ async def test_head_answers_as_get_does_without_the_body(client: httpx.AsyncClie
 
 
 async def test_without_postgres_the_service_is_alive_but_not_ready_until_postgres_is_back(
-    client: httpx.AsyncClient, pair: PrivateServers, person: Person
+    client: httpx2.AsyncClient, pair: PrivateServers, person: Person
 ) -> None:
     tokens = (await login(client, person)).json()
     cookie, _ = await browser_login(client, person)
@@ -116,7 +116,7 @@ async def test_without_postgres_the_service_is_alive_but_not_ready_until_postgre
     assert (await client.post("/refresh", headers=with_cookie(cookie))).status_code == 200
 
 
-async def a_session_runs(client: httpx.AsyncClient, person: Person) -> str:
+async def a_session_runs(client: httpx2.AsyncClient, person: Person) -> str:
     """Login, refresh, me and logout do all that they should; the access token that this revoked."""
     opened = (await login(client, person)).json()
     renewed = (await refresh(client, opened["refresh_token"])).json()
@@ -131,8 +131,9 @@ async def a_session_runs(client: httpx.AsyncClient, person: Person) -> str:
     return access_token
 
 
+@pytest.mark.requirement("L2")
 async def test_without_redis_everything_goes_on_and_what_was_revoked_stays_revoked(
-    client: httpx.AsyncClient, pair: PrivateServers, person: Person
+    client: httpx2.AsyncClient, pair: PrivateServers, person: Person
 ) -> None:
     living = (await login(client, person)).json()
     revoked = [await a_session_runs(client, person)]
@@ -155,7 +156,7 @@ async def test_without_redis_everything_goes_on_and_what_was_revoked_stays_revok
 
 
 async def test_with_a_redis_that_does_not_answer_everything_goes_on(
-    client: httpx.AsyncClient, pair: PrivateServers, person: Person
+    client: httpx2.AsyncClient, pair: PrivateServers, person: Person
 ) -> None:
     living = (await login(client, person)).json()
     revoked = [await a_session_runs(client, person)]
@@ -172,8 +173,9 @@ async def test_with_a_redis_that_does_not_answer_everything_goes_on(
     assert (await me(client, living["access_token"])).status_code == 200
 
 
+@pytest.mark.requirement("L2")
 async def test_after_redis_was_flushed_what_was_revoked_stays_revoked(
-    client: httpx.AsyncClient, pair: PrivateServers, person: Person
+    client: httpx2.AsyncClient, pair: PrivateServers, person: Person
 ) -> None:
     living = (await login(client, person)).json()
     revoked = await a_session_runs(client, person)

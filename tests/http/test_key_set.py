@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 from joserfc.jwk import import_key
 
@@ -16,17 +16,18 @@ PRIVATE_MEMBERS = {"d", "p", "q", "dp", "dq", "qi", "oth", "k"}
 
 
 @pytest.fixture
-async def published(client: httpx.AsyncClient) -> httpx.Response:
+async def published(client: httpx2.AsyncClient) -> httpx2.Response:
     return await client.get(PATH)
 
 
 @pytest.fixture
-def keys(published: httpx.Response) -> list[dict[str, Any]]:
+def keys(published: httpx2.Response) -> list[dict[str, Any]]:
     document = published.json()
     assert document.keys() == {"keys"}
     return list(document["keys"])
 
 
+@pytest.mark.requirement("K2")
 async def test_the_signing_key_and_the_standby_are_published(keys: list[dict[str, Any]], sql: Sql) -> None:
     stored = await sealed_keys(sql)
 
@@ -34,6 +35,7 @@ async def test_the_signing_key_and_the_standby_are_published(keys: list[dict[str
     assert len(keys) == 2
 
 
+@pytest.mark.requirement("K1")
 def test_a_published_key_says_what_it_is_for_and_holds_nothing_private(keys: list[dict[str, Any]]) -> None:
     for key in keys:
         assert key.keys() == {"kty", "use", "alg", "kid", "n", "e"}
@@ -45,7 +47,7 @@ def test_a_published_key_is_named_by_its_thumbprint(keys: list[dict[str, Any]]) 
     assert [key["kid"] for key in keys] == [import_key(key).thumbprint() for key in keys]
 
 
-def test_the_key_set_is_a_jwk_set_that_caches_may_keep_for_five_minutes(published: httpx.Response) -> None:
+def test_the_key_set_is_a_jwk_set_that_caches_may_keep_for_five_minutes(published: httpx2.Response) -> None:
     assert published.status_code == 200
     assert published.headers["Content-Type"] == "application/jwk-set+json"
     assert published.headers["Cache-Control"] == "public, max-age=300"
@@ -53,7 +55,7 @@ def test_the_key_set_is_a_jwk_set_that_caches_may_keep_for_five_minutes(publishe
 
 
 async def test_its_etag_is_strong_and_stays_while_the_keys_stay(
-    client: httpx.AsyncClient, published: httpx.Response
+    client: httpx2.AsyncClient, published: httpx2.Response
 ) -> None:
     again = await client.get(PATH)
 
@@ -67,7 +69,7 @@ async def test_its_etag_is_strong_and_stays_while_the_keys_stay(
     ids=str,
 )
 async def test_a_client_that_has_the_key_set_gets_304_without_a_body(
-    client: httpx.AsyncClient, published: httpx.Response, condition: str
+    client: httpx2.AsyncClient, published: httpx2.Response, condition: str
 ) -> None:
     etag = published.headers["ETag"]
 
@@ -79,7 +81,7 @@ async def test_a_client_that_has_the_key_set_gets_304_without_a_body(
 
 
 async def test_the_condition_may_come_in_two_header_fields(
-    client: httpx.AsyncClient, published: httpx.Response
+    client: httpx2.AsyncClient, published: httpx2.Response
 ) -> None:
     fields = [("If-None-Match", '"other"'), ("If-None-Match", published.headers["ETag"])]
 
@@ -88,7 +90,7 @@ async def test_the_condition_may_come_in_two_header_fields(
 
 @pytest.mark.parametrize("condition", ['"other"', "", "{bare}", '"{bare}x"', "{upper}"])
 async def test_a_client_with_another_key_set_gets_the_whole(
-    client: httpx.AsyncClient, published: httpx.Response, condition: str
+    client: httpx2.AsyncClient, published: httpx2.Response, condition: str
 ) -> None:
     bare = published.headers["ETag"].strip('"')
 
@@ -100,7 +102,7 @@ async def test_a_client_with_another_key_set_gets_the_whole(
 
 
 async def test_head_answers_with_the_headers_of_get_and_no_body(
-    client: httpx.AsyncClient, published: httpx.Response
+    client: httpx2.AsyncClient, published: httpx2.Response
 ) -> None:
     answer = await client.head(PATH)
 
@@ -110,7 +112,7 @@ async def test_head_answers_with_the_headers_of_get_and_no_body(
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH"])
-async def test_the_key_set_cannot_be_changed_over_http(client: httpx.AsyncClient, method: str) -> None:
+async def test_the_key_set_cannot_be_changed_over_http(client: httpx2.AsyncClient, method: str) -> None:
     answer = await client.request(method, PATH)
 
     assert (answer.status_code, answer.json()["code"]) == (405, "method_not_allowed")

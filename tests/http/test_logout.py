@@ -1,6 +1,6 @@
 """Logout ends the session of every token presented. A token without one is no error: each answer is 204."""
 
-import httpx
+import httpx2
 import pytest
 
 from tests.support.database import Sql
@@ -21,7 +21,7 @@ from tests.support.people import (
 
 
 async def test_a_cookie_ends_its_session_and_that_sessions_access_tokens(
-    client: httpx.AsyncClient, person: Person
+    client: httpx2.AsyncClient, person: Person
 ) -> None:
     refresh_token, access_token = await browser_login(client, person)
     assert (await client.post("/logout", headers=with_cookie(refresh_token))).status_code == 204
@@ -30,7 +30,7 @@ async def test_a_cookie_ends_its_session_and_that_sessions_access_tokens(
 
 
 async def test_a_token_in_the_body_ends_its_session_and_that_sessions_access_tokens(
-    client: httpx.AsyncClient, person: Person
+    client: httpx2.AsyncClient, person: Person
 ) -> None:
     tokens = (await login(client, person)).json()
     answer = await client.post("/logout", json={"refresh_token": tokens["refresh_token"]})
@@ -39,7 +39,7 @@ async def test_a_token_in_the_body_ends_its_session_and_that_sessions_access_tok
     problem_of(await me(client, tokens["access_token"]), 401, "invalid_token")
 
 
-async def test_a_bearer_alone_ends_the_whole_session(client: httpx.AsyncClient, person: Person) -> None:
+async def test_a_bearer_alone_ends_the_whole_session(client: httpx2.AsyncClient, person: Person) -> None:
     opened = (await login(client, person)).json()
     renewed = (await refresh(client, opened["refresh_token"])).json()
     answer = await client.post("/logout", headers=bearing(opened["access_token"]))
@@ -50,7 +50,7 @@ async def test_a_bearer_alone_ends_the_whole_session(client: httpx.AsyncClient, 
 
 
 async def test_a_cookie_and_a_bearer_of_different_sessions_end_both_and_no_third_one(
-    client: httpx.AsyncClient, person: Person
+    client: httpx2.AsyncClient, person: Person
 ) -> None:
     by_cookie, by_bearer, bystander = [await browser_login(client, person) for _ in range(3)]
     answer = await client.post("/logout", headers=with_cookie(by_cookie[0]) | bearing(by_bearer[1]))
@@ -63,7 +63,7 @@ async def test_a_cookie_and_a_bearer_of_different_sessions_end_both_and_no_third
 
 
 async def test_a_good_token_beside_a_bad_one_still_ends_its_session(
-    client: httpx.AsyncClient, person: Person
+    client: httpx2.AsyncClient, person: Person
 ) -> None:
     refresh_token, _ = await browser_login(client, person)
     answer = await client.post("/logout", headers=with_cookie(refresh_token) | bearing("not.a.token"))
@@ -76,7 +76,7 @@ async def test_a_good_token_beside_a_bad_one_still_ends_its_session(
 
 
 async def test_an_ancestor_of_the_current_token_ends_the_session(
-    client: httpx.AsyncClient, person: Person
+    client: httpx2.AsyncClient, person: Person
 ) -> None:
     first, _ = await browser_login(client, person)
     second = cookie_of(await browser_refresh(client, first))
@@ -86,7 +86,7 @@ async def test_an_ancestor_of_the_current_token_ends_the_session(
 
 @pytest.mark.parametrize("kind", ["browser", "native"])
 async def test_a_token_that_comes_the_other_way_ends_its_session_too(
-    client: httpx.AsyncClient, person: Person, kind: str
+    client: httpx2.AsyncClient, person: Person, kind: str
 ) -> None:
     opened = await login(client, person, kind=kind)
     access_token = opened.json()["access_token"]
@@ -98,14 +98,14 @@ async def test_a_token_that_comes_the_other_way_ends_its_session_too(
     problem_of(await me(client, access_token), 401, "invalid_token")
 
 
-async def test_tokens_of_an_ended_session_are_no_error(client: httpx.AsyncClient, person: Person) -> None:
+async def test_tokens_of_an_ended_session_are_no_error(client: httpx2.AsyncClient, person: Person) -> None:
     refresh_token, access_token = await browser_login(client, person)
     for _ in range(2):
         headers = with_cookie(refresh_token) | bearing(access_token)
         assert (await client.post("/logout", headers=headers)).status_code == 204
 
 
-async def test_an_expired_token_is_no_error(client: httpx.AsyncClient, person: Person, sql: Sql) -> None:
+async def test_an_expired_token_is_no_error(client: httpx2.AsyncClient, person: Person, sql: Sql) -> None:
     refresh_token, _ = await browser_login(client, person)
     await sql.execute(
         "UPDATE sessions SET expires_at = clock_timestamp() - interval '1 day' WHERE account_id = $1",
@@ -114,7 +114,7 @@ async def test_an_expired_token_is_no_error(client: httpx.AsyncClient, person: P
     assert (await client.post("/logout", headers=with_cookie(refresh_token))).status_code == 204
 
 
-async def test_tokens_of_a_deleted_account_are_no_error(client: httpx.AsyncClient, sql: Sql) -> None:
+async def test_tokens_of_a_deleted_account_are_no_error(client: httpx2.AsyncClient, sql: Sql) -> None:
     gone = await new_person(sql)
     refresh_token, access_token = await browser_login(client, gone)
     await sql.execute("DELETE FROM accounts WHERE id = $1", gone.id)
@@ -124,7 +124,7 @@ async def test_tokens_of_a_deleted_account_are_no_error(client: httpx.AsyncClien
 
 @pytest.mark.parametrize("garbage", ["", "x", "wwr_" + "A" * 76, "wwr_" + "A" * 8000, "%00", "é"])
 async def test_garbage_ends_nothing_and_is_no_error(
-    client: httpx.AsyncClient, person: Person, sql: Sql, garbage: str
+    client: httpx2.AsyncClient, person: Person, sql: Sql, garbage: str
 ) -> None:
     refresh_token, _ = await browser_login(client, person)
     before = await sessions_of(sql, person)
@@ -139,7 +139,7 @@ async def test_garbage_ends_nothing_and_is_no_error(
 
 
 async def test_a_token_that_differs_in_one_letter_ends_nothing(
-    client: httpx.AsyncClient, person: Person, sql: Sql
+    client: httpx2.AsyncClient, person: Person, sql: Sql
 ) -> None:
     refresh_token, _ = await browser_login(client, person)
     before = await sessions_of(sql, person)
@@ -150,7 +150,7 @@ async def test_a_token_that_differs_in_one_letter_ends_nothing(
     assert await sessions_of(sql, person) == before
 
 
-async def test_nothing_at_all_is_no_error_and_still_clears_the_cookie(client: httpx.AsyncClient) -> None:
+async def test_nothing_at_all_is_no_error_and_still_clears_the_cookie(client: httpx2.AsyncClient) -> None:
     answer = await client.post("/logout")
     assert answer.status_code == 204
     assert cookie_of(answer) == ""

@@ -2,7 +2,7 @@
 
 from typing import Any, NamedTuple
 
-import httpx
+import httpx2
 import pytest
 
 from app.dev import Servers
@@ -42,14 +42,14 @@ class Signed(NamedTuple):
         return {"headers": with_cookie(self.refresh_token)}
 
 
-async def renewed(client: httpx.AsyncClient, session: Signed) -> Signed:
+async def renewed(client: httpx2.AsyncClient, session: Signed) -> Signed:
     answer = await client.post("/refresh", **session.by_refresh_token())
     tokens = (*session.tokens, answer.json()["access_token"])
     token = cookie_of(answer) if session.kind == "browser" else answer.json()["refresh_token"]
     return Signed(session.kind, token, tokens)
 
 
-async def signed_in(client: httpx.AsyncClient, person: Person, kind: str) -> Signed:
+async def signed_in(client: httpx2.AsyncClient, person: Person, kind: str) -> Signed:
     if kind == "browser":
         token, access_token = await browser_login(client, person)
         return Signed(kind, token, (access_token,))
@@ -57,20 +57,20 @@ async def signed_in(client: httpx.AsyncClient, person: Person, kind: str) -> Sig
     return Signed(kind, body["refresh_token"], (body["access_token"],))
 
 
-async def several(client: httpx.AsyncClient, person: Person) -> list[Signed]:
+async def several(client: httpx2.AsyncClient, person: Person) -> list[Signed]:
     """Sessions of both kinds, some of them refreshed."""
     opened = [await signed_in(client, person, kind) for kind in ("browser", "native") * 2]
     return opened[:2] + [await renewed(client, session) for session in opened[2:]]
 
 
-async def assert_over(client: httpx.AsyncClient, session: Signed) -> None:
+async def assert_over(client: httpx2.AsyncClient, session: Signed) -> None:
     refused = await client.post("/refresh", **session.by_refresh_token())
     problem_of(refused, 401, "session_revoked")
     for access_token in session.tokens:
         problem_of(await me(client, access_token), 401, "invalid_token")
 
 
-async def assert_alive(client: httpx.AsyncClient, session: Signed) -> None:
+async def assert_alive(client: httpx2.AsyncClient, session: Signed) -> None:
     for access_token in session.tokens:
         assert (await me(client, access_token)).status_code == 200
     assert (await client.post("/refresh", **session.by_refresh_token())).status_code == 200
@@ -84,7 +84,7 @@ async def mint(service: Service, migrated: Servers) -> Mint:
 @pytest.mark.parametrize("means", ["bearer", "refresh token", "ancestor", "the other way"])
 @pytest.mark.parametrize("kind", ["browser", "native"])
 async def test_any_token_of_a_living_session_ends_all_of_its_account_and_no_others(
-    client: httpx.AsyncClient, person: Person, sql: Sql, kind: str, means: str
+    client: httpx2.AsyncClient, person: Person, sql: Sql, kind: str, means: str
 ) -> None:
     sessions = await several(client, person)
     stranger = await signed_in(client, await new_person(sql), kind)
@@ -111,7 +111,7 @@ async def test_any_token_of_a_living_session_ends_all_of_its_account_and_no_othe
 
 @pytest.mark.parametrize("junk", JUNK)
 async def test_nothing_and_junk_are_refused_and_end_nothing(
-    client: httpx.AsyncClient, person: Person, sql: Sql, junk: str
+    client: httpx2.AsyncClient, person: Person, sql: Sql, junk: str
 ) -> None:
     session = await signed_in(client, person, "browser")
     before = await sessions_of(sql, person)
@@ -142,7 +142,7 @@ async def test_nothing_and_junk_are_refused_and_end_nothing(
 )
 @pytest.mark.parametrize("kind", ["browser", "native"])
 async def test_tokens_of_a_session_that_has_ended_end_nothing(
-    client: httpx.AsyncClient, person: Person, sql: Sql, kind: str, end: str
+    client: httpx2.AsyncClient, person: Person, sql: Sql, kind: str, end: str
 ) -> None:
     ended = await signed_in(client, person, kind)
     await sql.execute(f"UPDATE sessions SET {end} WHERE account_id = $1", person.id)
@@ -157,7 +157,7 @@ async def test_tokens_of_a_session_that_has_ended_end_nothing(
 
 @pytest.mark.parametrize("kind", ["browser", "native"])
 async def test_an_expired_bearer_beside_a_good_refresh_token_does_no_harm(
-    client: httpx.AsyncClient, person: Person, mint: Mint, kind: str
+    client: httpx2.AsyncClient, person: Person, mint: Mint, kind: str
 ) -> None:
     sessions, mine = await several(client, person), await signed_in(client, person, kind)
     over = mint.claiming(exp="1000000000", iat="999999100", nbf="999999100")
@@ -172,7 +172,7 @@ async def test_an_expired_bearer_beside_a_good_refresh_token_does_no_harm(
 
 
 async def test_a_good_bearer_beside_a_bad_cookie_ends_them_all(
-    client: httpx.AsyncClient, person: Person
+    client: httpx2.AsyncClient, person: Person
 ) -> None:
     sessions = await several(client, person)
     headers = with_cookie("x") | bearing(sessions[0].tokens[0])
@@ -193,7 +193,7 @@ async def test_a_good_bearer_beside_a_bad_cookie_ends_them_all(
     ids=str,
 )
 async def test_another_sites_page_cannot_log_anybody_out(
-    client: httpx.AsyncClient, person: Person, sql: Sql, headers: dict[str, str]
+    client: httpx2.AsyncClient, person: Person, sql: Sql, headers: dict[str, str]
 ) -> None:
     session = await signed_in(client, person, "browser")
     before = await sessions_of(sql, person)
@@ -207,7 +207,7 @@ async def test_another_sites_page_cannot_log_anybody_out(
     await assert_alive(client, session)
 
 
-async def test_the_services_own_page_may_log_its_user_out(client: httpx.AsyncClient, person: Person) -> None:
+async def test_the_services_own_page_may_log_its_user_out(client: httpx2.AsyncClient, person: Person) -> None:
     for headers in ({"Sec-Fetch-Site": "same-origin"}, {"Origin": ISSUER}):
         session = await signed_in(client, person, "browser")
         sent = with_cookie(session.refresh_token) | headers
@@ -216,7 +216,7 @@ async def test_the_services_own_page_may_log_its_user_out(client: httpx.AsyncCli
 
 
 async def test_a_cookie_and_a_body_together_are_refused_and_end_nothing(
-    client: httpx.AsyncClient, person: Person, sql: Sql
+    client: httpx2.AsyncClient, person: Person, sql: Sql
 ) -> None:
     browser, native = [await signed_in(client, person, kind) for kind in ("browser", "native")]
     before = await sessions_of(sql, person)
@@ -238,7 +238,7 @@ async def test_a_cookie_and_a_body_together_are_refused_and_end_nothing(
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "PATCH", "DELETE"])
 async def test_other_methods_are_not_for_this_path(
-    client: httpx.AsyncClient, person: Person, sql: Sql, method: str
+    client: httpx2.AsyncClient, person: Person, sql: Sql, method: str
 ) -> None:
     session = await signed_in(client, person, "native")
     before = await sessions_of(sql, person)

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID, uuid4
 
-import httpx
+import httpx2
 import pytest
 
 from tests.support.database import Sql
@@ -45,7 +45,7 @@ class Session(NamedTuple):
     refresh_token: str
 
 
-async def listed(client: httpx.AsyncClient, access_token: str) -> list[dict[str, Any]]:
+async def listed(client: httpx2.AsyncClient, access_token: str) -> list[dict[str, Any]]:
     answer = await client.get("/sessions", headers=bearing(access_token))
     assert answer.status_code == 200, answer.text
     assert answer.headers["cache-control"] == "no-store"
@@ -56,23 +56,23 @@ async def listed(client: httpx.AsyncClient, access_token: str) -> list[dict[str,
     return body["sessions"]
 
 
-async def signed_in(client: httpx.AsyncClient, person: Person) -> Session:
+async def signed_in(client: httpx2.AsyncClient, person: Person) -> Session:
     body = (await login(client, person)).json()
     (current,) = [each["id"] for each in await listed(client, body["access_token"]) if each["current"]]
     return Session(current, body["access_token"], body["refresh_token"])
 
 
-async def end(client: httpx.AsyncClient, session: Session, session_id: str) -> httpx.Response:
+async def end(client: httpx2.AsyncClient, session: Session, session_id: str) -> httpx2.Response:
     return await client.delete(f"/sessions/{session_id}", headers=bearing(session.access_token))
 
 
-async def assert_over(client: httpx.AsyncClient, session: Session) -> None:
+async def assert_over(client: httpx2.AsyncClient, session: Session) -> None:
     problem_of(await refresh(client, session.refresh_token), 401, "session_revoked")
     problem_of(await me(client, session.access_token), 401, "invalid_token")
 
 
 async def test_a_person_sees_the_own_sessions_as_they_are_and_which_one_is_asking(
-    client: httpx.AsyncClient, person: Person, sql: Sql
+    client: httpx2.AsyncClient, person: Person, sql: Sql
 ) -> None:
     await login(client, await new_person(sql))
     _, browsers = await browser_login(client, person)
@@ -91,7 +91,7 @@ async def test_a_person_sees_the_own_sessions_as_they_are_and_which_one_is_askin
     assert len(rows) == 2
 
 
-async def test_the_one_used_last_comes_first(client: httpx.AsyncClient, person: Person, sql: Sql) -> None:
+async def test_the_one_used_last_comes_first(client: httpx2.AsyncClient, person: Person, sql: Sql) -> None:
     first, second, third = [await signed_in(client, person) for _ in range(3)]
     back = "created_at = created_at - interval '1 hour', refreshed_at = refreshed_at - interval '1 hour'"
     await sql.execute(f"UPDATE sessions SET {back} WHERE account_id = $1", person.id)
@@ -113,7 +113,7 @@ async def test_the_one_used_last_comes_first(client: httpx.AsyncClient, person: 
 
 @pytest.mark.parametrize("end", ENDS)
 async def test_a_session_that_has_ended_is_not_listed(
-    client: httpx.AsyncClient, person: Person, sql: Sql, end: str
+    client: httpx2.AsyncClient, person: Person, sql: Sql, end: str
 ) -> None:
     ended, alive = [await signed_in(client, person) for _ in range(2)]
     await sql.execute(f"UPDATE sessions SET {ENDS[end]} WHERE id = $1", UUID(ended.id))
@@ -121,7 +121,7 @@ async def test_a_session_that_has_ended_is_not_listed(
 
 
 async def test_at_most_a_hundred_are_listed_those_used_last(
-    client: httpx.AsyncClient, person: Person, sql: Sql
+    client: httpx2.AsyncClient, person: Person, sql: Sql
 ) -> None:
     session = await signed_in(client, person)
     await sql.execute(MANY, person.id)
@@ -130,7 +130,7 @@ async def test_at_most_a_hundred_are_listed_those_used_last(
     assert [each["id"] for each in await listed(client, session.access_token)] == expected
 
 
-async def test_no_secret_is_listed(client: httpx.AsyncClient, person: Person, sql: Sql) -> None:
+async def test_no_secret_is_listed(client: httpx2.AsyncClient, person: Person, sql: Sql) -> None:
     session = await signed_in(client, person)
     token, _ = await browser_login(client, person)
     answer = everything(await client.get("/sessions", headers=bearing(session.access_token)))
@@ -144,15 +144,18 @@ async def test_no_secret_is_listed(client: httpx.AsyncClient, person: Person, sq
             assert part.lower() not in answer
 
 
+@pytest.mark.requirement("P6")
 async def test_an_address_that_no_trusted_proxy_forwarded_is_ignored(
-    client: httpx.AsyncClient, person: Person
+    client: httpx2.AsyncClient, person: Person
 ) -> None:
     client.headers["X-Forwarded-For"] = "203.0.113.7"
     session = await signed_in(client, person)
     assert [each["address"] for each in await listed(client, session.access_token)] == ["127.0.0.1"]
 
 
-async def test_a_session_is_ended_at_once_and_no_other_one(client: httpx.AsyncClient, person: Person) -> None:
+async def test_a_session_is_ended_at_once_and_no_other_one(
+    client: httpx2.AsyncClient, person: Person
+) -> None:
     lost, mine, third = [await signed_in(client, person) for _ in range(3)]
     renewed = (await refresh(client, lost.refresh_token)).json()
     answer = await end(client, mine, lost.id)
@@ -164,7 +167,7 @@ async def test_a_session_is_ended_at_once_and_no_other_one(client: httpx.AsyncCl
 
 
 async def test_a_browsers_session_is_ended_from_another_client(
-    client: httpx.AsyncClient, person: Person
+    client: httpx2.AsyncClient, person: Person
 ) -> None:
     token, access_token = await browser_login(client, person)
     (session,) = await listed(client, access_token)
@@ -174,7 +177,7 @@ async def test_a_browsers_session_is_ended_from_another_client(
     problem_of(await me(client, access_token), 401, "invalid_token")
 
 
-async def test_ending_the_current_session_signs_out(client: httpx.AsyncClient, person: Person) -> None:
+async def test_ending_the_current_session_signs_out(client: httpx2.AsyncClient, person: Person) -> None:
     mine, other = [await signed_in(client, person) for _ in range(2)]
     assert (await end(client, mine, mine.id)).status_code == 204
     await assert_over(client, mine)
@@ -185,7 +188,7 @@ async def test_ending_the_current_session_signs_out(client: httpx.AsyncClient, p
 
 @pytest.mark.parametrize("end_of", ["revoked"])
 async def test_a_session_that_has_ended_is_not_found_any_more(
-    client: httpx.AsyncClient, person: Person, sql: Sql, end_of: str
+    client: httpx2.AsyncClient, person: Person, sql: Sql, end_of: str
 ) -> None:
     ended, mine = [await signed_in(client, person) for _ in range(2)]
     await sql.execute(f"UPDATE sessions SET {ENDS[end_of]} WHERE id = $1", UUID(ended.id))
@@ -195,7 +198,7 @@ async def test_a_session_that_has_ended_is_not_found_any_more(
 
 
 async def test_a_session_of_another_account_is_not_found_and_lives_on(
-    client: httpx.AsyncClient, person: Person, sql: Sql
+    client: httpx2.AsyncClient, person: Person, sql: Sql
 ) -> None:
     stranger = await new_person(sql)
     mine, theirs = await signed_in(client, person), await signed_in(client, stranger)
@@ -221,7 +224,7 @@ async def test_a_session_of_another_account_is_not_found_and_lives_on(
 
 @pytest.mark.parametrize("spelling", ["{0:X}", "%7B{1}%7D", "urn:uuid:{1}", "{0:x}"])
 async def test_another_spelling_of_an_id_ends_that_session_or_none(
-    client: httpx.AsyncClient, person: Person, spelling: str
+    client: httpx2.AsyncClient, person: Person, spelling: str
 ) -> None:
     lost, mine = [await signed_in(client, person) for _ in range(2)]
     answer = await end(client, mine, spelling.format(UUID(lost.id).int, lost.id))
@@ -232,7 +235,7 @@ async def test_another_spelling_of_an_id_ends_that_session_or_none(
 
 @pytest.mark.parametrize("headers", [{}, bearing("x"), bearing(""), {"Authorization": "Basic eDp4"}], ids=str)
 async def test_without_an_access_token_there_is_nothing_to_see_or_to_end(
-    client: httpx.AsyncClient, person: Person, sql: Sql, headers: dict[str, str]
+    client: httpx2.AsyncClient, person: Person, sql: Sql, headers: dict[str, str]
 ) -> None:
     session = await signed_in(client, person)
     before = await sessions_of(sql, person)
@@ -244,7 +247,7 @@ async def test_without_an_access_token_there_is_nothing_to_see_or_to_end(
     assert await sessions_of(sql, person) == before
 
 
-async def test_other_methods_are_not_for_these_paths(client: httpx.AsyncClient, person: Person) -> None:
+async def test_other_methods_are_not_for_these_paths(client: httpx2.AsyncClient, person: Person) -> None:
     session = await signed_in(client, person)
     for path, methods, allowed in (
         ("/sessions", ("POST", "PUT", "DELETE", "PATCH"), "GET, HEAD"),

@@ -5,7 +5,7 @@ from typing import Any
 
 import asyncpg
 import bcrypt
-import httpx
+import httpx2
 import pytest
 
 from tests.support.database import Sql
@@ -45,8 +45,8 @@ WEAK = {
 
 
 async def change(
-    client: httpx.AsyncClient, access_token: str, current: str = PASSWORD, new: str = NEW, **headers: str
-) -> httpx.Response:
+    client: httpx2.AsyncClient, access_token: str, current: str = PASSWORD, new: str = NEW, **headers: str
+) -> httpx2.Response:
     body = {"current_password": current, "new_password": new}
     return await client.post("/password", json=body, headers=bearing(access_token) | headers)
 
@@ -60,20 +60,20 @@ async def everything_of(sql: Sql, person: Person) -> tuple[asyncpg.Record | None
     return await account_of(sql, person), await sessions_of(sql, person)
 
 
-async def assert_signs_in(client: httpx.AsyncClient, person: Person, password: str, *, not_by: str) -> None:
+async def assert_signs_in(client: httpx2.AsyncClient, person: Person, password: str, *, not_by: str) -> None:
     assert (await login(client, person, password=password)).status_code == 200
     problem_of(await login(client, person, password=not_by), 401, "invalid_credentials")
 
 
 @pytest.fixture
-async def access_token(client: httpx.AsyncClient, person: Person) -> str:
+async def access_token(client: httpx2.AsyncClient, person: Person) -> str:
     """Of the person's native client."""
     text: str = (await login(client, person)).json()["access_token"]
     return text
 
 
 async def test_a_native_client_gets_the_tokens_of_a_new_session_which_is_the_only_one(
-    client: httpx.AsyncClient, person: Person, sql: Sql
+    client: httpx2.AsyncClient, person: Person, sql: Sql
 ) -> None:
     cookie, browsers = await browser_login(client, person)
     mine, others = [(await login(client, person)).json() for _ in range(2)]
@@ -98,7 +98,7 @@ async def test_a_native_client_gets_the_tokens_of_a_new_session_which_is_the_onl
 
 @pytest.mark.parametrize("headers", [{}, {"Sec-Fetch-Site": "same-origin"}, {"Origin": ISSUER}], ids=str)
 async def test_a_browser_gets_its_new_refresh_token_in_the_cookie_only(
-    client: httpx.AsyncClient, person: Person, sql: Sql, headers: dict[str, str]
+    client: httpx2.AsyncClient, person: Person, sql: Sql, headers: dict[str, str]
 ) -> None:
     native = (await login(client, person)).json()
     old_cookie, access_token = await browser_login(client, person)
@@ -120,7 +120,7 @@ async def test_a_browser_gets_its_new_refresh_token_in_the_cookie_only(
 
 @pytest.mark.parametrize("wrong", ["", "x", PASSWORD.upper(), f"{PASSWORD} ", NEW, "x" * 5000])
 async def test_a_wrong_current_password_changes_nothing(
-    client: httpx.AsyncClient, person: Person, sql: Sql, access_token: str, wrong: str
+    client: httpx2.AsyncClient, person: Person, sql: Sql, access_token: str, wrong: str
 ) -> None:
     before = await everything_of(sql, person)
     answer = await change(client, access_token, wrong)
@@ -135,7 +135,7 @@ async def test_a_wrong_current_password_changes_nothing(
 @pytest.mark.parametrize("new", WEAK, ids=lambda new: f"{len(new)} of {ascii(new)[:8]}")
 @pytest.mark.parametrize("current", [PASSWORD, "a wrong password"])
 async def test_a_weak_password_is_refused_with_the_reason_and_what_to_do_about_it(
-    client: httpx.AsyncClient, person: Person, sql: Sql, access_token: str, current: str, new: str
+    client: httpx2.AsyncClient, person: Person, sql: Sql, access_token: str, current: str, new: str
 ) -> None:
     before = await everything_of(sql, person)
     problem = problem_of(await change(client, access_token, current, new), 422, "invalid_request")
@@ -144,7 +144,7 @@ async def test_a_weak_password_is_refused_with_the_reason_and_what_to_do_about_i
     assert await everything_of(sql, person) == before
 
 
-async def test_no_password_comes_back(client: httpx.AsyncClient, person: Person, access_token: str) -> None:
+async def test_no_password_comes_back(client: httpx2.AsyncClient, person: Person, access_token: str) -> None:
     secret = marker()
     for current, new in ((secret, NEW), (secret, secret[:10]), (PASSWORD, secret * 40), (PASSWORD, secret)):
         answer = everything(await change(client, access_token, current, new))
@@ -167,7 +167,7 @@ async def test_no_password_comes_back(client: httpx.AsyncClient, person: Person,
     ids=str,
 )
 async def test_a_body_of_another_form_changes_nothing(
-    client: httpx.AsyncClient, person: Person, sql: Sql, access_token: str, body: Any, errors: list[Any]
+    client: httpx2.AsyncClient, person: Person, sql: Sql, access_token: str, body: Any, errors: list[Any]
 ) -> None:
     before = await everything_of(sql, person)
     answer = await client.post("/password", json=body, headers=bearing(access_token))
@@ -178,7 +178,7 @@ async def test_a_body_of_another_form_changes_nothing(
 
 
 async def test_a_body_that_is_not_json_changes_nothing(
-    client: httpx.AsyncClient, person: Person, sql: Sql, access_token: str
+    client: httpx2.AsyncClient, person: Person, sql: Sql, access_token: str
 ) -> None:
     before, fields = await everything_of(sql, person), {"current_password": PASSWORD, "new_password": NEW}
     bearer, typed = bearing(access_token), {"Content-Type": "application/json"}
@@ -194,7 +194,7 @@ async def test_a_body_that_is_not_json_changes_nothing(
 
 
 async def test_only_a_bearer_of_a_living_session_of_an_enabled_account_may_ask(
-    client: httpx.AsyncClient, person: Person, sql: Sql
+    client: httpx2.AsyncClient, person: Person, sql: Sql
 ) -> None:
     cookie, ended = await browser_login(client, person)
     await client.post("/logout", headers=bearing(ended))
@@ -217,7 +217,7 @@ async def test_only_a_bearer_of_a_living_session_of_an_enabled_account_may_ask(
     ids=str,
 )
 async def test_another_sites_page_changes_nothing(
-    client: httpx.AsyncClient, person: Person, sql: Sql, headers: dict[str, str], kind: str
+    client: httpx2.AsyncClient, person: Person, sql: Sql, headers: dict[str, str], kind: str
 ) -> None:
     access_token = (await login(client, person, kind=kind)).json()["access_token"]
     before = await everything_of(sql, person)
@@ -227,7 +227,7 @@ async def test_another_sites_page_changes_nothing(
 
 
 async def test_a_page_gets_no_refresh_token_by_a_native_clients_access_token(
-    client: httpx.AsyncClient, person: Person, sql: Sql, access_token: str
+    client: httpx2.AsyncClient, person: Person, sql: Sql, access_token: str
 ) -> None:
     before = await everything_of(sql, person)
     for headers in ({"Sec-Fetch-Site": "same-origin"}, {"Origin": ISSUER}):
@@ -236,7 +236,7 @@ async def test_a_page_gets_no_refresh_token_by_a_native_clients_access_token(
 
 
 async def test_another_spelling_of_the_current_password_is_the_same_one(
-    client: httpx.AsyncClient, sql: Sql
+    client: httpx2.AsyncClient, sql: Sql
 ) -> None:
     person = await new_person(sql)
     for current, new, spelling in (
@@ -249,7 +249,7 @@ async def test_another_spelling_of_the_current_password_is_the_same_one(
 
 
 async def test_a_hash_that_was_imported_is_a_current_password_too(
-    client: httpx.AsyncClient, sql: Sql
+    client: httpx2.AsyncClient, sql: Sql
 ) -> None:
     person = await new_person(sql, password_hash=BCRYPT)
     access_token = (await login(client, person)).json()["access_token"]

@@ -1,19 +1,21 @@
-"""Every error is a problem (RFC 9457), and none of them says back what the client sent (E1, E2, C6)."""
+"""Every error is a problem (RFC 9457), and none of them says back what the client sent."""
 
 from collections.abc import AsyncIterator
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from tests.support.database import Sql
 from tests.support.people import Person, everything, login, marker, problem_of
 
+pytestmark = pytest.mark.requirement("E1", "E2", "C6")
+
 
 @pytest.mark.parametrize("path", ["/{0}", "/login/{0}", "/{0}?{0}={0}", "/.well-known/{0}", "/%2e%2e/{0}"])
 @pytest.mark.parametrize("method", ["GET", "POST", "DELETE", "OPTIONS"])
 async def test_an_unknown_path_is_a_problem_that_does_not_name_it(
-    client: httpx.AsyncClient, path: str, method: str
+    client: httpx2.AsyncClient, path: str, method: str
 ) -> None:
     planted = marker()
     answer = await client.request(method, path.format(planted))
@@ -23,9 +25,21 @@ async def test_an_unknown_path_is_a_problem_that_does_not_name_it(
 
 @pytest.mark.parametrize("path", ["/login/", "/me/", "//login", "/LOGIN", "/docs", "/redoc", "/"])
 async def test_a_path_has_one_spelling_and_nothing_is_redirected(
-    client: httpx.AsyncClient, path: str
+    client: httpx2.AsyncClient, path: str
 ) -> None:
     problem_of(await client.get(path), 404, "not_found")
+
+
+@pytest.mark.requirement("E4")
+@pytest.mark.parametrize(
+    "host", ["localhost/.well-known/jwks.json?", "localhost/livez?", "localhost/nowhere#"]
+)
+async def test_a_host_header_with_a_path_changes_neither_the_route_nor_the_cors_of_a_request(
+    client: httpx2.AsyncClient, host: str
+) -> None:
+    answer = await client.get("/me", headers={"Host": host, "Origin": "https://elsewhere.example"})
+    problem_of(answer, 401, "invalid_token")
+    assert "access-control-allow-origin" not in answer.headers
 
 
 ALLOWED = {
@@ -41,7 +55,7 @@ ALLOWED = {
 
 @pytest.mark.parametrize("path", ALLOWED)
 async def test_another_method_is_a_problem_that_names_exactly_the_allowed_ones(
-    client: httpx.AsyncClient, path: str
+    client: httpx2.AsyncClient, path: str
 ) -> None:
     for method in {"GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"} - ALLOWED[path]:
         planted = marker()
@@ -54,14 +68,14 @@ async def test_another_method_is_a_problem_that_names_exactly_the_allowed_ones(
 
 
 @pytest.mark.parametrize("path", ["/login", "/refresh", "/logout"])
-async def test_a_get_never_changes_anything(client: httpx.AsyncClient, path: str) -> None:
+async def test_a_get_never_changes_anything(client: httpx2.AsyncClient, path: str) -> None:
     problem_of(await client.get(path), 405, "method_not_allowed")
     head = await client.head(path)
     assert head.status_code == 405
 
 
 async def test_head_is_answered_as_get_is_where_a_token_is_asked_for_too(
-    client: httpx.AsyncClient, person: Person
+    client: httpx2.AsyncClient, person: Person
 ) -> None:
     access_token = (await login(client, person)).json()["access_token"]
     assert (await client.head("/me")).status_code == 401
@@ -71,7 +85,7 @@ async def test_head_is_answered_as_get_is_where_a_token_is_asked_for_too(
 
 @pytest.mark.parametrize("path", ["/login", "/me", "/livez", "/nowhere"])
 async def test_headers_over_16_kib_are_a_problem_that_does_not_repeat_them(
-    client: httpx.AsyncClient, path: str
+    client: httpx2.AsyncClient, path: str
 ) -> None:
     planted = marker()
     headers = {f"X-{planted}-{number}": planted * 100 for number in range(5)}
@@ -80,7 +94,7 @@ async def test_headers_over_16_kib_are_a_problem_that_does_not_repeat_them(
     assert planted not in everything(answer)
 
 
-async def test_headers_under_16_kib_are_no_problem(client: httpx.AsyncClient) -> None:
+async def test_headers_under_16_kib_are_no_problem(client: httpx2.AsyncClient) -> None:
     assert (await client.get("/livez", headers={"X-Long": "x" * 15_000})).status_code == 200
 
 
@@ -89,7 +103,7 @@ async def test_headers_under_16_kib_are_no_problem(client: httpx.AsyncClient) ->
     ["Bearer {0}", "Bearer {0}.{0}.{0}", "Basic {0}", "Bearer", "bearer  {0}", "{0}", "Bearer {0} {0}"],
 )
 async def test_a_bad_access_token_is_a_problem_with_a_challenge_and_without_the_token(
-    client: httpx.AsyncClient, authorization: str
+    client: httpx2.AsyncClient, authorization: str
 ) -> None:
     planted = marker()
     answer = await client.get("/me", headers={"Authorization": authorization.format(planted)})
@@ -98,9 +112,10 @@ async def test_a_bad_access_token_is_a_problem_with_a_challenge_and_without_the_
     assert planted not in everything(answer)
 
 
+@pytest.mark.requirement("R9")
 @pytest.mark.parametrize("presented", ["", "{0}", "wwr_{0}", "wwr_{0}{0}{0}", "{0}\x00", "é{0}", "語{0}"])
 async def test_a_bad_refresh_token_is_one_and_the_same_problem_without_the_token(
-    client: httpx.AsyncClient, presented: str
+    client: httpx2.AsyncClient, presented: str
 ) -> None:
     planted = marker()
     answer = await client.post("/refresh", json={"refresh_token": presented.format(planted)})
@@ -111,7 +126,7 @@ async def test_a_bad_refresh_token_is_one_and_the_same_problem_without_the_token
     assert planted not in everything(answer)
 
 
-async def test_every_401_carries_a_challenge(client: httpx.AsyncClient, person: Person) -> None:
+async def test_every_401_carries_a_challenge(client: httpx2.AsyncClient, person: Person) -> None:
     for answer in (
         await client.get("/me"),
         await client.post("/refresh"),
@@ -140,7 +155,7 @@ async def failing(sql: Sql, person: Person) -> AsyncIterator[str]:
 
 
 async def test_an_unhandled_exception_is_a_problem_without_stack_statement_or_words_of_postgres(
-    client: httpx.AsyncClient, person: Person, failing: str
+    client: httpx2.AsyncClient, person: Person, failing: str
 ) -> None:
     answer = await login(client, person)
     problem_of(answer, 500, "internal_error")
@@ -151,7 +166,7 @@ async def test_an_unhandled_exception_is_a_problem_without_stack_statement_or_wo
 
 
 async def test_an_unhandled_exception_carries_the_security_headers_too(
-    client: httpx.AsyncClient, person: Person, failing: str
+    client: httpx2.AsyncClient, person: Person, failing: str
 ) -> None:
     answer = await login(client, person)
     problem_of(answer, 500, "internal_error")
@@ -171,7 +186,7 @@ REQUESTS: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("status", REQUESTS)
 async def test_two_problems_of_one_kind_are_equal_but_for_their_request_id(
-    client: httpx.AsyncClient, status: str
+    client: httpx2.AsyncClient, status: str
 ) -> None:
     first, second = [await client.request(**REQUESTS[status]) for _ in range(2)]
     assert (first.status_code, first.content) == (int(status), second.content)

@@ -1,13 +1,15 @@
-"""Bodies: JSON of the route's form and nothing else; no piece of a refused one comes back (C3, E2, E3)."""
+"""Bodies: JSON of the route's form and nothing else; no piece of a refused one comes back."""
 
 import json
 from collections.abc import AsyncIterator
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from tests.support.people import PASSWORD, Person, everything, marker, problem_of
+
+pytestmark = pytest.mark.requirement("C3", "E2", "E3")
 
 ROUTES = ["/login", "/refresh", "/logout"]
 GOOD = {"email": "somebody@example.com", "password": "a password of theirs", "client": "native"}
@@ -36,7 +38,7 @@ def form(route: str) -> dict[str, str]:
     ],
 )
 async def test_a_body_of_another_type_is_refused_unread(
-    client: httpx.AsyncClient, route: str, content_type: str | None
+    client: httpx2.AsyncClient, route: str, content_type: str | None
 ) -> None:
     planted = marker()
     headers = {} if content_type is None else {"Content-Type": content_type}
@@ -47,7 +49,7 @@ async def test_a_body_of_another_type_is_refused_unread(
 
 
 @pytest.mark.parametrize("route", ROUTES)
-async def test_a_wrong_type_is_refused_without_any_body_too(client: httpx.AsyncClient, route: str) -> None:
+async def test_a_wrong_type_is_refused_without_any_body_too(client: httpx2.AsyncClient, route: str) -> None:
     planted = marker()
     answer = await client.post(route, headers={"Content-Type": f"text/{planted}"})
     problem_of(answer, 415, "unsupported_media_type")
@@ -59,7 +61,7 @@ async def test_a_wrong_type_is_refused_without_any_body_too(client: httpx.AsyncC
     ["application/json", "Application/JSON", "application/json;charset=utf-8", "application/json "],
 )
 async def test_json_may_be_spelled_and_parametrised_as_http_allows(
-    client: httpx.AsyncClient, person: Person, content_type: str
+    client: httpx2.AsyncClient, person: Person, content_type: str
 ) -> None:
     content = json.dumps({"email": person.email, "password": PASSWORD, "client": "native"})
     answer = await client.post("/login", content=content, headers={"Content-Type": content_type.strip()})
@@ -69,7 +71,7 @@ async def test_json_may_be_spelled_and_parametrised_as_http_allows(
 @pytest.mark.parametrize("field", GOOD)
 @pytest.mark.parametrize("value", [None, 1, 1.5, True, [], {}, ["{0}"], {"{0}": "{0}"}], ids=str)
 async def test_a_field_of_another_kind_is_named_and_its_value_is_not(
-    client: httpx.AsyncClient, field: str, value: Any
+    client: httpx2.AsyncClient, field: str, value: Any
 ) -> None:
     planted = marker()
     wrong = json.loads(json.dumps(value).replace("{0}", planted))
@@ -80,13 +82,13 @@ async def test_a_field_of_another_kind_is_named_and_its_value_is_not(
 
 
 @pytest.mark.parametrize("field", ["email", "password"])
-async def test_a_missing_field_is_named(client: httpx.AsyncClient, field: str) -> None:
+async def test_a_missing_field_is_named(client: httpx2.AsyncClient, field: str) -> None:
     body = {name: value for name, value in GOOD.items() if name != field}
     problem = problem_of(await client.post("/login", json=body), 422, "invalid_request")
     assert problem["errors"] == [{"field": field, "reason": "missing"}]
 
 
-async def test_an_unknown_kind_of_client_is_not_repeated(client: httpx.AsyncClient) -> None:
+async def test_an_unknown_kind_of_client_is_not_repeated(client: httpx2.AsyncClient) -> None:
     planted = marker()
     answer = await client.post("/login", json={**GOOD, "client": planted})
     assert problem_of(answer, 422, "invalid_request")["errors"][0]["field"] == "client"
@@ -95,7 +97,7 @@ async def test_an_unknown_kind_of_client_is_not_repeated(client: httpx.AsyncClie
 
 @pytest.mark.parametrize("route", ROUTES)
 async def test_an_unknown_field_is_refused_and_its_name_not_repeated(
-    client: httpx.AsyncClient, route: str
+    client: httpx2.AsyncClient, route: str
 ) -> None:
     planted = marker()
     answer = await client.post(route, json={**form(route), planted: planted})
@@ -136,7 +138,7 @@ BROKEN = {
 @pytest.mark.parametrize("route", ROUTES)
 @pytest.mark.parametrize("kind", BROKEN)
 async def test_json_that_does_not_have_the_routes_form_is_refused_and_not_repeated(
-    client: httpx.AsyncClient, route: str, kind: str
+    client: httpx2.AsyncClient, route: str, kind: str
 ) -> None:
     planted = marker()
     content = BROKEN[kind].replace(b"{0}", planted.encode())
@@ -145,20 +147,20 @@ async def test_json_that_does_not_have_the_routes_form_is_refused_and_not_repeat
     assert planted not in everything(answer)
 
 
-async def test_a_login_without_any_body_is_refused(client: httpx.AsyncClient) -> None:
+async def test_a_login_without_any_body_is_refused(client: httpx2.AsyncClient) -> None:
     for headers in ({}, JSON):
         problem_of(await client.post("/login", headers=headers), 422, "invalid_request")
 
 
 @pytest.mark.parametrize("route", ["/refresh", "/logout"])
 async def test_a_json_type_without_a_body_is_as_good_as_no_body(
-    client: httpx.AsyncClient, route: str
+    client: httpx2.AsyncClient, route: str
 ) -> None:
     assert (await client.post(route, headers=JSON)).status_code == (401 if route == "/refresh" else 204)
 
 
 @pytest.mark.parametrize("route", ROUTES)
-async def test_a_body_over_16_kib_is_refused_and_not_repeated(client: httpx.AsyncClient, route: str) -> None:
+async def test_a_body_over_16_kib_is_refused_and_not_repeated(client: httpx2.AsyncClient, route: str) -> None:
     planted = marker()
     content = json.dumps({**form(route), "password": planted * 600})
     assert len(content) > LIMIT
@@ -169,7 +171,7 @@ async def test_a_body_over_16_kib_is_refused_and_not_repeated(client: httpx.Asyn
 
 @pytest.mark.parametrize("route", ROUTES)
 async def test_a_stream_over_16_kib_is_refused_although_it_names_no_length(
-    client: httpx.AsyncClient, route: str
+    client: httpx2.AsyncClient, route: str
 ) -> None:
     planted = marker()
 
@@ -183,7 +185,7 @@ async def test_a_stream_over_16_kib_is_refused_although_it_names_no_length(
     assert planted not in everything(answer)
 
 
-async def test_a_body_of_exactly_16_kib_is_read(client: httpx.AsyncClient) -> None:
+async def test_a_body_of_exactly_16_kib_is_read(client: httpx2.AsyncClient) -> None:
     body = b'{"refresh_token": "'
     body += b"x" * (LIMIT - len(body) - 2) + b'"}'
     problem_of(await client.post("/refresh", content=body, headers=JSON), 401, "refresh_token_invalid")

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 from starlette.responses import Response
 
@@ -69,10 +69,10 @@ def cases() -> Cases:
 
 
 @pytest.fixture
-async def planted(cases: Cases) -> AsyncIterator[httpx.AsyncClient]:
+async def planted(cases: Cases) -> AsyncIterator[httpx2.AsyncClient]:
     app = build([route], [cases], Origins(ISSUER, ()), issuer=ISSUER, version="0")
-    transport = httpx.ASGITransport(app)
-    async with httpx.AsyncClient(transport=transport, base_url="http://tests") as client:
+    transport = httpx2.ASGITransport(app)
+    async with httpx2.AsyncClient(transport=transport, base_url="http://tests") as client:
         yield client
 
 
@@ -82,28 +82,28 @@ def test_an_application_without_the_record_of_a_module_does_not_start() -> None:
 
 
 async def test_a_required_access_token_is_refused_before_the_handler_when_it_is_missing(
-    planted: httpx.AsyncClient, cases: Cases
+    planted: httpx2.AsyncClient, cases: Cases
 ) -> None:
     assert (await planted.get("/bearer")).status_code == 401
     assert (await planted.get("/bearer", headers=BEARER)).status_code == 204
     assert cases.calls == [("a-token", None)]
 
 
-async def test_an_optional_access_token_may_be_missing(planted: httpx.AsyncClient, cases: Cases) -> None:
+async def test_an_optional_access_token_may_be_missing(planted: httpx2.AsyncClient, cases: Cases) -> None:
     assert (await planted.post("/maybe")).status_code == 204
     assert (await planted.post("/maybe", headers=BEARER)).status_code == 204
     assert cases.calls == [(None, None), ("a-token", None)]
 
 
 async def test_credentials_that_a_route_does_not_declare_never_reach_its_handler(
-    planted: httpx.AsyncClient, cases: Cases
+    planted: httpx2.AsyncClient, cases: Cases
 ) -> None:
     assert (await planted.get("/open", headers=BEARER | COOKIE)).status_code == 204
     assert cases.calls == [(None, None)]
 
 
 async def test_another_site_is_refused_before_the_body_is_read(
-    planted: httpx.AsyncClient, cases: Cases
+    planted: httpx2.AsyncClient, cases: Cases
 ) -> None:
     assert (await planted.post("/always", headers=CROSS_SITE, content=b"{")).status_code == 403
     assert (await planted.post("/always", json={"refresh_token": "x"})).status_code == 204
@@ -111,7 +111,7 @@ async def test_another_site_is_refused_before_the_body_is_read(
 
 
 async def test_another_site_is_refused_with_a_cookie_and_not_without(
-    planted: httpx.AsyncClient, cases: Cases
+    planted: httpx2.AsyncClient, cases: Cases
 ) -> None:
     assert (await planted.post("/cookie", headers=CROSS_SITE | COOKIE)).status_code == 403
     assert (await planted.post("/cookie", headers=CROSS_SITE)).status_code == 204

@@ -1,12 +1,12 @@
 """Login, refresh and logout, as a native client sees them."""
 
-import httpx
+import httpx2
 
 from tests.support.people import Person, login, me, refresh
 
 
 async def test_a_session_runs_from_login_over_refresh_to_logout(
-    client: httpx.AsyncClient, person: Person
+    client: httpx2.AsyncClient, person: Person
 ) -> None:
     opened = (await login(client, person)).json()
     renewed = (await refresh(client, opened["refresh_token"])).json()

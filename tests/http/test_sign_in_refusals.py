@@ -1,4 +1,4 @@
-"""Refused sign-ins: no answer tells whether the account exists, and a flood is cut short (P2, P4)."""
+"""Refused sign-ins: no answer tells whether the account exists, and a flood is cut short."""
 
 import asyncio
 import json
@@ -7,7 +7,7 @@ import signal
 from collections.abc import Iterator
 from contextlib import AsyncExitStack
 
-import httpx
+import httpx2
 import pytest
 
 from app.dev import Servers
@@ -27,6 +27,8 @@ from tests.support.people import (
 )
 from tests.support.servers import Service
 from tests.support.waiting import client_of
+
+pytestmark = pytest.mark.requirement("P2", "P4")
 
 WRONG = "not the password at all"
 OF_ITS_OWN = {b"date", b"x-request-id"}
@@ -53,7 +55,7 @@ def narrow(
 
 @pytest.mark.parametrize("kind", ["browser", "native"])
 async def test_every_login_without_the_password_gets_the_same_answer(
-    client: httpx.AsyncClient, person: Person, disabled: Person, sql: Sql, kind: str
+    client: httpx2.AsyncClient, person: Person, disabled: Person, sql: Sql, kind: str
 ) -> None:
     broken = await new_person(sql, password_hash="no hash at all")
     planted = marker()
@@ -85,7 +87,7 @@ async def test_every_login_without_the_password_gets_the_same_answer(
 
 @pytest.mark.parametrize("kind", ["browser", "native"])
 async def test_only_the_right_password_reveals_that_the_account_is_disabled(
-    client: httpx.AsyncClient, disabled: Person, sql: Sql, kind: str
+    client: httpx2.AsyncClient, disabled: Person, sql: Sql, kind: str
 ) -> None:
     answer = await login(client, disabled, kind=kind)
     problem_of(answer, 401, "account_disabled")

@@ -1,9 +1,9 @@
-"""How a refresh token may come in: one at a time, and only the way its session was issued (C5)."""
+"""How a refresh token may come in: one at a time, and only the way its session was issued."""
 
 from collections.abc import Callable
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from tests.support.database import Sql
@@ -19,6 +19,8 @@ from tests.support.people import (
     sessions_of,
     with_cookie,
 )
+
+pytestmark = pytest.mark.requirement("C5")
 
 ROUTES = ["/refresh", "/logout"]
 
@@ -45,7 +47,7 @@ TWICE: dict[str, Callable[[str, str], dict[str, Any]]] = {
 @pytest.mark.parametrize("route", ROUTES)
 @pytest.mark.parametrize("way", TWICE)
 async def test_two_refresh_tokens_at_once_are_refused_and_change_nothing(
-    client: httpx.AsyncClient, person: Person, sql: Sql, way: str, route: str
+    client: httpx2.AsyncClient, person: Person, sql: Sql, way: str, route: str
 ) -> None:
     mine, _ = await browser_login(client, person)
     if "body" in way:
@@ -64,7 +66,7 @@ async def test_two_refresh_tokens_at_once_are_refused_and_change_nothing(
 
 @pytest.mark.parametrize("name", ["refresh_token", "__host-refresh_token", "__Host-refresh_token2", "x"])
 async def test_cookies_of_other_names_are_no_refresh_tokens(
-    client: httpx.AsyncClient, person: Person, name: str
+    client: httpx2.AsyncClient, person: Person, name: str
 ) -> None:
     token, _ = await browser_login(client, person)
     answer = await client.post("/refresh", headers={"Cookie": f"{name}={token}"})
@@ -72,7 +74,7 @@ async def test_cookies_of_other_names_are_no_refresh_tokens(
 
 
 async def test_cookies_of_other_names_do_not_count_as_a_second_one(
-    client: httpx.AsyncClient, person: Person
+    client: httpx2.AsyncClient, person: Person
 ) -> None:
     token, _ = await browser_login(client, person)
     crowd = f"refresh_token={token};{COOKIE}={token};__host-refresh_token=x; {COOKIE}; =y"
@@ -80,7 +82,7 @@ async def test_cookies_of_other_names_do_not_count_as_a_second_one(
 
 
 async def test_a_token_of_the_cookie_is_refused_in_a_body_and_its_session_unharmed(
-    client: httpx.AsyncClient, person: Person, sql: Sql
+    client: httpx2.AsyncClient, person: Person, sql: Sql
 ) -> None:
     token, _ = await browser_login(client, person)
     before = await sessions_of(sql, person)
@@ -90,7 +92,7 @@ async def test_a_token_of_the_cookie_is_refused_in_a_body_and_its_session_unharm
 
 
 async def test_a_token_of_the_body_is_refused_in_a_cookie_and_its_session_unharmed(
-    client: httpx.AsyncClient, person: Person, sql: Sql
+    client: httpx2.AsyncClient, person: Person, sql: Sql
 ) -> None:
     token = (await login(client, person)).json()["refresh_token"]
     before = await sessions_of(sql, person)
@@ -100,7 +102,7 @@ async def test_a_token_of_the_body_is_refused_in_a_cookie_and_its_session_unharm
 
 
 async def test_a_superseded_token_that_comes_the_wrong_way_is_no_reuse(
-    client: httpx.AsyncClient, person: Person, sql: Sql
+    client: httpx2.AsyncClient, person: Person, sql: Sql
 ) -> None:
     token, _ = await browser_login(client, person)
     current = cookies_of(await browser_refresh(client, token))[0].value

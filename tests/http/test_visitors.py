@@ -5,7 +5,7 @@ import json
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from app.dev import Servers
@@ -73,7 +73,7 @@ def service(
 
 
 @pytest.fixture
-async def client(service: Service) -> AsyncIterator[httpx.AsyncClient]:
+async def client(service: Service) -> AsyncIterator[httpx2.AsyncClient]:
     """One that says nothing of itself."""
     async with client_of(service) as client:
         del client.headers["User-Agent"]
@@ -85,7 +85,7 @@ def coming(user_agent: str | bytes | None = None, forwarded: str | bytes | None 
     return {name: value for name, value in headers.items() if value is not None}
 
 
-async def opened(client: httpx.AsyncClient, person: Person, headers: dict[str, Any]) -> dict[str, str]:
+async def opened(client: httpx2.AsyncClient, person: Person, headers: dict[str, Any]) -> dict[str, str]:
     credentials = {"email": person.email, "password": PASSWORD, "client": "native"}
     answer = await client.post("/login", json=credentials, headers=headers)
     assert answer.status_code == 200, answer.text
@@ -93,13 +93,13 @@ async def opened(client: httpx.AsyncClient, person: Person, headers: dict[str, A
     return tokens
 
 
-async def listed(client: httpx.AsyncClient, access_token: str) -> httpx.Response:
+async def listed(client: httpx2.AsyncClient, access_token: str) -> httpx2.Response:
     answer = await client.get("/sessions", headers=bearing(access_token))
     assert answer.status_code == 200, answer.text
     return answer
 
 
-async def session_of(client: httpx.AsyncClient, tokens: dict[str, str]) -> dict[str, Any]:
+async def session_of(client: httpx2.AsyncClient, tokens: dict[str, str]) -> dict[str, Any]:
     (session,) = (await listed(client, tokens["access_token"])).json()["sessions"]
     found: dict[str, Any] = session
     return found
@@ -107,7 +107,7 @@ async def session_of(client: httpx.AsyncClient, tokens: dict[str, str]) -> dict[
 
 @pytest.mark.parametrize("user_agent", WORDS)
 async def test_a_user_agent_is_shown_in_words(
-    client: httpx.AsyncClient, person: Person, user_agent: str
+    client: httpx2.AsyncClient, person: Person, user_agent: str
 ) -> None:
     session = await session_of(client, await opened(client, person, coming(user_agent)))
     assert session["user_agent"] == WORDS[user_agent]
@@ -115,7 +115,7 @@ async def test_a_user_agent_is_shown_in_words(
 
 @pytest.mark.parametrize("headers", [{}, {"User-Agent": ""}, {"User-Agent": b"\xa0\xad\x85"}], ids=str)
 async def test_a_client_without_a_user_agent_has_none(
-    client: httpx.AsyncClient, person: Person, sql: Sql, headers: dict[str, str]
+    client: httpx2.AsyncClient, person: Person, sql: Sql, headers: dict[str, str]
 ) -> None:
     session = await session_of(client, await opened(client, person, headers))
     assert session["user_agent"] is None
@@ -123,7 +123,7 @@ async def test_a_client_without_a_user_agent_has_none(
 
 
 async def test_each_refresh_updates_where_the_session_is_used(
-    client: httpx.AsyncClient, person: Person
+    client: httpx2.AsyncClient, person: Person
 ) -> None:
     firefox, edge = list(WORDS)[:2]
     tokens = await opened(client, person, coming(firefox, "203.0.113.7"))
@@ -143,7 +143,7 @@ async def test_each_refresh_updates_where_the_session_is_used(
 
 
 async def test_a_request_that_is_no_refresh_does_not_move_a_session(
-    client: httpx.AsyncClient, person: Person
+    client: httpx2.AsyncClient, person: Person
 ) -> None:
     tokens = await opened(client, person, coming("curl/8.5.0", "203.0.113.7"))
     before = await session_of(client, tokens)
@@ -154,7 +154,7 @@ async def test_a_request_that_is_no_refresh_does_not_move_a_session(
 
 
 async def test_an_event_names_the_address_and_the_request(
-    client: httpx.AsyncClient, person: Person, sql: Sql
+    client: httpx2.AsyncClient, person: Person, sql: Sql
 ) -> None:
     events = "SELECT kind, address, request_id FROM events WHERE account_id = $1 ORDER BY id"
     tokens = await opened(client, person, coming(None, "203.0.113.7") | {"X-Request-ID": "opened-1"})
@@ -168,7 +168,7 @@ async def test_an_event_names_the_address_and_the_request(
 
 @pytest.mark.parametrize("kind", HOSTILE)
 async def test_a_hostile_user_agent_does_no_harm_and_does_not_come_back(
-    client: httpx.AsyncClient, person: Person, sql: Sql, kind: str
+    client: httpx2.AsyncClient, person: Person, sql: Sql, kind: str
 ) -> None:
     text = marker()
     headers = coming(HOSTILE[kind].replace(b"%s", text.encode()))
@@ -187,7 +187,7 @@ async def test_a_hostile_user_agent_does_no_harm_and_does_not_come_back(
 
 @pytest.mark.parametrize("forwarded", NO_ADDRESSES, ids=lambda forwarded: ascii(forwarded)[:20])
 async def test_a_forwarded_text_that_is_no_address_is_left_out(
-    client: httpx.AsyncClient, person: Person, sql: Sql, forwarded: str | bytes
+    client: httpx2.AsyncClient, person: Person, sql: Sql, forwarded: str | bytes
 ) -> None:
     session = await session_of(client, await opened(client, person, coming(None, forwarded)))
     assert session["address"] is None

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-import httpx
+import httpx2
 import jwt
 import pytest
 
@@ -59,7 +59,7 @@ class Case:
 
     token: str
     key: SigningKey
-    api: httpx.Client
+    api: httpx2.Client
 
     def minted(self, typ: str = "at+jwt", **claims: Any) -> str:
         """The token, signed again by the same key with other claims."""
@@ -91,7 +91,7 @@ async def site(
 
 
 @contextmanager
-def express(issuer: str) -> Iterator[httpx.Client]:
+def express(issuer: str) -> Iterator[httpx2.Client]:
     """A client of an API that trusts this issuer, and has fetched nothing yet."""
     assert (INTEROP / "node_modules" / "express").is_dir(), f"run: npm ci --prefix {INTEROP}"
     # The library would read missing options from variables such as JWKS_URI.
@@ -102,13 +102,13 @@ def express(issuer: str) -> Iterator[httpx.Client]:
         assert process.stdout is not None
         try:
             port = int(process.stdout.readline())
-            with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=30) as client:
+            with httpx2.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=30) as client:
                 yield client
         finally:
             process.kill()
 
 
-def answer_to(api: httpx.Client, token: str) -> httpx.Response:
+def answer_to(api: httpx2.Client, token: str) -> httpx2.Response:
     return api.get("/", headers={"Authorization": f"Bearer {token}"})
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from tests.support.database import Sql
@@ -94,7 +94,7 @@ async def test_the_tour_prints_what_the_readme_shows(sql: Sql, service: Service,
 
 
 @pytest.fixture
-async def tokens(client: httpx.AsyncClient, person: Person) -> dict[str, str]:
+async def tokens(client: httpx2.AsyncClient, person: Person) -> dict[str, str]:
     """A good access token, and the same with another's claims under its signature."""
     good = (await login(client, person)).json()["access_token"]
     header, payload, signature = good.split(".")

@@ -10,7 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 from uuid import uuid4
 
-import httpx
+import httpx2
 import jwt
 import pytest
 
@@ -22,6 +22,8 @@ from tests.support.processes import PATIENCE
 from tests.support.servers import ISSUER, Service, app, database, free_port, migrate
 from tests.support.verifiers import Cache, ShiftedTime, caches, kids_in, published_by
 from tests.support.waiting import until
+
+pytestmark = pytest.mark.requirement("K2")
 
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
 INTERVAL = timedelta(days=30)
@@ -57,10 +59,10 @@ class Town:
         """Until the end, or until a good token is refused, or a worker has no key set."""
         people = [await new_person(self._sql) for _ in range(PEOPLE)]
         # No connection is kept, so that any worker may answer any request.
-        limits = httpx.Limits(max_keepalive_connections=0)
+        limits = httpx2.Limits(max_keepalive_connections=0)
         async with (
             connections(self.service, each=1) as workers,
-            httpx.AsyncClient(
+            httpx2.AsyncClient(
                 base_url=self.service.url, trust_env=False, timeout=PATIENCE, limits=limits
             ) as client,
             asyncio.TaskGroup() as group,
@@ -122,7 +124,7 @@ class Town:
         """All that have signed, in turn."""
         return list(dict.fromkeys(taken.kid for taken in self._taken))
 
-    async def _comes_and_goes(self, client: httpx.AsyncClient, person: Person) -> None:
+    async def _comes_and_goes(self, client: httpx2.AsyncClient, person: Person) -> None:
         while True:
             answer = await login(client, person)
             for _ in range(5):
@@ -136,12 +138,12 @@ class Town:
                 await asyncio.sleep(PAUSE)
                 answer = await refresh(client, answer.json()["refresh_token"])
 
-    async def _is_believed_again(self, client: httpx.AsyncClient, kid: str) -> None:
+    async def _is_believed_again(self, client: httpx2.AsyncClient, kid: str) -> None:
         good = [taken for taken in self._taken if taken.kid == kid and self._is_good(taken)]
         if good:
             await self._is_believed(client, random.choice(good))
 
-    async def _is_believed(self, client: httpx.AsyncClient, taken: Taken) -> None:
+    async def _is_believed(self, client: httpx2.AsyncClient, taken: Taken) -> None:
         for api in self._apis:
             api.check(taken.token)
         answer = await me(client, taken.token)

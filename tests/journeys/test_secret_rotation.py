@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 
 from app.crypto.secrets import SECRET_ID_LENGTH, ServiceSecret
@@ -54,13 +54,13 @@ class Session:
         self.refresh_token = tokens["refresh_token"]
         self.access_tokens = [tokens["access_token"]]
 
-    async def goes_on(self, client: httpx.AsyncClient) -> None:
+    async def goes_on(self, client: httpx2.AsyncClient) -> None:
         answer = await refresh(client, self.refresh_token)
         assert answer.status_code == 200, answer.text
         self.refresh_token = answer.json()["refresh_token"]
         self.access_tokens.append(answer.json()["access_token"])
 
-    async def holds(self, client: httpx.AsyncClient) -> None:
+    async def holds(self, client: httpx2.AsyncClient) -> None:
         for token in self.access_tokens:
             assert (await me(client, token)).status_code == 200
 

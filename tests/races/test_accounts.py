@@ -1,11 +1,11 @@
-"""A login that races a change of its account does not survive it (security.md R7)."""
+"""A login that races a change of its account does not survive it."""
 
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 
-import httpx
+import httpx2
 import pytest
 
 from app.dev import Servers
@@ -17,6 +17,8 @@ from tests.support.database import Sql, connect
 from tests.support.depth import depth
 from tests.support.people import Person, me, new_person, refresh
 from tests.support.races import CHEAP_HASH, Race, inside, rounds, sign_in, waiting
+
+pytestmark = pytest.mark.requirement("R7")
 
 FORCED_ROUNDS = 5
 NEW_PASSWORD = "a password that nobody has used before"
@@ -57,7 +59,7 @@ async def holder(migrated: Servers) -> AsyncIterator[Sql]:
     await connection.close()
 
 
-async def assert_dead(client: httpx.AsyncClient, sql: Sql, person: Person, pair: TokenPair | None) -> None:
+async def assert_dead(client: httpx2.AsyncClient, sql: Sql, person: Person, pair: TokenPair | None) -> None:
     """Nothing that was opened with the old password is left alive."""
     alive = "SELECT count(*) FROM sessions WHERE account_id = $1 AND revoked_at IS NULL"
     assert await sql.fetchval(alive, person.id) == 0
@@ -70,7 +72,7 @@ async def assert_dead(client: httpx.AsyncClient, sql: Sql, person: Person, pair:
 @pytest.mark.parametrize("number", depth(20, 500))
 @pytest.mark.parametrize("change", CHANGES)
 async def test_a_login_that_races_a_change_of_its_account_does_not_survive_it(
-    change: str, number: int, parties: Parties, client: httpx.AsyncClient, sql: Sql
+    change: str, number: int, parties: Parties, client: httpx2.AsyncClient, sql: Sql
 ) -> None:
     race, seen = Race(change), Counter[bool]()
     for _ in rounds(number, lambda: min(seen[True], seen[False]) > 0):
@@ -86,7 +88,7 @@ async def test_a_login_that_races_a_change_of_its_account_does_not_survive_it(
 
 @pytest.mark.parametrize("change", CHANGES)
 async def test_a_login_that_is_first_at_the_account_is_ended_by_the_change_behind_it(
-    change: str, parties: Parties, client: httpx.AsyncClient, sql: Sql, holder: Sql
+    change: str, parties: Parties, client: httpx2.AsyncClient, sql: Sql, holder: Sql
 ) -> None:
     for _ in range(FORCED_ROUNDS):
         person = await new_person(sql, password_hash=CHEAP_HASH)
@@ -104,7 +106,7 @@ async def test_a_login_that_is_first_at_the_account_is_ended_by_the_change_behin
 
 @pytest.mark.parametrize("change", CHANGES)
 async def test_a_login_that_waits_behind_a_change_of_its_account_opens_nothing(
-    change: str, parties: Parties, client: httpx.AsyncClient, sql: Sql, holder: Sql
+    change: str, parties: Parties, client: httpx2.AsyncClient, sql: Sql, holder: Sql
 ) -> None:
     for _ in range(FORCED_ROUNDS):
         person = await new_person(sql, password_hash=CHEAP_HASH)
@@ -121,7 +123,7 @@ async def test_a_login_that_waits_behind_a_change_of_its_account_opens_nothing(
 
 @pytest.mark.parametrize("change", CHANGES)
 async def test_a_login_between_the_two_steps_of_a_change_opens_nothing(
-    change: str, parties: Parties, client: httpx.AsyncClient, sql: Sql, holder: Sql
+    change: str, parties: Parties, client: httpx2.AsyncClient, sql: Sql, holder: Sql
 ) -> None:
     """The change has looked which sessions to end, and waits for one; a new one would be overlooked."""
     for _ in range(FORCED_ROUNDS):

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Awaitable
 from dataclasses import dataclass
 from typing import TypeAlias, TypeVar
 
-import httpx
+import httpx2
 import pytest
 
 from app.dev import Servers
@@ -19,6 +19,8 @@ from tests.support.database import Sql, connect
 from tests.support.depth import depth
 from tests.support.people import PASSWORD, Person, me, new_person, refresh
 from tests.support.races import CHEAP_HASH, Race, inside, rounds, sign_in, waiting
+
+pytestmark = pytest.mark.requirement("R7")
 
 ROUNDS = depth(12, 300)
 FORCED_ROUNDS = 5
@@ -82,7 +84,7 @@ class Bench:
     """What each round needs, and the look at what is left after it."""
 
     parties: Parties
-    client: httpx.AsyncClient
+    client: httpx2.AsyncClient
     sql: Sql
     holder: Sql
 
@@ -116,7 +118,7 @@ class Bench:
 
 
 @pytest.fixture
-def bench(parties: Parties, client: httpx.AsyncClient, sql: Sql, holder: Sql) -> Bench:
+def bench(parties: Parties, client: httpx2.AsyncClient, sql: Sql, holder: Sql) -> Bench:
     return Bench(parties, client, sql, holder)
 
 

@@ -1,15 +1,17 @@
-"""Processes that start at once agree: on one schema, one signing key and one standby (security.md K3)."""
+"""Processes that start at once agree: on one schema, one signing key and one standby."""
 
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 
 from tests.support.database import Sql, connect
 from tests.support.processes import PATIENCE
 from tests.support.servers import Service, app, migrate
+
+pytestmark = pytest.mark.requirement("K3")
 
 AT_ONCE = 8
 KEYS = """
@@ -37,7 +39,7 @@ async def test_services_that_start_at_once_serve_one_key_set(fresh: dict[str, st
         services.append(Service(fresh, folder))
     with ExitStack() as stack, ThreadPoolExecutor(AT_ONCE) as threads:
         list(threads.map(stack.enter_context, services))
-        async with httpx.AsyncClient(trust_env=False, timeout=PATIENCE) as client:
+        async with httpx2.AsyncClient(trust_env=False, timeout=PATIENCE) as client:
             answers = [await client.get(f"{each.url}/.well-known/jwks.json") for each in services]
         stack.pop_all()
         list(threads.map(lambda each: each.terminate(), services))

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from time import sleep
 from typing import Any, NamedTuple, Self
 
-import httpx
+import httpx2
 import orjson
 import psutil  # type: ignore[import-untyped]
 import pytest
@@ -136,19 +136,19 @@ class Peer:
         with suppress(ConnectionError):
             await self._writer.drain()
 
-    async def answer(self, *, to_head: bool = False) -> httpx.Response:
+    async def answer(self, *, to_head: bool = False) -> httpx2.Response:
         """The next answer whole, after interim ones; one to HEAD has no body."""
         async with asyncio.timeout(PATIENCE):
             head = await self._reader.readuntil(b"\r\n\r\n")
             status, *lines = head.decode().split("\r\n")[:-2]
-            headers = httpx.Headers(
+            headers = httpx2.Headers(
                 [(name, value) for name, _, value in (line.partition(": ") for line in lines)]
             )
             if status.split()[1] == "100":
                 return await self.answer()
             length = 0 if to_head else int(headers.get("content-length", "0"))
             body = await self._reader.readexactly(length)
-        return httpx.Response(int(status.split()[1]), headers=headers, content=body)
+        return httpx2.Response(int(status.split()[1]), headers=headers, content=body)
 
     async def outline(self) -> tuple[int, int]:
         """Of the next answer, with as little work as may be: its status, and how long it asks to wait."""

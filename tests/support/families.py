@@ -15,7 +15,7 @@ from datetime import timedelta
 from typing import Any, TypeVar
 
 import asyncpg
-import httpx
+import httpx2
 
 from app.crypto.refresh_tokens import RefreshTokens
 from app.crypto.secrets import ServiceSecrets
@@ -96,7 +96,7 @@ class Family:
     revoked: bool = False
 
     @classmethod
-    def opened(cls, answer: httpx.Response, kind: str, now: int) -> "Family":
+    def opened(cls, answer: httpx2.Response, kind: str, now: int) -> "Family":
         """The family of a login's answer."""
         text = refresh_token_in(answer, kind)
         token = TOKENS.read(text)
@@ -127,7 +127,7 @@ class Family:
             return "retried"
         return "refresh_token_reused"
 
-    def issued(self, answer: httpx.Response, *, lost: bool) -> None:
+    def issued(self, answer: httpx2.Response, *, lost: bool) -> None:
         """Tokens came back, or would have; of the access tokens the first and the newest are enough."""
         text = refresh_token_in(answer, self.kind)
         if lost:
@@ -168,19 +168,19 @@ class World:
         self.run(self._stack.aclose())
         self._runner.close()
 
-    async def post(self, path: str, token: str, kind: str) -> httpx.Response:
+    async def post(self, path: str, token: str, kind: str) -> httpx2.Response:
         if kind == "browser":
             return await self.client.post(path, headers={"Cookie": f"{COOKIE}={token}"})
         return await self.client.post(path, json={"refresh_token": token})
 
-    def refresh(self, token: str, kind: str, times: int = 1) -> list[httpx.Response]:
-        async def at_once() -> list[httpx.Response]:
+    def refresh(self, token: str, kind: str, times: int = 1) -> list[httpx2.Response]:
+        async def at_once() -> list[httpx2.Response]:
             return await asyncio.gather(*(self.post("/refresh", token, kind) for _ in range(times)))
 
         return self.run(at_once())
 
-    def me(self, access_tokens: Iterable[str]) -> list[httpx.Response]:
-        async def at_once() -> list[httpx.Response]:
+    def me(self, access_tokens: Iterable[str]) -> list[httpx2.Response]:
+        async def at_once() -> list[httpx2.Response]:
             return await asyncio.gather(*(me(self.client, token) for token in access_tokens))
 
         return self.run(at_once())
@@ -208,7 +208,7 @@ class World:
         self.run(self.sql.execute(SET_BACK, record["id"], *change))
 
 
-def refresh_token_in(answer: httpx.Response, kind: str) -> str:
+def refresh_token_in(answer: httpx2.Response, kind: str) -> str:
     """The refresh token of an answer that has to carry it this way and no other."""
     assert answer.status_code == 200, answer.text
     set_cookie, body = answer.headers.get("set-cookie", ""), answer.json()
@@ -216,5 +216,5 @@ def refresh_token_in(answer: httpx.Response, kind: str) -> str:
     return str(body["refresh_token"] if kind == "native" else set_cookie.partition("=")[2].partition(";")[0])
 
 
-def codes(answers: list[httpx.Response]) -> list[str]:
+def codes(answers: list[httpx2.Response]) -> list[str]:
     return sorted(str(answer.json()["code"]) for answer in answers)

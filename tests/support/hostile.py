@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote
 
-import httpx
+import httpx2
 
 from tests.support.leaks import Trail
 from tests.support.people import bearing, with_cookie
@@ -233,7 +233,7 @@ FORGED = "forged-line"
 HOSTILE = f"\r\n{FORGED}\x00\x1b[2J"
 
 
-async def send_secrets_astray(trail: Trail, client: httpx.AsyncClient, email: str) -> None:
+async def send_secrets_astray(trail: Trail, client: httpx2.AsyncClient, email: str) -> None:
     """Secrets where they do not belong, and requests that are refused half-way."""
     secret, token, access = trail.password(), trail.refresh_tokens[0], trail.access_tokens[0]
     guess = {"json": {"email": email, "password": secret, "client": "native"}}

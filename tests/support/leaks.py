@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import httpx
+import httpx2
 import redis
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
@@ -31,7 +31,7 @@ class Trail:
     places: dict[str, bytes] = field(default_factory=dict)
     statuses: set[int] = field(default_factory=set)
 
-    def took(self, answer: httpx.Response) -> httpx.Response:
+    def took(self, answer: httpx2.Response) -> httpx2.Response:
         self.statuses.add(answer.status_code)
         if answer.status_code == 200 and "access_token" in answer.text:
             self.access_tokens.append(answer.json()["access_token"])

@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
 
-import httpx
+import httpx2
 
 from tests.support.people import Person, login, me, refresh
 from tests.support.servers import Service
@@ -99,7 +99,7 @@ class Load:
 
         return is_done
 
-    async def _sign_in(self, client: httpx.AsyncClient, person: Person) -> Session | None:
+    async def _sign_in(self, client: httpx2.AsyncClient, person: Person) -> Session | None:
         """Try until it succeeds; None when the load stops before."""
         while not self._stopping:
             answer = await self._ask("login", partial(login, client, person))
@@ -108,7 +108,7 @@ class Load:
             await asyncio.sleep(PAUSE)
         return None
 
-    async def _live(self, clients: list[httpx.AsyncClient], person: Person, session: Session | None) -> None:
+    async def _live(self, clients: list[httpx2.AsyncClient], person: Person, session: Session | None) -> None:
         choices = random.Random(person.email)
         while session and not self._stopping:
             client = choices.choice(clients)
@@ -129,11 +129,11 @@ class Load:
                     session = await self._sign_in(client, person)
             await asyncio.sleep(PAUSE)
 
-    async def _refused(self, client: httpx.AsyncClient, token: str) -> None:
+    async def _refused(self, client: httpx2.AsyncClient, token: str) -> None:
         was_excused = self.book.excused
         try:
             answer = await me(client, token)
-        except httpx.TransportError:
+        except httpx2.TransportError:
             self.book.outage("a revoked token", was_excused)
             return
         if answer.status_code == 200:
@@ -144,7 +144,7 @@ class Load:
             self.book.wrongs.append(f"a revoked token met {answer.status_code}")
         self.book.done("refused")
 
-    async def _refresh(self, client: httpx.AsyncClient, session: Session) -> None:
+    async def _refresh(self, client: httpx2.AsyncClient, session: Session) -> None:
         presented = session.refresh_token
         answer = await self._ask("refresh", partial(refresh, client, presented))
         if answer is None:
@@ -154,7 +154,7 @@ class Load:
         session.refresh_token = answer["refresh_token"]
         session.access_tokens.append(answer["access_token"])
 
-    async def _log_out(self, client: httpx.AsyncClient, session: Session) -> bool:
+    async def _log_out(self, client: httpx2.AsyncClient, session: Session) -> bool:
         """Try until it succeeds; False when the load stops before."""
         body = {"refresh_token": session.refresh_token}
         while not self._stopping:
@@ -164,18 +164,18 @@ class Load:
             await asyncio.sleep(PAUSE)
         return False
 
-    async def _watch_key_set(self, clients: list[httpx.AsyncClient]) -> None:
+    async def _watch_key_set(self, clients: list[httpx2.AsyncClient]) -> None:
         while not self._stopping:
             for client in clients:
                 await self._ask("key set", partial(client.get, "/.well-known/jwks.json"))
             await asyncio.sleep(PAUSE)
 
-    async def _ask(self, what: str, send: Callable[[], Awaitable[httpx.Response]]) -> dict[str, str] | None:
+    async def _ask(self, what: str, send: Callable[[], Awaitable[httpx2.Response]]) -> dict[str, str] | None:
         """The answer to what must succeed, or None where an outage came between."""
         was_excused = self.book.excused
         try:
             answer = await send()
-        except httpx.TransportError:
+        except httpx2.TransportError:
             self.book.outage(what, was_excused)
             return None
         if answer.status_code == 503 and what != "key set":

@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import asyncpg
-import httpx
+import httpx2
 from argon2 import PasswordHasher
 
 from tests.support.database import Sql
@@ -35,16 +35,16 @@ async def new_person(sql: Sql, *roles: str, password_hash: str = PASSWORD_HASH) 
 
 
 async def login(
-    client: httpx.AsyncClient, person: Person, *, kind: str = "native", password: str = PASSWORD
-) -> httpx.Response:
+    client: httpx2.AsyncClient, person: Person, *, kind: str = "native", password: str = PASSWORD
+) -> httpx2.Response:
     return await client.post("/login", json={"email": person.email, "password": password, "client": kind})
 
 
-async def refresh(client: httpx.AsyncClient, refresh_token: str) -> httpx.Response:
+async def refresh(client: httpx2.AsyncClient, refresh_token: str) -> httpx2.Response:
     return await client.post("/refresh", json={"refresh_token": refresh_token})
 
 
-async def me(client: httpx.AsyncClient, access_token: str) -> httpx.Response:
+async def me(client: httpx2.AsyncClient, access_token: str) -> httpx2.Response:
     return await client.get("/me", headers={"Authorization": f"Bearer {access_token}"})
 
 
@@ -61,7 +61,7 @@ class SetCookie:
     attributes: dict[str, str]
 
 
-def cookies_of(answer: httpx.Response) -> list[SetCookie]:
+def cookies_of(answer: httpx2.Response) -> list[SetCookie]:
     return [_parsed(header) for header in answer.headers.get_list("set-cookie")]
 
 
@@ -72,7 +72,7 @@ def _parsed(header: str) -> SetCookie:
     return SetCookie(name, value, named)
 
 
-def cookie_of(answer: httpx.Response, name: str = COOKIE) -> str:
+def cookie_of(answer: httpx2.Response, name: str = COOKIE) -> str:
     """The refresh token, or what else the answer sets in the one cookie of this name."""
     (cookie,) = [cookie for cookie in cookies_of(answer) if cookie.name == name]
     return cookie.value
@@ -88,14 +88,14 @@ def bearing(access_token: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {access_token}"}
 
 
-async def browser_login(client: httpx.AsyncClient, person: Person) -> tuple[str, str]:
+async def browser_login(client: httpx2.AsyncClient, person: Person) -> tuple[str, str]:
     """Sign in as a browser does; the refresh token of the cookie, and the access token."""
     answer = await login(client, person, kind="browser")
     assert answer.status_code == 200, answer.text
     return cookie_of(answer), answer.json()["access_token"]
 
 
-async def browser_refresh(client: httpx.AsyncClient, refresh_token: str) -> httpx.Response:
+async def browser_refresh(client: httpx2.AsyncClient, refresh_token: str) -> httpx2.Response:
     return await client.post("/refresh", headers=with_cookie(refresh_token))
 
 
@@ -107,7 +107,7 @@ async def sessions_of(sql: Sql, person: Person) -> list[asyncpg.Record]:
 MEMBERS = {"type", "title", "status", "code", "detail"}
 
 
-def problem_of(answer: httpx.Response, status: int, code: str) -> dict[str, Any]:
+def problem_of(answer: httpx2.Response, status: int, code: str) -> dict[str, Any]:
     """The problem in an answer, after a look at all that problems have in common."""
     assert answer.status_code == status, answer.text
     assert answer.headers["content-type"] == "application/problem+json"
@@ -125,7 +125,7 @@ def marker() -> str:
     return f"zq{uuid4().hex}"
 
 
-def everything(answer: httpx.Response) -> str:
+def everything(answer: httpx2.Response) -> str:
     """All that a client receives, to look for what must not be in it."""
     lines = [f"{name.decode('latin-1')}: {value.decode('latin-1')}" for name, value in answer.headers.raw]
     return "\n".join([answer.reason_phrase, *lines, answer.text]).lower()

@@ -18,7 +18,7 @@ from pathlib import Path
 from random import SystemRandom
 from typing import Self
 
-import httpx
+import httpx2
 import psutil  # type: ignore[import-untyped]
 from sqlalchemy import make_url, text
 from sqlalchemy.ext.asyncio import create_async_engine
@@ -295,10 +295,10 @@ class Service:
 
     def _becomes_ready(self) -> bool:
         deadline = time.monotonic() + PATIENCE
-        with httpx.Client(verify=NO_TLS, trust_env=False, timeout=2) as client:
+        with httpx2.Client(verify=NO_TLS, trust_env=False, timeout=2) as client:
             while self.process.poll() is None and time.monotonic() < deadline:
-                with suppress(httpx.TransportError):
-                    if client.get(f"http://127.0.0.1:{self.port}/readyz").status_code == httpx.codes.OK:
+                with suppress(httpx2.TransportError):
+                    if client.get(f"http://127.0.0.1:{self.port}/readyz").status_code == httpx2.codes.OK:
                         return True
                 time.sleep(0.05)
         return False

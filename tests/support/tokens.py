@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any, TypeAlias
 from uuid import UUID, uuid4
 
-import httpx
+import httpx2
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.hashes import SHA256
 
@@ -150,7 +150,7 @@ async def mint_for_somebody(service: Service, database_url: str) -> Mint:
     return Mint(keys[KeyState.SIGNING].kid, private_key, keys[KeyState.STANDBY], person.id, session_id)
 
 
-async def assert_refused(client: httpx.AsyncClient, token: str | bytes) -> None:
+async def assert_refused(client: httpx2.AsyncClient, token: str | bytes) -> None:
     """The one answer to every access token that does not hold."""
     raw = token if isinstance(token, bytes) else token.encode()
     answer = await client.get("/me", headers=[(b"Authorization", (b"Bearer " + raw).rstrip(b" "))])

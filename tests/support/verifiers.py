@@ -14,7 +14,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeAlias
 
-import httpx
+import httpx2
 import joserfc.jwt
 import jwt
 from authlib.oauth2.rfc6750 import InvalidTokenError
@@ -146,7 +146,7 @@ def by_npm_jose(issued: Issued, token: str) -> dict[str, Any] | Refused:
 
 def _fetched(issued: Issued) -> KeySet:
     return KeySet.import_key_set(
-        httpx.get(issued.key_set_url, verify=NO_TLS, trust_env=False, timeout=PATIENCE).json()
+        httpx2.get(issued.key_set_url, verify=NO_TLS, trust_env=False, timeout=PATIENCE).json()
     )
 
 
@@ -208,8 +208,8 @@ def caches(key_set_url: str, issuer: str, time: ShiftedTime) -> Iterator[list[Ca
     """PyJWT and npm's jose as they are by default, and joserfc with nothing kept, or for long."""
     with ExitStack() as stack:
         # Each request on a connection of its own, so that any worker may answer it.
-        limits = httpx.Limits(max_keepalive_connections=0)
-        http = stack.enter_context(httpx.Client(trust_env=False, limits=limits, timeout=PATIENCE))
+        limits = httpx2.Limits(max_keepalive_connections=0)
+        http = stack.enter_context(httpx2.Client(trust_env=False, limits=limits, timeout=PATIENCE))
 
         def by_joserfc() -> Client:
             return _joserfc(http.get(key_set_url).raise_for_status(), issuer)
@@ -251,7 +251,7 @@ def _node(*arguments: str) -> Iterator[subprocess.Popen[str]]:
             process.kill()
 
 
-def _joserfc(published: httpx.Response, issuer: str) -> Client:
+def _joserfc(published: httpx2.Response, issuer: str) -> Client:
     keys = KeySet.import_key_set(published.json())
     member: ClaimsOption = {"essential": True, "value": issuer}
     claims = joserfc.jwt.JWTClaimsRegistry(iss=member, aud=member, exp={"essential": True})

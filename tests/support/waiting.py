@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-import httpx
+import httpx2
 
 from tests.support.processes import PATIENCE
 from tests.support.servers import NO_TLS, Service, free_port
@@ -20,20 +20,22 @@ async def until(condition: Callable[[], Awaitable[bool]]) -> None:
             await asyncio.sleep(0.02)
 
 
-def client_of(service: Service) -> httpx.AsyncClient:
-    return httpx.AsyncClient(base_url=service.url, verify=NO_TLS, trust_env=False, timeout=PATIENCE)
+def client_of(service: Service) -> httpx2.AsyncClient:
+    return httpx2.AsyncClient(base_url=service.url, verify=NO_TLS, trust_env=False, timeout=PATIENCE)
 
 
 async def answers(service: Service) -> bool:
     """Whether it answers at all, ready or not."""
-    async with httpx.AsyncClient(base_url=service.url, verify=NO_TLS, trust_env=False, timeout=0.5) as client:
+    async with httpx2.AsyncClient(
+        base_url=service.url, verify=NO_TLS, trust_env=False, timeout=0.5
+    ) as client:
         try:
             return (await client.get("/livez")).status_code == 200
-        except httpx.TransportError:
+        except httpx2.TransportError:
             return False
 
 
-async def health(client: httpx.AsyncClient) -> tuple[int, dict[str, str]]:
+async def health(client: httpx2.AsyncClient) -> tuple[int, dict[str, str]]:
     answer = await client.get("/readyz")
     return answer.status_code, answer.json()
 

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-import httpx
+import httpx2
 
 CONNECT_SECONDS = 5.0
 MAX_BODY = 1 << 20
@@ -21,7 +21,7 @@ class NoAnswer:
     reason: str
 
 
-Answer: TypeAlias = httpx.Response | NoAnswer
+Answer: TypeAlias = httpx2.Response | NoAnswer
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +29,8 @@ class DeploymentClient:
     """Sends requests to a deployment, and keeps each response beside its request, such as ``GET /livez``."""
 
     base: str
-    http: httpx.AsyncClient
-    responses: list[tuple[str, httpx.Response]] = field(default_factory=list)
+    http: httpx2.AsyncClient
+    responses: list[tuple[str, httpx2.Response]] = field(default_factory=list)
 
     async def send(
         self,
@@ -47,14 +47,14 @@ class DeploymentClient:
                 response = await self._receive(method, url, headers, content)
         except TimeoutError:
             return NoAnswer(f"no answer within {TOTAL_SECONDS:.0f} seconds")
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
+        except (httpx2.HTTPError, httpx2.InvalidURL) as error:
             return NoAnswer(str(error).rstrip(".") or type(error).__name__)
         self.responses.append((request, response))
         return response
 
     async def _receive(
         self, method: str, url: str, headers: Mapping[str, str] | None, content: bytes
-    ) -> httpx.Response:
+    ) -> httpx2.Response:
         """Return the response with at most MAX_BODY bytes of its body."""
         body = bytearray()
         async with self.http.stream(method, url, headers=headers, content=content) as response:
@@ -64,7 +64,7 @@ class DeploymentClient:
                     break
         # No compression was requested. A compressed body stays compressed: its unpacked size has no bound.
         kept = [(name, value) for name, value in response.headers.raw if name.lower() != b"content-encoding"]
-        return httpx.Response(
+        return httpx2.Response(
             response.status_code,
             headers=kept,
             content=bytes(body[:MAX_BODY]),
@@ -76,9 +76,9 @@ class DeploymentClient:
 @asynccontextmanager
 async def open_client(base: str, *, insecure: bool) -> AsyncIterator[DeploymentClient]:
     """Open a client that connects directly to the deployment. ``insecure`` accepts any certificate."""
-    async with httpx.AsyncClient(
-        verify=httpx.create_ssl_context(verify=not insecure),
-        timeout=httpx.Timeout(TOTAL_SECONDS, connect=CONNECT_SECONDS),
+    async with httpx2.AsyncClient(
+        verify=httpx2.create_ssl_context(verify=not insecure),
+        timeout=httpx2.Timeout(TOTAL_SECONDS, connect=CONNECT_SECONDS),
         headers={"User-Agent": "watchword check-config", "Accept-Encoding": "identity"},
         # A forward proxy could answer in place of the deployment.
         trust_env=False,

@@ -2,14 +2,14 @@
 
 from collections.abc import Sequence
 
-import httpx
+import httpx2
 
 from app.cli.doctor.findings import Finding, ok, problem, warning
 
 ATTACKER = "https://attacker.example"
 
 
-def check_cors(responses: Sequence[tuple[str, httpx.Response]]) -> Finding:
+def check_cors(responses: Sequence[tuple[str, httpx2.Response]]) -> Finding:
     """Check the responses to requests whose origin was ATTACKER."""
     for request, response in responses:
         allowed = {

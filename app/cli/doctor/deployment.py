@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
-import httpx
+import httpx2
 
 from app.cli.doctor import cookies, cors, cross_site, discovery, errors, headers, health, keys, tls
 from app.cli.doctor.client import Answer, DeploymentClient, NoAnswer, json_object
@@ -72,7 +72,7 @@ def _jwks_uri(metadata: Answer) -> str:
     return str(address) if is_url else "/.well-known/jwks.json"
 
 
-def _expiry(response: httpx.Response) -> datetime | None:
+def _expiry(response: httpx2.Response) -> datetime | None:
     """Return when the certificate expires, or None if it was not verified."""
     stream = response.extensions.get("network_stream")
     connection = stream.get_extra_info("ssl_object") if stream is not None else None

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-import httpx
+import httpx2
 
 from app.cli.doctor.findings import Finding, note, ok, warning
 
@@ -24,7 +24,7 @@ _HSTS = (
 )
 
 
-def check_headers(responses: Sequence[tuple[str, httpx.Response]], *, public: bool) -> Iterator[Finding]:
+def check_headers(responses: Sequence[tuple[str, httpx2.Response]], *, public: bool) -> Iterator[Finding]:
     """Check that each response has the service's headers. ``public`` means https with a public name."""
     errors = [(request, response) for request, response in responses if response.is_error]
     expected = [(responses, *header) for header in _ALWAYS]
@@ -47,7 +47,7 @@ def check_headers(responses: Sequence[tuple[str, httpx.Response]], *, public: bo
 
 
 def _missing(
-    responses: Sequence[tuple[str, httpx.Response]], name: str, value: str, harm: str
+    responses: Sequence[tuple[str, httpx2.Response]], name: str, value: str, harm: str
 ) -> Finding | None:
     bare = [request for request, response in responses if value not in response.headers.get(name, "")]
     if not bare:

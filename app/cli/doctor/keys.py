@@ -3,7 +3,7 @@
 import re
 from collections.abc import Container, Iterator, Sequence
 
-import httpx
+import httpx2
 
 from app.cli.doctor.client import Answer, NoAnswer, describe, json_object
 from app.cli.doctor.findings import Finding, counted, note, ok, problem, warning
@@ -76,7 +76,7 @@ def check_key_set(answer: Answer) -> Iterator[Finding]:
     yield _caching(answer)
 
 
-def _caching(answer: httpx.Response) -> Finding:
+def _caching(answer: httpx2.Response) -> Finding:
     age = _MAX_AGE.search(answer.headers.get("cache-control", ""))
     if "etag" in answer.headers and age:
         return ok(

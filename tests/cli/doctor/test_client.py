@@ -4,7 +4,7 @@ import gzip
 import json
 from collections.abc import AsyncIterator, Mapping
 
-import httpx
+import httpx2
 import pytest
 
 from app.cli.doctor.client import MAX_BODY, DeploymentClient
@@ -26,11 +26,11 @@ def stream_of(body: bytes) -> AsyncIterator[bytes]:
 async def check(body: bytes, status: int = 200, headers: Mapping[str, str] | None = None) -> list[Finding]:
     """The findings about a server that answers every request like this."""
 
-    def answer(_: httpx.Request) -> httpx.Response:
+    def answer(_: httpx2.Request) -> httpx2.Response:
         sent = {"Content-Type": "application/json", **(headers or {})}
-        return httpx.Response(status, headers=sent, content=stream_of(body))
+        return httpx2.Response(status, headers=sent, content=stream_of(body))
 
-    async with httpx.AsyncClient(transport=httpx.MockTransport(answer)) as http:
+    async with httpx2.AsyncClient(transport=httpx2.MockTransport(answer)) as http:
         client = DeploymentClient("https://auth.example.com", http)
         return await check_deployment(client, insecure=False, expected_issuer=None, clock=utc_now)
 
@@ -65,10 +65,10 @@ async def test_control_characters_do_not_reach_the_terminal() -> None:
 async def test_an_endless_or_compressed_answer_is_read_up_to_a_bound() -> None:
     for body, packed in ((b" " * (3 * MAX_BODY), {}), (BOMB, {"Content-Encoding": "gzip"})):
 
-        def answer(_: httpx.Request, body: bytes = body, packed: dict[str, str] = packed) -> httpx.Response:
-            return httpx.Response(200, headers=packed, content=stream_of(body))
+        def answer(_: httpx2.Request, body: bytes = body, packed: dict[str, str] = packed) -> httpx2.Response:
+            return httpx2.Response(200, headers=packed, content=stream_of(body))
 
-        async with httpx.AsyncClient(transport=httpx.MockTransport(answer)) as http:
+        async with httpx2.AsyncClient(transport=httpx2.MockTransport(answer)) as http:
             response = await DeploymentClient("https://auth.example.com", http).send("GET /livez")
-        assert isinstance(response, httpx.Response)
+        assert isinstance(response, httpx2.Response)
         assert 0 < len(response.content) <= MAX_BODY

@@ -5,7 +5,7 @@ import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 from cryptography.x509 import load_pem_x509_certificate
 from typer.testing import CliRunner
@@ -150,14 +150,14 @@ async def test_an_address_without_an_answer_is_one_finding() -> None:
 async def test_a_public_deployment_is_also_checked_over_http() -> None:
     requests: list[str] = []
 
-    def answer(request: httpx.Request) -> httpx.Response:
+    def answer(request: httpx2.Request) -> httpx2.Response:
         requests.append(f"{request.method} {request.url}")
         if request.url.scheme == "http":
             headers = {"Location": str(request.url.copy_with(scheme="https"))}
-            return httpx.Response(308, headers=headers, stream=httpx.ByteStream(b""))
-        return httpx.Response(502, stream=httpx.ByteStream(b"nothing behind here"))
+            return httpx2.Response(308, headers=headers, stream=httpx2.ByteStream(b""))
+        return httpx2.Response(502, stream=httpx2.ByteStream(b"nothing behind here"))
 
-    async with httpx.AsyncClient(transport=httpx.MockTransport(answer)) as http:
+    async with httpx2.AsyncClient(transport=httpx2.MockTransport(answer)) as http:
         findings = await check_deployment(
             DeploymentClient("https://auth.example.com", http),
             insecure=False,

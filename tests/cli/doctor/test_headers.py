@@ -1,6 +1,6 @@
 """Findings about the headers of answers."""
 
-import httpx
+import httpx2
 
 from app.cli.doctor.headers import check_headers
 
@@ -11,7 +11,7 @@ def test_a_public_deployment_must_require_https() -> None:
         "Referrer-Policy": "no-referrer",
         "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
     }
-    bare, complete = httpx.Response(200, headers=safe), httpx.Response(200, headers=safe)
+    bare, complete = httpx2.Response(200, headers=safe), httpx2.Response(200, headers=safe)
     complete.headers["Strict-Transport-Security"] = "max-age=63072000; includeSubDomains"
     assert [finding.level for finding in check_headers([("GET /", complete)], public=True)] == ["ok"]
     assert [finding.level for finding in check_headers([("GET /", bare)], public=False)] == ["ok"]

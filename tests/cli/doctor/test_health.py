@@ -1,6 +1,6 @@
 """Findings about /livez and /readyz."""
 
-import httpx
+import httpx2
 import pytest
 
 from app.cli.doctor.client import NoAnswer
@@ -17,8 +17,8 @@ from app.cli.doctor.health import check_health
     ],
 )
 def test_readiness_is_reported_as_the_service_reports_it(status: int, body: object, text: str) -> None:
-    alive = httpx.Response(200, json={"status": "alive"})
-    _, ready = check_health(alive, httpx.Response(status, json=body))
+    alive = httpx2.Response(200, json={"status": "alive"})
+    _, ready = check_health(alive, httpx2.Response(status, json=body))
     assert f"{ready.level} {ready.text}".startswith(text)
 
 

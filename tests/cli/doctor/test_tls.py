@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-import httpx
+import httpx2
 import pytest
 
 from app.cli.doctor.client import Answer, NoAnswer
@@ -106,10 +106,10 @@ def test_a_certificate_is_in_order_until_two_weeks_before_it_expires(
     ("answer", "level"),
     [
         (NoAnswer("Connection refused"), "ok"),
-        (httpx.Response(308, headers={"Location": "https://auth.example.com/livez"}), "ok"),
-        (httpx.Response(403), "ok"),
-        (httpx.Response(302, headers={"Location": "http://elsewhere.example"}), "problem"),
-        (httpx.Response(200), "problem"),
+        (httpx2.Response(308, headers={"Location": "https://auth.example.com/livez"}), "ok"),
+        (httpx2.Response(403), "ok"),
+        (httpx2.Response(302, headers={"Location": "http://elsewhere.example"}), "problem"),
+        (httpx2.Response(200), "problem"),
     ],
 )
 def test_the_http_port_may_only_redirect_to_https_or_refuse(answer: Answer, level: str) -> None:

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 
 from tests.support.database import Sql
 from tests.support.people import (
@@ -22,19 +22,21 @@ from tests.support.waiting import client_of
 FIELDS = {"id", "at", "kind", "actor", "reason", "address", "session_id", "current"}
 
 
-async def signed_in(client: httpx.AsyncClient, person: Person) -> str:
+async def signed_in(client: httpx2.AsyncClient, person: Person) -> str:
     answer = await login(client, person)
     assert answer.status_code == 200, answer.text
     token: str = answer.json()["access_token"]
     return token
 
 
-async def activity(client: httpx.AsyncClient, access_token: str, before: str | None = None) -> httpx.Response:
+async def activity(
+    client: httpx2.AsyncClient, access_token: str, before: str | None = None
+) -> httpx2.Response:
     params = {} if before is None else {"before": before}
     return await client.get("/me/activity", params=params, headers=bearing(access_token))
 
 
-async def page(client: httpx.AsyncClient, access_token: str, before: str | None = None) -> dict[str, Any]:
+async def page(client: httpx2.AsyncClient, access_token: str, before: str | None = None) -> dict[str, Any]:
     answer = await activity(client, access_token, before)
     assert answer.status_code == 200, answer.text
     assert answer.headers["cache-control"] == "no-store"
@@ -46,7 +48,7 @@ async def page(client: httpx.AsyncClient, access_token: str, before: str | None 
 
 
 async def test_an_owner_sees_what_happened_to_the_account(
-    client: httpx.AsyncClient, person: Person, sql: Sql
+    client: httpx2.AsyncClient, person: Person, sql: Sql
 ) -> None:
     opened = (await login(client, person)).json()
     assert (await login(client, person, password="wrong")).status_code == 401
@@ -76,7 +78,7 @@ async def test_an_owner_sees_what_happened_to_the_account(
 
 
 async def test_the_events_of_the_session_that_asks_are_marked(
-    client: httpx.AsyncClient, person: Person, sql: Sql
+    client: httpx2.AsyncClient, person: Person, sql: Sql
 ) -> None:
     await signed_in(client, person)
     token = await signed_in(client, person)
@@ -87,7 +89,7 @@ async def test_the_events_of_the_session_that_asks_are_marked(
 
 
 async def test_another_account_s_events_are_never_shown(
-    client: httpx.AsyncClient, person: Person, sql: Sql
+    client: httpx2.AsyncClient, person: Person, sql: Sql
 ) -> None:
     other = await new_person(sql)
     secret = marker()
@@ -105,7 +107,7 @@ async def test_another_account_s_events_are_never_shown(
 
 
 async def test_an_answer_holds_nothing_that_is_written_for_operators(
-    client: httpx.AsyncClient, person: Person, sql: Sql
+    client: httpx2.AsyncClient, person: Person, sql: Sql
 ) -> None:
     secret = marker()
     number = await sql.fetchval(
@@ -121,7 +123,7 @@ async def test_an_answer_holds_nothing_that_is_written_for_operators(
 
 
 async def test_paging_neither_skips_nor_repeats_while_events_go_on(
-    client: httpx.AsyncClient, person: Person, sql: Sql
+    client: httpx2.AsyncClient, person: Person, sql: Sql
 ) -> None:
     """Several events have the same time, on both sides of a page's end."""
     token = await signed_in(client, person)
@@ -149,7 +151,7 @@ async def test_paging_neither_skips_nor_repeats_while_events_go_on(
 
 
 async def test_it_is_refused_as_the_account_itself_is(
-    client: httpx.AsyncClient, person: Person, sql: Sql
+    client: httpx2.AsyncClient, person: Person, sql: Sql
 ) -> None:
     token = await signed_in(client, person)
     problem_of(await client.get("/me/activity"), 401, "invalid_token")
@@ -163,7 +165,7 @@ async def test_it_is_refused_as_the_account_itself_is(
 
 
 async def test_a_position_that_is_no_event_s_is_an_invalid_request(
-    client: httpx.AsyncClient, person: Person
+    client: httpx2.AsyncClient, person: Person
 ) -> None:
     token = await signed_in(client, person)
     (event,) = (await page(client, token))["events"]

@@ -1,13 +1,15 @@
-"""CORS: which other origins' pages may read an answer (C4)."""
+"""CORS: which other origins' pages may read an answer."""
 
 from collections.abc import Iterator
 
-import httpx
+import httpx2
 import pytest
 
 from app.dev import Servers
 from tests.support.people import Person, everything, problem_of
 from tests.support.servers import ISSUER, Service
+
+pytestmark = pytest.mark.requirement("C4")
 
 APP, LOCAL_APP = "https://app.example.com", "http://localhost:5173"
 FOREIGN = ["https://evil.example.net", "https://app.example.com.evil.example.net", "http://app.example.com"]
@@ -29,18 +31,18 @@ def service(
         yield service
 
 
-def listed(answer: httpx.Response, name: str) -> set[str]:
+def listed(answer: httpx2.Response, name: str) -> set[str]:
     return {entry.strip().lower() for entry in answer.headers.get(name, "").split(",")}
 
 
 async def preflight(
-    client: httpx.AsyncClient,
+    client: httpx2.AsyncClient,
     origin: str,
     *,
     path: str = "/refresh",
     method: str = "POST",
     headers: str = "content-type",
-) -> httpx.Response:
+) -> httpx2.Response:
     asked = {"Access-Control-Request-Method": method, "Access-Control-Request-Headers": headers}
     return await client.options(path, headers={"Origin": origin} | asked)
 
@@ -57,7 +59,7 @@ async def preflight(
     ],
 )
 async def test_a_preflight_of_an_allowed_origin_is_granted_with_credentials(
-    client: httpx.AsyncClient, origin: str, path: str, method: str, headers: str
+    client: httpx2.AsyncClient, origin: str, path: str, method: str, headers: str
 ) -> None:
     answer = await preflight(client, origin, path=path, method=method, headers=headers)
     assert answer.status_code == 200
@@ -70,7 +72,7 @@ async def test_a_preflight_of_an_allowed_origin_is_granted_with_credentials(
 
 @pytest.mark.parametrize("origin", [*FOREIGN, "null", ISSUER + "0", APP.upper()])
 async def test_a_preflight_of_a_foreign_origin_is_refused_with_a_problem_that_does_not_reflect_it(
-    client: httpx.AsyncClient, origin: str
+    client: httpx2.AsyncClient, origin: str
 ) -> None:
     answer = await preflight(client, origin)
     problem_of(answer, 403, "cross_site_request")
@@ -80,7 +82,7 @@ async def test_a_preflight_of_a_foreign_origin_is_refused_with_a_problem_that_do
 
 @pytest.mark.parametrize("asked", [{"method": "PUT"}, {"headers": "x-anything"}], ids=str)
 async def test_a_preflight_for_what_no_route_takes_is_refused_with_a_problem(
-    client: httpx.AsyncClient, asked: dict[str, str]
+    client: httpx2.AsyncClient, asked: dict[str, str]
 ) -> None:
     answer = await preflight(client, APP, **asked)
     problem_of(answer, 403, "cross_site_request")
@@ -89,7 +91,7 @@ async def test_a_preflight_for_what_no_route_takes_is_refused_with_a_problem(
 
 @pytest.mark.parametrize("path", ["/me", "/nowhere", "/livez"])
 async def test_an_allowed_origins_page_may_read_answers_and_errors(
-    client: httpx.AsyncClient, path: str
+    client: httpx2.AsyncClient, path: str
 ) -> None:
     answer = await client.get(path, headers={"Origin": APP})
     assert answer.headers.get_list(ALLOW_ORIGIN) == [APP]
@@ -101,7 +103,7 @@ async def test_an_allowed_origins_page_may_read_answers_and_errors(
 @pytest.mark.parametrize("origin", [*FOREIGN, "null"])
 @pytest.mark.parametrize("path", ["/me", "/nowhere", "/livez", "/.well-known"])
 async def test_a_foreign_origins_page_may_read_nothing(
-    client: httpx.AsyncClient, path: str, origin: str
+    client: httpx2.AsyncClient, path: str, origin: str
 ) -> None:
     answer = await client.get(path, headers={"Origin": origin})
     assert ALLOW_ORIGIN not in answer.headers
@@ -112,7 +114,7 @@ async def test_a_foreign_origins_page_may_read_nothing(
 @pytest.mark.parametrize("origin", [APP, FOREIGN[0], "null"])
 @pytest.mark.parametrize("path", WELL_KNOWN)
 async def test_well_known_documents_are_for_every_page_and_without_credentials(
-    client: httpx.AsyncClient, path: str, origin: str
+    client: httpx2.AsyncClient, path: str, origin: str
 ) -> None:
     first = await client.get(path, headers={"Origin": origin})
     again = await client.get(path, headers={"Origin": origin, "If-None-Match": first.headers["etag"]})
@@ -127,7 +129,7 @@ async def test_well_known_documents_are_for_every_page_and_without_credentials(
 
 
 @pytest.mark.parametrize("path", WELL_KNOWN)
-async def test_a_public_cache_may_keep_one_answer_for_all(client: httpx.AsyncClient, path: str) -> None:
+async def test_a_public_cache_may_keep_one_answer_for_all(client: httpx2.AsyncClient, path: str) -> None:
     answers = [await client.get(path, headers=headers) for headers in ({}, {"Origin": FOREIGN[0]})]
     for name in (ALLOW_ORIGIN, "access-control-expose-headers", "cache-control", "etag", "vary"):
         assert len({answer.headers.get(name) for answer in answers}) == 1, name
@@ -137,7 +139,7 @@ async def test_a_public_cache_may_keep_one_answer_for_all(client: httpx.AsyncCli
 
 
 async def test_a_refusal_of_an_allowed_page_can_be_read_by_it(
-    client: httpx.AsyncClient, person: Person
+    client: httpx2.AsyncClient, person: Person
 ) -> None:
     credentials = {"email": person.email, "password": "not the password at all", "client": "browser"}
     answer = await client.post("/login", json=credentials, headers={"Origin": APP})

@@ -1,16 +1,18 @@
-"""Headers on every answer: what tells a browser to be careful, and the id that names the request (C6, E5)."""
+"""Headers on every answer: what tells a browser to be careful, and the id that names the request."""
 
 import asyncio
 import re
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from app.dev import Servers
 from tests.support.people import Person, everything, login, marker
 from tests.support.servers import Service
 from tests.support.waiting import client_of
+
+pytestmark = pytest.mark.requirement("C6", "E5")
 
 REQUEST_ID = re.compile(r"[0-9a-f]{32}")
 PREFLIGHT = {"Origin": "https://evil.example.net", "Access-Control-Request-Method": "POST"}
@@ -44,7 +46,7 @@ REQUESTS: dict[str, tuple[int, dict[str, Any]]] = {
 
 
 @pytest.mark.parametrize("kind", REQUESTS)
-async def test_every_answer_carries_the_security_headers(client: httpx.AsyncClient, kind: str) -> None:
+async def test_every_answer_carries_the_security_headers(client: httpx2.AsyncClient, kind: str) -> None:
     status, request = REQUESTS[kind]
     answer = await client.request(**request)
     assert answer.status_code == status
@@ -57,7 +59,7 @@ async def test_every_answer_carries_the_security_headers(client: httpx.AsyncClie
 
 
 @pytest.mark.parametrize("kind", REQUESTS)
-async def test_every_answer_gives_back_the_id_of_its_request(client: httpx.AsyncClient, kind: str) -> None:
+async def test_every_answer_gives_back_the_id_of_its_request(client: httpx2.AsyncClient, kind: str) -> None:
     status, request = REQUESTS[kind]
     headers = request.get("headers", {})
     for offered in (marker(), "a", "A.b_c-9", "x" * 64):
@@ -70,7 +72,7 @@ async def test_every_answer_gives_back_the_id_of_its_request(client: httpx.Async
 @pytest.mark.parametrize(
     "offered", ["x" * 65, "x" * 5000, "", "{0} {0}", "{0}/{0}", "{0};", '"{0}"', "<{0}>", "%0d%0a{0}", "{0}é"]
 )
-async def test_a_malformed_request_id_is_replaced(client: httpx.AsyncClient, offered: str) -> None:
+async def test_a_malformed_request_id_is_replaced(client: httpx2.AsyncClient, offered: str) -> None:
     planted = marker()
     headers = {b"X-Request-ID": offered.format(planted).encode()}
     answer = await client.get("/livez", headers=headers)
@@ -79,7 +81,7 @@ async def test_a_malformed_request_id_is_replaced(client: httpx.AsyncClient, off
     assert planted not in everything(answer)
 
 
-async def test_of_two_ids_none_breaks_the_answer(client: httpx.AsyncClient) -> None:
+async def test_of_two_ids_none_breaks_the_answer(client: httpx2.AsyncClient) -> None:
     answer = await client.get("/livez", headers=[("X-Request-ID", "first"), ("X-Request-ID", "second")])
     assert len(answer.headers.get_list("x-request-id")) == 1
 
@@ -101,7 +103,7 @@ async def test_a_request_id_cannot_split_the_answer(service: Service, value: byt
         assert re.fullmatch(rb"[A-Za-z0-9._-]{1,64}", given)
 
 
-async def test_no_hsts_where_the_issuer_is_not_https(client: httpx.AsyncClient) -> None:
+async def test_no_hsts_where_the_issuer_is_not_https(client: httpx2.AsyncClient) -> None:
     assert "strict-transport-security" not in (await client.get("/livez")).headers
 
 

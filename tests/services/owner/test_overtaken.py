@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-import httpx
+import httpx2
 import pytest
 
 from app.domain.events import Actor, Event, EventKind
@@ -106,7 +106,7 @@ async def test_a_service_without_keys_refuses_logins_and_refreshes_but_not_logou
     "change", ["UPDATE accounts SET enabled = false WHERE id = $1", "DELETE FROM accounts WHERE id = $1"]
 )
 async def test_an_account_changed_by_hand_is_seen_by_the_next_request(
-    client: httpx.AsyncClient, sql: Sql, person: Person, change: str
+    client: httpx2.AsyncClient, sql: Sql, person: Person, change: str
 ) -> None:
     """The change by SQL does not end the account's sessions."""
     opened = (await login(client, person)).json()

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 import bcrypt
-import httpx
+import httpx2
 import pytest
 from argon2 import PasswordHasher as Argon2
 from argon2.low_level import Type
@@ -18,6 +18,8 @@ from app.storage.postgres.sessions import Visitor
 from app.wiring import Service
 from tests.support.database import Sql
 from tests.support.people import PASSWORD, PASSWORD_HASH, Person, login, new_person
+
+pytestmark = pytest.mark.requirement("P1")
 
 CURRENT = "$argon2id$v=19$m=19456,t=2,p=1$"
 VISITOR = Visitor(None, None)
@@ -46,7 +48,7 @@ async def row(sql: Sql, person: Person) -> tuple[str, int]:
 
 @pytest.mark.parametrize("scheme", OLD)
 async def test_a_login_upgrades_an_old_hash_once_and_ends_no_session(
-    client: httpx.AsyncClient, sql: Sql, scheme: str
+    client: httpx2.AsyncClient, sql: Sql, scheme: str
 ) -> None:
     person = await new_person(sql, password_hash=OLD[scheme])
     assert (await login(client, person, password=PASSWORD + "x")).status_code == 401
@@ -65,7 +67,7 @@ async def test_a_login_upgrades_an_old_hash_once_and_ends_no_session(
 
 
 async def test_a_hash_with_current_or_higher_parameters_is_not_changed(
-    client: httpx.AsyncClient, sql: Sql
+    client: httpx2.AsyncClient, sql: Sql
 ) -> None:
     for password_hash in (PASSWORD_HASH, argon2(memory=32_768), argon2(passes=3)):
         person = await new_person(sql, password_hash=password_hash)
