@@ -15,7 +15,7 @@ import redis
 from app.dev import Servers
 from app.domain.events import Actor
 from app.domain.keys import KeyState, retirement
-from app.storage.postgres.keys import _ADVISORY_LOCK
+from app.storage.postgres.keys import ADVISORY_LOCK
 from tests.support.database import Sql, connect
 from tests.support.people import Person, login, me, new_person
 from tests.support.processes import Process
@@ -110,7 +110,7 @@ async def assert_well(client: httpx2.AsyncClient, person: Person) -> str:
 @asynccontextmanager
 async def stopped_at(sql: Sql, step: str | None) -> AsyncIterator[None]:
     """Whoever comes to this step waits there until the end; None is the step before all others."""
-    lock = _ADVISORY_LOCK if step is None else OWN_LOCK
+    lock = ADVISORY_LOCK if step is None else OWN_LOCK
     if step is not None:
         await sql.execute(HANG.format(step=step))
     await sql.execute(f"SELECT pg_advisory_lock({lock})")

@@ -10,6 +10,7 @@ from app.storage.postgres.sessions import Visitor
 from app.wiring import Service
 from tests.support.database import Sql
 from tests.support.people import PASSWORD, Person
+from tests.support.waiting import until
 
 
 async def is_refused(parts: Service, token: str) -> bool:
@@ -50,7 +51,7 @@ async def test_a_token_is_accepted_until_its_session_ends(parts: Service, person
 async def test_a_change_in_postgres_refuses_the_token_even_if_the_index_does_not_list_it(
     parts: Service, person: Person, sql: Sql, change: str
 ) -> None:
-    await parts.revocations.reindex()
+    await until(parts.revocations.reindex)
     pair = await parts.use_cases.login(person.email, PASSWORD, ClientKind.NATIVE, Visitor(None, None))
     await sql.execute(change, person.id)
     assert await is_refused(parts, pair.access_token.text)
@@ -59,7 +60,7 @@ async def test_a_change_in_postgres_refuses_the_token_even_if_the_index_does_not
 async def test_a_retired_key_refuses_its_tokens_even_if_the_index_does_not_list_it(
     parts: Service, person: Person, sql: Sql
 ) -> None:
-    await parts.revocations.reindex()
+    await until(parts.revocations.reindex)
     pair = await parts.use_cases.login(person.email, PASSWORD, ClientKind.NATIVE, Visitor(None, None))
     kid = (await signer(parts)).kid
     try:

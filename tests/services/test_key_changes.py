@@ -19,7 +19,7 @@ from app.domain.keys import KeyKind, KeyState, SealedKey, SigningKey, in_state
 from app.domain.refusals import Refused
 from app.services.keys import KeyRing
 from app.services.operator.keys import Keys
-from app.storage.postgres.keys import _ADVISORY_LOCK
+from app.storage.postgres.keys import ADVISORY_LOCK
 from tests.support.database import Sql, connect
 from tests.support.races import parts, waiting
 from tests.support.servers import TEST_SECRET, database, migrate
@@ -91,9 +91,9 @@ async def refusal(operation: Awaitable[object]) -> str:
 @asynccontextmanager
 async def locked(sql: Sql) -> AsyncIterator[None]:
     """Hold the lock under which keys are changed."""
-    await sql.execute(f"SELECT pg_advisory_lock({_ADVISORY_LOCK})")
+    await sql.execute(f"SELECT pg_advisory_lock({ADVISORY_LOCK})")
     yield
-    await sql.execute(f"SELECT pg_advisory_unlock({_ADVISORY_LOCK})")
+    await sql.execute(f"SELECT pg_advisory_unlock({ADVISORY_LOCK})")
 
 
 async def test_keys_are_created_rotated_and_deleted_and_each_step_is_logged(keys: Keys, own_sql: Sql) -> None:

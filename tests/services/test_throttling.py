@@ -187,7 +187,10 @@ async def test_an_operator_can_unlock_an_account_for_unknown_devices(strict: Ser
 
 
 async def test_unlocking_is_refused_without_redis(strict: Service, person: Person) -> None:
-    counters = FailureCounters("redis://127.0.0.1:1", strict.core.clock)
+    now = strict.core.clock()
+    counters = FailureCounters("redis://127.0.0.1:1", lambda: now)
+    await counters.settle(())
+    assert not counters.is_shared
     accounts = replace(strict.accounts, throttle=replace(strict.accounts.throttle, counters=counters))
     with pytest.raises(Refused) as refused:
         await accounts.unlock(person.email)

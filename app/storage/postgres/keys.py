@@ -17,7 +17,7 @@ from app.storage.postgres.tables import signing_keys
 Decide: TypeAlias = Callable[[Sequence[SigningKey], datetime], KeyChange]
 """Decides on a change from all keys and the time of the database."""
 
-_ADVISORY_LOCK = 0x7761746368
+ADVISORY_LOCK = 0x7761746368
 """The lock under which keys are changed. The number only has to be unique in the database."""
 
 
@@ -49,7 +49,7 @@ class KeyStore:
         its own reads the keys after the lock: under READ COMMITTED each statement has a new snapshot.
         """
         async with self._database.transaction() as connection:
-            await connection.execute(select(func.pg_advisory_xact_lock(_ADVISORY_LOCK)))
+            await connection.execute(select(func.pg_advisory_xact_lock(ADVISORY_LOCK)))
             keys, now = await _read(connection)
             change = decide(keys, now)
             if len(change.vacant) > len(candidates):

@@ -19,6 +19,7 @@ from tests.support.database import Sql, connect
 from tests.support.people import PASSWORD, Person, new_person
 from tests.support.races import CHEAP_HASH, inside, sign_in, waiting
 from tests.support.servers import database, migrate
+from tests.support.waiting import until
 
 MANY, BATCH = 2500, 1000
 HALF = UUID(int=1 << 127)
@@ -63,7 +64,7 @@ async def own_sql(apart: dict[str, str]) -> AsyncIterator[Sql]:
 @pytest.fixture
 async def someone(parts: Service, sql: Sql) -> Person:
     """A person with an account, while the index is trusted."""
-    assert await parts.revocations.reindex()
+    await until(parts.revocations.reindex)
     return await new_person(sql, password_hash=CHEAP_HASH)
 
 
