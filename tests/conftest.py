@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 import pytest
 import redis
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from app.dev import Servers, embedded_servers
 from tests.support.database import Sql, connect
@@ -34,9 +34,10 @@ from tests.support.waiting import client_of
 SHARED = pytest.StashKey[Servers]()
 # Coverage is measured for tests in these folders: they decide it, and it would double the time of the others.
 MEASURED = ("crypto", "domain", "services", "storage")
-# `make test-slow` takes the second profile. No example has a deadline: a busy machine is not an error.
-settings.register_profile("quick", max_examples=50, derandomize=True, deadline=None)
-settings.register_profile("deep", max_examples=1_000, deadline=None)
+# `make test-slow` takes the second profile. Neither has a time limit: a busy machine is not an error.
+PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("quick", PATIENT, max_examples=50, derandomize=True)
+settings.register_profile("deep", PATIENT, max_examples=1_000)
 settings.load_profile("quick")
 # These begin first, so that all workers are busy to the end.
 LONGEST = (

@@ -12,6 +12,8 @@ from tests.support.people import me
 from tests.support.servers import Service
 from tests.support.tokens import LEEWAY, LIFETIME, Mint, assert_refused, members, mint_for_somebody
 
+pytestmark = pytest.mark.requirement("T3", "T5")
+
 Claims = Callable[[Mint], dict[str, str | None]]
 """The members of the payload that differ, as JSON text; None leaves one out."""
 

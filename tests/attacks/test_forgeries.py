@@ -23,6 +23,8 @@ from tests.support.people import me
 from tests.support.servers import Service
 from tests.support.tokens import Mint, Sign, assert_refused, b64, members, mint_for_somebody, rs256
 
+pytestmark = pytest.mark.requirement("T1")
+
 Attack: TypeAlias = Callable[[Mint], str]
 
 STRANGER = rsa.generate_private_key(public_exponent=65537, key_size=2048)

@@ -21,6 +21,8 @@ from tests.support.processes import PATIENCE
 from tests.support.servers import NO_TLS, Service
 from tests.support.tokens import Mint, assert_refused, b64, members, mint_for_somebody, rs256
 
+pytestmark = pytest.mark.requirement("T6")
+
 KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 KID = "a-strangers-key"
 JWK = {

@@ -1,4 +1,4 @@
-"""What a service leaves behind contains no token, password, key or secret (R5, K5, E5).
+"""What a service leaves behind contains no token, password, key or secret.
 
 A service of this file's own goes through everything that touches one, on both forms of the log; then its
 tables, Postgres's files and log, Redis and its own log are searched.
@@ -169,30 +169,35 @@ def test_the_search_finds_what_was_planted_in_each_place(trail: Trail) -> None:
     assert places_of(trail, trail.planted.encode()) == planted
 
 
+@pytest.mark.requirement("R5")
 def test_no_refresh_token_nor_the_seed_of_one_was_left_behind(trail: Trail) -> None:
     for token in trail.refresh_tokens:
         for needle in refresh_token_needles(token):
             assert places_of(trail, needle) == set()
 
 
+@pytest.mark.requirement("E5")
 def test_no_access_token_nor_the_signature_of_one_was_left_behind(trail: Trail) -> None:
     for token in trail.access_tokens:
         for needle in access_token_needles(token):
             assert places_of(trail, needle) == set()
 
 
+@pytest.mark.requirement("E5")
 def test_no_password_was_left_behind(trail: Trail) -> None:
     for password in trail.passwords:
         # Without its white space, for the part of it that a form or a log might keep whole.
         assert places_of(trail, password.removeprefix("pass ").encode()) == set()
 
 
+@pytest.mark.requirement("K5")
 def test_neither_a_private_key_nor_the_services_secret_was_left_behind(trail: Trail) -> None:
     assert len(trail.keys) > 100
     for needle in [*trail.keys, *service_secret_needles()]:
         assert places_of(trail, needle) == set()
 
 
+@pytest.mark.requirement("E5")
 def test_neither_the_log_nor_an_event_names_an_e_mail_address(trail: Trail) -> None:
     for email in trail.emails:
         assert places_of(trail, email.encode()) <= {"the tables", "Postgres's files", "the commands' output"}
@@ -209,6 +214,7 @@ def test_no_client_puts_a_word_of_its_own_into_an_event(trail: Trail) -> None:
     }
 
 
+@pytest.mark.requirement("E5")
 def test_no_client_can_forge_a_line_of_the_log(trail: Trail) -> None:
     log = trail.places["the service's log"]
     assert not any(FORGED.encode() in line for line in log.splitlines())

@@ -1,4 +1,4 @@
-"""Naughty strings in every place of every route get a proper answer, and memory stays flat (E1, E2, E5)."""
+"""Naughty strings in every place of every route get a proper answer, and memory stays flat."""
 
 import json
 from collections import Counter
@@ -18,6 +18,8 @@ from tests.support.hostile import STRINGS, forms, raw
 from tests.support.people import COOKIE, login, new_person
 from tests.support.processes import PATIENCE
 from tests.support.servers import Service
+
+pytestmark = pytest.mark.requirement("E1", "E2", "E5")
 
 MEGABYTE = 1 << 20
 LIMITS = ("LOGIN_LIMIT_ACCOUNT", "LOGIN_LIMIT_ADDRESS", "LOGIN_LIMIT_GLOBAL", "REFRESH_LIMIT")

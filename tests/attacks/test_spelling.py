@@ -16,6 +16,8 @@ from tests.support.people import me
 from tests.support.servers import Service
 from tests.support.tokens import Mint, assert_refused, b64, members, mint_for_somebody
 
+pytestmark = pytest.mark.requirement("T8")
+
 LETTERS = ascii_letters[26:] + ascii_letters[:26] + digits + "-_"
 OTHER_ALPHABET = str.maketrans("-_", "+/")
 HEADER, PAYLOAD, SIGNATURE = range(3)

@@ -104,6 +104,7 @@ def test_an_ecdsa_signature_in_der_is_refused() -> None:
     assert claims_of(f"{signed}.{b64(der)}") is None
 
 
+@pytest.mark.requirement("T1")
 @pytest.mark.parametrize("other", list(Algorithm))
 @pytest.mark.parametrize("alg", list(Algorithm))
 def test_a_key_verifies_only_the_algorithm_that_it_was_made_for(other: Algorithm, alg: Algorithm) -> None:
@@ -126,11 +127,13 @@ def test_a_header_without_a_published_kid_is_refused(kid: str | None) -> None:
     assert claims_of(token_with(kid=kid)) is None
 
 
+@pytest.mark.requirement("T2")
 @pytest.mark.parametrize("typ", [None, "null", '"JWT"', '"application/at+jwt"', '["at+jwt"]'])
 def test_another_type_of_token_is_refused(typ: str | None) -> None:
     assert claims_of(token_with(typ=typ)) is None
 
 
+@pytest.mark.requirement("T7")
 @pytest.mark.parametrize("name", ["crit", "b64", "zip", "cty", "enc"])
 @pytest.mark.parametrize("value", ["null", "[]", "true", '"DEF"'])
 def test_a_header_member_that_changes_the_meaning_of_the_token_is_refused(name: str, value: str) -> None:
@@ -190,6 +193,7 @@ def test_a_part_with_an_impossible_base64_length_is_refused(part: int) -> None:
     assert claims_of(".".join(parts)) is None
 
 
+@pytest.mark.requirement("T9")
 def test_a_token_of_the_maximum_length_is_accepted_and_a_longer_one_refused() -> None:
     # Not every length is possible by padding the payload alone, so the header is padded as well.
     by_length = {
@@ -204,6 +208,7 @@ def test_a_token_of_the_maximum_length_is_accepted_and_a_longer_one_refused() ->
     assert claims_of(by_length[MAX_LENGTH + 1]) is None
 
 
+@pytest.mark.requirement("T9")
 @given(st.text() | st.from_regex(r"[A-Za-z0-9_-]{1,40}(\.[A-Za-z0-9_-]{1,40}){0,4}", fullmatch=True))
 @example("")
 @example("..")
@@ -213,6 +218,7 @@ def test_any_other_text_is_refused_without_an_error(text: str) -> None:
     assert claims_of(text) is None
 
 
+@pytest.mark.requirement("T1")
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers() | st.text(), lambda inner: st.lists(inner, max_size=3)
@@ -222,6 +228,7 @@ def test_any_other_value_of_alg_is_refused(value: object) -> None:
     assert claims_of(token_with(alg=json.dumps(value))) is None
 
 
+@pytest.mark.requirement("T8")
 @pytest.mark.parametrize("part", [0, 1, 2])
 def test_a_part_whose_unused_bits_are_not_zero_is_refused(part: int) -> None:
     letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"

@@ -267,6 +267,7 @@ def start(work: Any) -> asyncio.Task[PasswordCheck]:
     return asyncio.create_task(work)
 
 
+@pytest.mark.requirement("P1")
 async def test_a_new_hash_is_argon2id_that_argon2_itself_verifies() -> None:
     hasher = PasswordHasher(HashingPolicy(memory_kib=32, time_cost=3, parallelism=2, threads=1, queue=0))
     stored = await hasher.hash(PASSWORD)
@@ -288,6 +289,7 @@ def test_the_constructor_loads_the_backends() -> None:
     subprocess.run([sys.executable, "-c", script], check=True)
 
 
+@pytest.mark.requirement("P1")
 def test_the_default_parameters_are_those_of_the_design() -> None:
     policy = HashingPolicy(threads=2, queue=32)
     assert (policy.memory_kib, policy.time_cost, policy.parallelism) == (19_456, 2, 1)
@@ -381,6 +383,7 @@ async def test_a_hash_is_outdated_when_a_parameter_is_below_the_policy(
     hasher.close()
 
 
+@pytest.mark.requirement("P2")
 async def test_an_unknown_account_costs_one_decoy_with_the_current_parameters(
     hasher: PasswordHasher, counted: Gate
 ) -> None:
@@ -432,6 +435,7 @@ async def test_exhausted_memory_is_an_error_and_not_a_wrong_password(
         await hasher.verify(PASSWORD, argon2_hash())
 
 
+@pytest.mark.requirement("P5")
 @pytest.mark.parametrize("password", ["x" * 1025, "\ud800secret", "\ufdfa" * 32])
 async def test_unusable_passwords_are_refused_before_any_hashing(
     hasher: PasswordHasher, counted: Gate, password: str
@@ -445,12 +449,14 @@ async def test_unusable_passwords_are_refused_before_any_hashing(
     assert refused.value.__context__ is None, "the codec's error would contain the password"
 
 
+@pytest.mark.requirement("P5")
 async def test_every_byte_of_the_longest_password_is_hashed(hasher: PasswordHasher) -> None:
     stored = await hasher.hash("x" * 1024)
     assert await hasher.verify("x" * 1024, stored) == CURRENT
     assert await hasher.verify("x" * 1023, stored) == NO
 
 
+@pytest.mark.requirement("P4")
 def test_there_are_as_many_slots_as_threads_and_queue_places(hasher: PasswordHasher) -> None:
     def use_both() -> None:
         with hasher.slot(), hasher.slot():
@@ -475,6 +481,7 @@ async def test_one_thread_computes_one_hash_at_a_time(hasher: PasswordHasher, ga
     assert await asyncio.gather(running, *waiting) == [NO] * 6
 
 
+@pytest.mark.requirement("P4")
 async def test_the_event_loop_runs_while_a_hash_is_computed(hasher: PasswordHasher, gate: Gate) -> None:
     running = start(hasher.verify(PASSWORD, argon2_hash()))
     await gate.wait()

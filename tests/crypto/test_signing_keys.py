@@ -72,6 +72,7 @@ def test_a_kid_is_the_thumbprint_that_another_library_computes(made: SealedKey) 
     assert made.kid == made.public_jwk["kid"] == import_key(dict(made.public_jwk)).thumbprint()
 
 
+@pytest.mark.requirement("K1")
 def test_the_public_jwk_has_every_public_and_no_private_member(made: SealedKey) -> None:
     members = {
         Algorithm.RS256: {"kty": "RSA", "e": "AQAB", "n": ...},
@@ -106,6 +107,7 @@ def test_every_key_is_different(key: SealedKey) -> None:
     assert maker().make(QUICK).kid != key.kid
 
 
+@pytest.mark.requirement("K5")
 def test_the_private_key_is_not_in_the_sealed_bytes_or_their_repr(made: SealedKey) -> None:
     private_key = maker().open(made)
     der = private_key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())

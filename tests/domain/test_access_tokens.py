@@ -30,6 +30,7 @@ def payload(**changes: Any) -> dict[str, object]:
     return claims(grant(), POLICY, "an-id", now=NOW) | changes
 
 
+@pytest.mark.requirement("T3")
 def test_a_payload_claims_exactly_what_the_design_lists() -> None:
     noon = int(NOW.timestamp())
 
@@ -56,6 +57,7 @@ def test_a_payload_is_accepted_with_the_facts_of_its_session() -> None:
     )
 
 
+@pytest.mark.requirement("T4")
 @given(st.datetimes(datetime(2000, 1, 1), datetime(2200, 1, 1), timezones=st.just(UTC)))  # noqa: DTZ001 - bounds
 def test_a_new_token_is_accepted_immediately_at_any_fraction_of_a_second(now: datetime) -> None:
     fresh = claims(grant(ends=now + timedelta(days=1)), POLICY, "an-id", now=now)
@@ -114,10 +116,12 @@ def test_a_client_token_with_a_wrong_claim_is_refused(changes: dict[str, object]
     assert parse_claims(client_payload(**changes), POLICY, now=NOW) is None
 
 
+@pytest.mark.requirement("L1")
 def test_a_revocation_lasts_until_no_verifier_accepts_an_older_token() -> None:
     assert POLICY.revocations_last == POLICY.lifetime + 2 * LEEWAY
 
 
+@pytest.mark.requirement("T5")
 @pytest.mark.parametrize("leeway", [0, 30, 60])
 def test_expiry_is_exact_at_its_boundary(leeway: int) -> None:
     policy = TokenPolicy(POLICY.issuer, POLICY.audience, POLICY.lifetime, leeway * SECOND)
@@ -129,6 +133,7 @@ def test_expiry_is_exact_at_its_boundary(leeway: int) -> None:
     assert parse_claims(payload(), policy, now=end + SECOND) is None
 
 
+@pytest.mark.requirement("T5")
 @pytest.mark.parametrize("leeway", [0, 30, 60])
 def test_not_before_is_exact_at_its_boundary(leeway: int) -> None:
     policy = TokenPolicy(POLICY.issuer, POLICY.audience, POLICY.lifetime, leeway * SECOND)
@@ -139,6 +144,7 @@ def test_not_before_is_exact_at_its_boundary(leeway: int) -> None:
     assert parse_claims(waiting, policy, now=start - leeway * SECOND - TICK) is None
 
 
+@pytest.mark.requirement("T5")
 def test_a_token_issued_in_the_future_is_accepted_within_the_leeway_only() -> None:
     early = payload(nbf=0)
 
@@ -146,6 +152,7 @@ def test_a_token_issued_in_the_future_is_accepted_within_the_leeway_only() -> No
     assert parse_claims(early, POLICY, now=NOW - LEEWAY - TICK) is None
 
 
+@pytest.mark.requirement("T5")
 def test_a_token_that_lives_longer_than_the_lifetime_is_refused() -> None:
     end = int(EXPIRES.timestamp())
 
@@ -154,6 +161,7 @@ def test_a_token_that_lives_longer_than_the_lifetime_is_refused() -> None:
     assert parse_claims(payload(exp=end + 1, iat=int(NOW.timestamp()) + 1), POLICY, now=NOW) is not None
 
 
+@pytest.mark.requirement("T5")
 @pytest.mark.parametrize("name", ["exp", "iat", "nbf", "auth_time"])
 @pytest.mark.parametrize(
     "value",
@@ -187,6 +195,7 @@ def test_a_token_of_an_account_without_roles_has_no_roles_claim() -> None:
     assert parse_claims(plain, POLICY, now=NOW) is not None
 
 
+@pytest.mark.requirement("T3")
 @pytest.mark.parametrize("name", sorted(payload().keys() - {"roles"}))
 def test_every_claim_is_required(name: str) -> None:
     without = {key: value for key, value in payload().items() if key != name}

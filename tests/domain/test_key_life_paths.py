@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
 
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -27,6 +28,8 @@ from app.domain.keys import (
     retirement,
     rotation,
 )
+
+pytestmark = pytest.mark.requirement("K2")
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 TOKEN_LIVES = timedelta(minutes=15, seconds=30)

@@ -104,6 +104,7 @@ def test_after_the_interval_the_standby_signs_and_a_new_standby_is_made(ago: tim
     assert bool(change) is is_due
 
 
+@pytest.mark.requirement("K2")
 @pytest.mark.parametrize(("age", "is_due"), [(HOUR - TICK, False), (HOUR, True)])
 def test_a_standby_does_not_sign_before_its_hour_has_passed(age: timedelta, is_due: bool) -> None:
     keys = [key("signs", 60 * DAY, 40 * DAY), key("young", age)]
@@ -117,6 +118,7 @@ def test_without_an_interval_a_key_signs_until_an_operator_rotates() -> None:
     assert [next_step(each, keys, FOR_EVER) for each in keys] == [None, None]
 
 
+@pytest.mark.requirement("K2")
 @pytest.mark.parametrize(("ago", "goes"), [(35 * MINUTE - TICK, False), (35 * MINUTE, True)])
 def test_a_superseded_key_is_deleted_when_all_of_its_tokens_have_expired(ago: timedelta, goes: bool) -> None:
     keys = [key("old", 60 * DAY, 30 * DAY, ago), SIGNS, STANDS_BY]

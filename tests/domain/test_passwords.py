@@ -28,6 +28,7 @@ def weakness_of(password: str) -> Weakness | None:
     return weakness(password, "alice@example.net", POLICY, frozenset())
 
 
+@pytest.mark.requirement("P5")
 @pytest.mark.parametrize(
     ("typed", "normal"),
     [
@@ -42,6 +43,7 @@ def test_different_encodings_of_a_password_normalise_to_one(typed: str, normal: 
     assert normalise(typed) == normal
 
 
+@pytest.mark.requirement("P5")
 @pytest.mark.parametrize(
     "password",
     [

@@ -103,6 +103,7 @@ def test_in_a_living_session_the_generation_of_the_token_decides(generation: int
     assert judgement(LIVING, generation) is expected
 
 
+@pytest.mark.requirement("R4")
 @pytest.mark.parametrize("behind", range(1, REMEMBERED_GENERATIONS + 1))
 def test_the_grace_of_a_token_starts_when_it_is_superseded_and_excludes_its_end(behind: int) -> None:
     end = SUPERSEDED[behind - 1] + POLICY.grace
@@ -140,6 +141,7 @@ def test_the_current_token_is_current_with_and_without_a_grace(policy: SessionPo
     assert judgement(LIVING, AHEAD, policy=policy) is Standing.AHEAD
 
 
+@pytest.mark.requirement("R6")
 def test_the_absolute_end_is_exclusive_and_a_refresh_does_not_move_it() -> None:
     session = replace(LIVING, refreshed_at=GRANT.expires_at - TICK)
 
@@ -147,6 +149,7 @@ def test_the_absolute_end_is_exclusive_and_a_refresh_does_not_move_it() -> None:
     assert judgement(session, now=GRANT.expires_at) is Refusal.REFRESH_TOKEN_EXPIRED
 
 
+@pytest.mark.requirement("R6")
 def test_the_idle_end_is_exclusive_and_runs_from_the_last_refresh() -> None:
     end = LIVING.refreshed_at + POLICY.idle
 

@@ -101,6 +101,7 @@ async def test_redis_that_was_flushed_brings_nothing_back(replicas: Replicas) ->
     assert book.outages == 0
 
 
+@pytest.mark.requirement("E7")
 @pytest.mark.parametrize("seconds", depth(1.5, 20))
 async def test_redis_that_is_frozen_holds_nobody_up(replicas: Replicas, seconds: float) -> None:
     async with replicas.used() as book:
@@ -144,6 +145,7 @@ async def test_postgres_killed_and_restarted_is_an_outage_and_nothing_else(repli
     assert book.outages > 0
 
 
+@pytest.mark.requirement("E7")
 @pytest.mark.parametrize("seconds", depth(1.5, 20))
 async def test_postgres_that_is_frozen_is_an_outage_and_nothing_else(
     replicas: Replicas, seconds: float
@@ -172,6 +174,7 @@ async def test_postgres_out_of_connections_is_an_outage_and_nothing_else(replica
     assert book.outages > 0
 
 
+@pytest.mark.requirement("E6")
 async def test_a_worker_that_is_killed_takes_no_session_with_it(replicas: Replicas) -> None:
     async with replicas.used() as book:
         book.excused = True

@@ -16,6 +16,8 @@ from tests.support.servers import Faulty, Service, environment_of, migrate, serv
 from tests.support.valkeys import Cluster, Watched, cluster, watched
 from tests.support.waiting import WELL, client_of, health, until
 
+pytestmark = pytest.mark.requirement("L2")
+
 PEOPLE = 4
 
 

@@ -24,6 +24,8 @@ from tests.support.servers import Service, database, migrate, process_environmen
 from tests.support.tokens import sealed_keys
 from tests.support.waiting import client_of, spawned, until
 
+pytestmark = pytest.mark.requirement("E6")
+
 OWN_LOCK = 4711
 STEPS = {
     "the old key goes": "DELETE ON signing_keys",

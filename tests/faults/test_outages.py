@@ -15,6 +15,7 @@ from tests.support.servers import PrivateServers, Service, migrate
 from tests.support.waiting import WELL, answers, client_of, health, spawned, until
 
 
+@pytest.mark.requirement("E6")
 @pytest.mark.parametrize("workers", [1, 2])
 async def test_sigterm_finishes_the_login_that_is_in_flight(
     migrated: object, environment: dict[str, str], sql: Sql, tmp_path: Path, workers: int
@@ -86,6 +87,7 @@ async def test_a_signing_key_that_no_secret_opens_is_never_replaced(
     await sql.close()
 
 
+@pytest.mark.requirement("K4")
 async def test_keys_are_published_while_both_servers_are_gone_and_all_comes_back(
     private_servers: PrivateServers, tmp_path: Path
 ) -> None:

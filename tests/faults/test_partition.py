@@ -6,11 +6,15 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+import pytest
+
 from tests.support.database import connect
 from tests.support.load import Load
 from tests.support.people import new_person
 from tests.support.servers import PrivateServers, Service, migrate
 from tests.support.waiting import client_of, health, until
+
+pytestmark = pytest.mark.requirement("L2")
 
 PEOPLE = 4
 

@@ -119,6 +119,8 @@ async def walk_routes(walk: Walk, sql: Sql) -> None:
     account = (await walk.request("GET /me", headers=held)).json()
     assert (await walk.request("GET /me/activity", headers=held)).json()["events"]
     assert (account["email"], account["roles"]) == (person.email, ["editor"])
+    activity = (await walk.request("GET /me/activity", headers=held)).json()
+    assert activity["events"][0]["kind"] == "session.ended"
     passwords: dict[str, Any] = {"current_password": PASSWORD, "new_password": NEW_PASSWORD}
     changed = (await walk.request("POST /password", headers=held, **passwords)).json()
     await walk.request("POST /logout/all", headers=bearing(changed["access_token"]), status=204)

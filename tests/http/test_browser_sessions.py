@@ -1,4 +1,4 @@
-"""A browser's session: the cookie's exact form, and where its refresh token may be seen (C1, C2, R8)."""
+"""A browser's session: the cookie's exact form, and where its refresh token may be seen."""
 
 import re
 
@@ -24,6 +24,8 @@ from tests.support.people import (
     sessions_of,
     with_cookie,
 )
+
+pytestmark = pytest.mark.requirement("C1", "C2")
 
 ALWAYS = {"path": "/", "httponly": "", "secure": "", "samesite": "Strict"}
 DAY = 86_400
@@ -128,6 +130,7 @@ async def test_the_cookie_lives_as_long_as_the_session_may_and_no_refresh_prolon
     assert 960 <= int(cookie.attributes["max-age"]) <= 1000
 
 
+@pytest.mark.requirement("R8")
 async def test_a_login_never_adopts_the_cookie_that_it_is_offered(
     client: httpx.AsyncClient, person: Person, sql: Sql
 ) -> None:

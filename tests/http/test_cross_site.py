@@ -1,4 +1,4 @@
-"""Cross-site requests: who may act for a browser's user (C3, C4), and what other origins may read.
+"""Cross-site requests: who may act for a browser's user, and what other origins may read.
 
 The rule of the design, one row for each ``Sec-Fetch-Site`` and one column for each ``Origin``: with the
 first header it decides alone, but for ``same-site``, which needs an accepted origin; without it the origin
@@ -26,6 +26,8 @@ from tests.support.people import (
     with_cookie,
 )
 from tests.support.servers import ISSUER, Service
+
+pytestmark = pytest.mark.requirement("C3", "C4")
 
 APP, LOCAL_APP, FOREIGN = "https://app.example.com", "http://localhost:5173", "https://evil.example.net"
 

@@ -131,6 +131,7 @@ async def a_session_runs(client: httpx.AsyncClient, person: Person) -> str:
     return access_token
 
 
+@pytest.mark.requirement("L2")
 async def test_without_redis_everything_goes_on_and_what_was_revoked_stays_revoked(
     client: httpx.AsyncClient, pair: PrivateServers, person: Person
 ) -> None:
@@ -172,6 +173,7 @@ async def test_with_a_redis_that_does_not_answer_everything_goes_on(
     assert (await me(client, living["access_token"])).status_code == 200
 
 
+@pytest.mark.requirement("L2")
 async def test_after_redis_was_flushed_what_was_revoked_stays_revoked(
     client: httpx.AsyncClient, pair: PrivateServers, person: Person
 ) -> None:

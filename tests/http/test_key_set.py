@@ -27,6 +27,7 @@ def keys(published: httpx.Response) -> list[dict[str, Any]]:
     return list(document["keys"])
 
 
+@pytest.mark.requirement("K2")
 async def test_the_signing_key_and_the_standby_are_published(keys: list[dict[str, Any]], sql: Sql) -> None:
     stored = await sealed_keys(sql)
 
@@ -34,6 +35,7 @@ async def test_the_signing_key_and_the_standby_are_published(keys: list[dict[str
     assert len(keys) == 2
 
 
+@pytest.mark.requirement("K1")
 def test_a_published_key_says_what_it_is_for_and_holds_nothing_private(keys: list[dict[str, Any]]) -> None:
     for key in keys:
         assert key.keys() == {"kty", "use", "alg", "kid", "n", "e"}

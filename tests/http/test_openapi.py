@@ -1,4 +1,4 @@
-"""The OpenAPI document: it holds together, and the service answers as it says (E8)."""
+"""The OpenAPI document: it holds together, and the service answers as it says."""
 
 import re
 import subprocess
@@ -11,8 +11,11 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.support.depth import depth
 from tests.support.people import Person, bearing, login
 from tests.support.servers import ISSUER, Service
+
+pytestmark = pytest.mark.requirement("E8")
 
 # Requests with a body may also be cut short by HTTP itself.
 BODY = {408, 413, 415, 422}
@@ -268,11 +271,16 @@ def test_every_security_requirement_names_a_declared_scheme(document: dict[str, 
     assert required <= declared.keys()
 
 
-def schemathesis(service: Service, folder: Path, *arguments: str) -> str:
+def schemathesis(service: Service, folder: Path, examples: int, *arguments: str) -> str:
     """Run it with every check in every phase; its report, once it found nothing."""
     command = [str(Path(sys.executable).with_name("schemathesis")), "run", f"{service.url}/openapi.json"]
     # Deterministic: it draws the same requests in every run, and keeps no database of examples.
-    bounds = ["--generation-deterministic", "--max-examples=50", "--request-timeout=120", "--no-color"]
+    bounds = [
+        "--generation-deterministic",
+        f"--max-examples={examples}",
+        "--request-timeout=120",
+        "--no-color",
+    ]
     whole = ["--checks=all", "--phases=examples,coverage,fuzzing,stateful"]
     done = subprocess.run(
         [*command, *bounds, *whole, *arguments],
@@ -286,19 +294,21 @@ def schemathesis(service: Service, folder: Path, *arguments: str) -> str:
     return done.stdout
 
 
+@pytest.mark.parametrize("examples", depth(20, 200))
 def test_schemathesis_finds_no_answer_that_the_document_does_not_promise(
-    service: Service, tmp_path: Path
+    service: Service, tmp_path: Path, examples: int
 ) -> None:
-    report = schemathesis(service, tmp_path)
+    report = schemathesis(service, tmp_path, examples)
     assert f"{len(STATUSES)} selected" in report
     # Parts that it cannot read it leaves out.
     assert "Unresolvable references" not in report
 
 
+@pytest.mark.parametrize("examples", depth(20, 200))
 async def test_schemathesis_finds_none_with_an_access_token_either(
-    service: Service, client: httpx.AsyncClient, person: Person, tmp_path: Path
+    service: Service, client: httpx.AsyncClient, person: Person, tmp_path: Path, examples: int
 ) -> None:
     token = (await login(client, person)).json()["access_token"]
     header = f"Authorization:{bearing(token)['Authorization']}"
-    report = schemathesis(service, tmp_path, "--include-path=/me", "--header", header)
+    report = schemathesis(service, tmp_path, examples, "--include-path=/me", "--header", header)
     assert "Authentication failed" not in report

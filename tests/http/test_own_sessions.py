@@ -144,6 +144,7 @@ async def test_no_secret_is_listed(client: httpx.AsyncClient, person: Person, sq
             assert part.lower() not in answer
 
 
+@pytest.mark.requirement("P6")
 async def test_an_address_that_no_trusted_proxy_forwarded_is_ignored(
     client: httpx.AsyncClient, person: Person
 ) -> None:

@@ -1,4 +1,4 @@
-"""Every error is a problem (RFC 9457), and none of them says back what the client sent (E1, E2, C6)."""
+"""Every error is a problem (RFC 9457), and none of them says back what the client sent."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -8,6 +8,8 @@ import pytest
 
 from tests.support.database import Sql
 from tests.support.people import Person, everything, login, marker, problem_of
+
+pytestmark = pytest.mark.requirement("E1", "E2", "C6")
 
 
 @pytest.mark.parametrize("path", ["/{0}", "/login/{0}", "/{0}?{0}={0}", "/.well-known/{0}", "/%2e%2e/{0}"])
@@ -26,6 +28,18 @@ async def test_a_path_has_one_spelling_and_nothing_is_redirected(
     client: httpx.AsyncClient, path: str
 ) -> None:
     problem_of(await client.get(path), 404, "not_found")
+
+
+@pytest.mark.requirement("E4")
+@pytest.mark.parametrize(
+    "host", ["localhost/.well-known/jwks.json?", "localhost/livez?", "localhost/nowhere#"]
+)
+async def test_a_host_header_with_a_path_changes_neither_the_route_nor_the_cors_of_a_request(
+    client: httpx.AsyncClient, host: str
+) -> None:
+    answer = await client.get("/me", headers={"Host": host, "Origin": "https://elsewhere.example"})
+    problem_of(answer, 401, "invalid_token")
+    assert "access-control-allow-origin" not in answer.headers
 
 
 ALLOWED = {
@@ -98,6 +112,7 @@ async def test_a_bad_access_token_is_a_problem_with_a_challenge_and_without_the_
     assert planted not in everything(answer)
 
 
+@pytest.mark.requirement("R9")
 @pytest.mark.parametrize("presented", ["", "{0}", "wwr_{0}", "wwr_{0}{0}{0}", "{0}\x00", "é{0}", "語{0}"])
 async def test_a_bad_refresh_token_is_one_and_the_same_problem_without_the_token(
     client: httpx.AsyncClient, presented: str

@@ -1,4 +1,4 @@
-"""Bodies: JSON of the route's form and nothing else; no piece of a refused one comes back (C3, E2, E3)."""
+"""Bodies: JSON of the route's form and nothing else; no piece of a refused one comes back."""
 
 import json
 from collections.abc import AsyncIterator
@@ -8,6 +8,8 @@ import httpx
 import pytest
 
 from tests.support.people import PASSWORD, Person, everything, marker, problem_of
+
+pytestmark = pytest.mark.requirement("C3", "E2", "E3")
 
 ROUTES = ["/login", "/refresh", "/logout"]
 GOOD = {"email": "somebody@example.com", "password": "a password of theirs", "client": "native"}

@@ -1,4 +1,4 @@
-"""Refused sign-ins: no answer tells whether the account exists, and a flood is cut short (P2, P4)."""
+"""Refused sign-ins: no answer tells whether the account exists, and a flood is cut short."""
 
 import asyncio
 import json
@@ -27,6 +27,8 @@ from tests.support.people import (
 )
 from tests.support.servers import Service
 from tests.support.waiting import client_of
+
+pytestmark = pytest.mark.requirement("P2", "P4")
 
 WRONG = "not the password at all"
 OF_ITS_OWN = {b"date", b"x-request-id"}

@@ -1,4 +1,4 @@
-"""Throttling from outside: what a refused client learns, and the address that it is counted by (P3, P6)."""
+"""Throttling from outside: what a refused client learns, and the address that it is counted by."""
 
 from collections.abc import AsyncIterator, Iterator
 
@@ -21,6 +21,8 @@ from tests.support.people import (
     refresh,
 )
 from tests.support.servers import Service
+
+pytestmark = pytest.mark.requirement("P3")
 
 WRONG = "not the password at all"
 LIMITS = {
@@ -83,6 +85,7 @@ async def test_a_refused_guess_learns_when_to_retry(
     assert {"RateLimit", "RateLimit-Policy", "Retry-After"} <= set(exposed.split(", "))
 
 
+@pytest.mark.requirement("P6")
 async def test_a_network_is_counted_by_what_the_trusted_proxy_says(client: httpx.AsyncClient) -> None:
     for number in range(4):
         answer = await guess(client, f"{number}@a.example", f"2001:db8:a:b::{number}")

@@ -1,4 +1,4 @@
-"""How a refresh token may come in: one at a time, and only the way its session was issued (C5)."""
+"""How a refresh token may come in: one at a time, and only the way its session was issued."""
 
 from collections.abc import Callable
 from typing import Any
@@ -19,6 +19,8 @@ from tests.support.people import (
     sessions_of,
     with_cookie,
 )
+
+pytestmark = pytest.mark.requirement("C5")
 
 ROUTES = ["/refresh", "/logout"]
 

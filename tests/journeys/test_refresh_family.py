@@ -23,6 +23,8 @@ from tests.support.families import DAY, GRACE, KINDS, LIMITS, TOKENS, VERDICTS, 
 from tests.support.people import login, new_person
 from tests.support.servers import Service
 
+pytestmark = pytest.mark.requirement("R1", "R2", "R3", "R4")
+
 which = st.sampled_from([0, 0, 0, 1, 1, 2, 3])  # The living sessions come first.
 back = st.integers(1, 6)
 times = st.integers(1, 5)
@@ -228,7 +230,7 @@ def world(
 def test_a_family_of_refresh_tokens_does_what_its_model_says(world: World) -> None:
     Families.world = world
     often = settings(
-        max_examples=settings().max_examples // 8,
+        max_examples=settings().max_examples // 6,
         stateful_step_count=30,
         suppress_health_check=list(HealthCheck),
     )

@@ -23,6 +23,8 @@ from tests.support.servers import ISSUER, Service, app, database, free_port, mig
 from tests.support.verifiers import Cache, ShiftedTime, caches, kids_in, published_by
 from tests.support.waiting import until
 
+pytestmark = pytest.mark.requirement("K2")
+
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
 INTERVAL = timedelta(days=30)
 TOKEN_LASTS = 15 * MINUTE

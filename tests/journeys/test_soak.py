@@ -14,6 +14,8 @@ from tests.support.people import PASSWORD, Person, new_person
 from tests.support.races import CHEAP_HASH, inside
 from tests.support.servers import migrate
 
+pytestmark = pytest.mark.requirement("R10")
+
 LOGINS = 6
 KEPT = 30  # Days: a row goes with the first purge that finds its session over for a day.
 A_DAY_PASSES = (

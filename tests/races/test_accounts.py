@@ -1,4 +1,4 @@
-"""A login that races a change of its account does not survive it (security.md R7)."""
+"""A login that races a change of its account does not survive it."""
 
 import asyncio
 from collections import Counter
@@ -17,6 +17,8 @@ from tests.support.database import Sql, connect
 from tests.support.depth import depth
 from tests.support.people import Person, me, new_person, refresh
 from tests.support.races import CHEAP_HASH, Race, inside, rounds, sign_in, waiting
+
+pytestmark = pytest.mark.requirement("R7")
 
 FORCED_ROUNDS = 5
 NEW_PASSWORD = "a password that nobody has used before"

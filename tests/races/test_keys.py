@@ -1,4 +1,4 @@
-"""Keys are made, rotated and retired by any number of processes at once, and once each (security.md K3)."""
+"""Keys are made, rotated and retired by any number of processes at once, and once each."""
 
 import asyncio
 import json
@@ -19,6 +19,8 @@ from tests.support.depth import depth
 from tests.support.processes import PATIENCE
 from tests.support.races import parts
 from tests.support.servers import database, migrate
+
+pytestmark = pytest.mark.requirement("K3")
 
 AT_ONCE = 8
 ROUNDS = depth(2, 30)

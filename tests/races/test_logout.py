@@ -1,4 +1,4 @@
-"""Once a logout was answered its session is dead, whatever was in flight, for every worker (R3)."""
+"""Once a logout was answered its session is dead, whatever was in flight, for every worker."""
 
 import asyncio
 import random
@@ -13,6 +13,8 @@ from tests.support.depth import depth
 from tests.support.people import new_person
 from tests.support.races import CHEAP_HASH, inside, rounds, sign_in
 from tests.support.servers import Service
+
+pytestmark = pytest.mark.requirement("R3")
 
 
 @pytest.mark.parametrize("number", depth(15, 1_000))

@@ -20,6 +20,8 @@ from tests.support.depth import depth
 from tests.support.people import PASSWORD, Person, me, new_person, refresh
 from tests.support.races import CHEAP_HASH, Race, inside, rounds, sign_in, waiting
 
+pytestmark = pytest.mark.requirement("R7")
+
 ROUNDS = depth(12, 300)
 FORCED_ROUNDS = 5
 NEW, OTHER = "a password that nobody has used before", "and one that nobody else has used either"

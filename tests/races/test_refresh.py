@@ -1,4 +1,4 @@
-"""Refreshes that race over several workers do not fork the family, and reuse ends it (R1, R2)."""
+"""Refreshes that race over several workers do not fork the family, and reuse ends it."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -20,6 +20,8 @@ from tests.support.people import Person, new_person
 from tests.support.processes import PATIENCE
 from tests.support.races import CHEAP_HASH, inside, sign_in, waiting
 from tests.support.servers import PrivateServers, Service, migrate
+
+pytestmark = pytest.mark.requirement("R1", "R2")
 
 AT_ONCE = 50
 LATER = "UPDATE sessions SET superseded_at = ARRAY[superseded_at[1] - interval '1 hour'] WHERE id = $1"

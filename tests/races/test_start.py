@@ -1,4 +1,4 @@
-"""Processes that start at once agree: on one schema, one signing key and one standby (security.md K3)."""
+"""Processes that start at once agree: on one schema, one signing key and one standby."""
 
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -10,6 +10,8 @@ import pytest
 from tests.support.database import Sql, connect
 from tests.support.processes import PATIENCE
 from tests.support.servers import Service, app, migrate
+
+pytestmark = pytest.mark.requirement("K3")
 
 AT_ONCE = 8
 KEYS = """

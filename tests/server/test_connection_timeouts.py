@@ -1,4 +1,4 @@
-"""No connection is open for ever: neither one that goes silent nor one whose client does not read (E3)."""
+"""No connection is open for ever: neither one that goes silent nor one whose client does not read."""
 
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
@@ -9,6 +9,8 @@ import uvloop
 
 from app.server import protocol
 from tests.support.connections import Clock, Peer, Served, served, turns
+
+pytestmark = pytest.mark.requirement("E3")
 
 GET = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n"
 HALF = b"GET /livez HTTP/1.1\r\nHost: loc"

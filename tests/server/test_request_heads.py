@@ -1,4 +1,4 @@
-"""What is no request is a problem and ends its connection; what is merely odd is answered (E1, E3)."""
+"""What is no request is a problem and ends its connection; what is merely odd is answered."""
 
 import json
 
@@ -9,6 +9,8 @@ from app.server.protocol import LONGEST_HEAD, MOST_PIPELINED
 from tests.support.connections import peer
 from tests.support.people import marker
 from tests.support.servers import Service
+
+pytestmark = pytest.mark.requirement("E1", "E3")
 
 LINE, HOST = b"GET /livez HTTP/1.1\r\n", b"Host: localhost\r\n"
 POST = b"POST /login HTTP/1.1\r\n" + HOST + b"Content-Type: application/json\r\n"

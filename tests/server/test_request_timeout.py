@@ -1,4 +1,4 @@
-"""A body has ten seconds to arrive (E3): the application, driven by hand so that no test waits for them."""
+"""A body has ten seconds to arrive: the application, driven by hand so that no test waits for them."""
 
 import asyncio
 
@@ -13,6 +13,8 @@ from app.http.application import build
 from app.http.middleware import limits
 from app.http.origins import Origins
 from tests.support.servers import ISSUER
+
+pytestmark = pytest.mark.requirement("E3")
 
 
 def scope_of(path: str) -> Scope:

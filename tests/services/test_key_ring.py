@@ -122,6 +122,7 @@ async def test_a_view_signs_for_fifteen_minutes_and_is_published_without_limit(
     assert keys.key_set() == published
 
 
+@pytest.mark.requirement("K3")
 async def test_eight_concurrent_starts_end_with_one_signing_key_and_one_standby(
     store: KeyStore, clock: Clock
 ) -> None:

@@ -16,6 +16,8 @@ from tests.support.database import Sql
 from tests.support.people import PASSWORD, Person, new_person
 from tests.support.races import CHEAP_HASH, inside, sign_in
 
+pytestmark = pytest.mark.requirement("P5")
+
 NEW = "another battery horse staple"
 STOLEN = "zo\u00eb battery horse staple"
 BREACHED = "Use another password, here and wherever you use this one: it has been stolen before."

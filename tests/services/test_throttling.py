@@ -1,4 +1,4 @@
-"""Guesses at passwords: how many are allowed, what they are charged to, and whom they do not affect (P3)."""
+"""Guesses at passwords: how many are allowed, what they are charged to, and whom they do not affect."""
 
 import asyncio
 from collections import Counter
@@ -29,6 +29,8 @@ from tests.support.database import (
 )
 from tests.support.people import PASSWORD, Person, new_person
 from tests.support.races import CHEAP_HASH
+
+pytestmark = pytest.mark.requirement("P3")
 
 
 @pytest.fixture

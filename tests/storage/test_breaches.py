@@ -122,6 +122,7 @@ async def test_an_invalid_answer_refuses_no_password_and_is_logged(
 
 
 @pytest.mark.parametrize("answer", [silent, dripping])
+@pytest.mark.requirement("E7")
 async def test_a_slow_server_is_given_up(server: RangeServer, answer: Answer) -> None:
     breaches, server.answer = BreachedPasswords(server.url, IMPATIENCE), answer
     with structlog.testing.capture_logs() as logs:

@@ -6,6 +6,7 @@ from app.cli.doctor.redis import check_server
 from app.storage.redis.revocations import IndexFacts
 
 
+@pytest.mark.requirement("L2")
 @pytest.mark.parametrize(
     ("server", "trouble", "level", "text"),
     [

@@ -1,4 +1,4 @@
-"""CORS: which other origins' pages may read an answer (C4)."""
+"""CORS: which other origins' pages may read an answer."""
 
 from collections.abc import Iterator
 
@@ -8,6 +8,8 @@ import pytest
 from app.dev import Servers
 from tests.support.people import Person, everything, problem_of
 from tests.support.servers import ISSUER, Service
+
+pytestmark = pytest.mark.requirement("C4")
 
 APP, LOCAL_APP = "https://app.example.com", "http://localhost:5173"
 FOREIGN = ["https://evil.example.net", "https://app.example.com.evil.example.net", "http://app.example.com"]

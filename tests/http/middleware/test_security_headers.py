@@ -1,4 +1,4 @@
-"""Headers on every answer: what tells a browser to be careful, and the id that names the request (C6, E5)."""
+"""Headers on every answer: what tells a browser to be careful, and the id that names the request."""
 
 import asyncio
 import re
@@ -11,6 +11,8 @@ from app.dev import Servers
 from tests.support.people import Person, everything, login, marker
 from tests.support.servers import Service
 from tests.support.waiting import client_of
+
+pytestmark = pytest.mark.requirement("C6", "E5")
 
 REQUEST_ID = re.compile(r"[0-9a-f]{32}")
 PREFLIGHT = {"Origin": "https://evil.example.net", "Access-Control-Request-Method": "POST"}

@@ -19,6 +19,8 @@ from tests.support.events import EVENTS, FAILURES, HAPPENINGS, HERE, Happening, 
 from tests.support.people import PASSWORD
 from tests.support.races import inside, waiting
 
+pytestmark = pytest.mark.requirement("E5")
+
 EVERYTHING = HAPPENINGS | FAILURES
 COLUMNS = {
     "actor": "actor",

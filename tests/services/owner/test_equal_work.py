@@ -1,4 +1,4 @@
-"""A login with a wrong password costs the same work, whether or not the account exists (P2)."""
+"""A login with a wrong password costs the same work, whether or not the account exists."""
 
 import asyncio
 from collections.abc import Callable
@@ -15,6 +15,8 @@ from app.storage.postgres.sessions import Visitor
 from app.wiring import Service
 from tests.support.database import Sql
 from tests.support.people import PASSWORD, Person, marker, new_person
+
+pytestmark = pytest.mark.requirement("P2")
 
 WRONG = "not the password at all"
 VISITOR = Visitor("192.0.2.1", "tests")

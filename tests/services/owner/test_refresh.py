@@ -45,6 +45,7 @@ async def later(sql: Sql, person: Person) -> None:
     )
 
 
+@pytest.mark.requirement("R4")
 async def test_a_token_rotates_and_within_the_grace_yields_the_same_successor_again(
     parts: Service, token: str
 ) -> None:
@@ -54,6 +55,7 @@ async def test_a_token_rotates_and_within_the_grace_yields_the_same_successor_ag
     assert await refresh(parts, successor) not in {token, successor}
 
 
+@pytest.mark.requirement("R2")
 async def test_a_reuse_ends_the_session_and_is_reported_once(
     parts: Service, token: str, sql: Sql, person: Person
 ) -> None:
@@ -110,6 +112,7 @@ async def test_a_token_is_refused_from_another_kind_of_client(parts: Service, to
     assert await refresh(parts, token) != token
 
 
+@pytest.mark.requirement("R9")
 async def test_a_forged_token_is_refused_and_ends_no_session(parts: Service, token: str) -> None:
     genuine = TOKENS.read(token)
     assert genuine is not None

@@ -19,6 +19,8 @@ from app.wiring import Service
 from tests.support.database import Sql
 from tests.support.people import PASSWORD, PASSWORD_HASH, Person, login, new_person
 
+pytestmark = pytest.mark.requirement("P1")
+
 CURRENT = "$argon2id$v=19$m=19456,t=2,p=1$"
 VISITOR = Visitor(None, None)
 

@@ -1,4 +1,4 @@
-"""Nobody changes an event, and only those that are old enough go."""
+"""Events are never changed, and only those that are old enough are deleted."""
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
@@ -30,7 +30,7 @@ ON CONFLICT (id) DO UPDATE SET kind = 'x'
 
 @pytest.fixture(scope="module")
 async def url(servers: Servers) -> AsyncIterator[str]:
-    """A database where every event is this module's."""
+    """A database that holds the events of this module only."""
     with database(servers.database_url, f"watchword_{uuid4().hex}") as url:
         migrate({"AUTH_DATABASE_URL": url})
         yield url
@@ -59,7 +59,7 @@ async def count(sql: Sql) -> int:
     return found
 
 
-async def test_an_event_is_neither_changed_nor_cut_off_and_stays_a_day(own_sql: Sql) -> None:
+async def test_an_event_cannot_be_changed_or_truncated_or_deleted_within_a_day(own_sql: Sql) -> None:
     await own_sql.execute(ADD, 1, timedelta(hours=23, minutes=59))
     await own_sql.execute(ADD, 1, 2 * DAY)
     for statement in (
@@ -71,7 +71,7 @@ async def test_an_event_is_neither_changed_nor_cut_off_and_stays_a_day(own_sql: 
     ):
         with pytest.raises(asyncpg.RestrictViolationError, match="events are never changed"):
             await own_sql.execute(statement)
-    # An id is the database's to give.
+    # Only the database gives out ids.
     with pytest.raises(asyncpg.GeneratedAlwaysError):
         await own_sql.execute("INSERT INTO events (id, kind) VALUES (1, 'x')")
     assert await count(own_sql) == 2
@@ -79,7 +79,7 @@ async def test_an_event_is_neither_changed_nor_cut_off_and_stays_a_day(own_sql: 
     assert await count(own_sql) == 1
 
 
-async def test_a_purge_takes_what_is_older_than_asked_in_batches_the_oldest_first(
+async def test_a_purge_deletes_events_over_the_given_age_in_batches_the_oldest_first(
     store: EventStore, own_sql: Sql
 ) -> None:
     await own_sql.execute(ADD, MANY, 10 * DAY)
@@ -91,7 +91,7 @@ async def test_a_purge_takes_what_is_older_than_asked_in_batches_the_oldest_firs
     assert await count(own_sql) == 5
 
 
-async def test_what_clears_away_clears_old_events_away_too(store: EventStore, own_sql: Sql) -> None:
+async def test_the_purge_of_the_service_deletes_old_events_too(store: EventStore, own_sql: Sql) -> None:
     await own_sql.execute(ADD, BATCH + 1, 10 * DAY)
     await own_sql.execute(ADD, 2, 9 * DAY)
     policy = SessionPolicy(10 * DAY, DAY, timedelta(), ReuseRevokes.SESSION)
@@ -100,7 +100,7 @@ async def test_what_clears_away_clears_old_events_away_too(store: EventStore, ow
     assert await count(own_sql) == 2
 
 
-async def test_the_shortest_retention_stays_under_the_rule_of_the_table(
+async def test_the_shortest_retention_is_within_the_rule_of_the_table(
     store: EventStore, own_sql: Sql
 ) -> None:
     await own_sql.execute(ADD, BATCH, DAY)
@@ -108,13 +108,13 @@ async def test_the_shortest_retention_stays_under_the_rule_of_the_table(
     assert [await store.purge(DAY) for _ in range(2)] == [BATCH, 0]
 
 
-async def test_what_another_release_wrote_is_read_as_it_is(store: EventStore, own_sql: Sql) -> None:
+async def test_an_event_of_another_release_is_read_as_it_is(store: EventStore, own_sql: Sql) -> None:
     await own_sql.execute("""INSERT INTO events (kind, details) VALUES ('passkey.used', '{"by": "x"}')""")
     (event,) = await store.newest(EventFilter(), 10)
     assert (event.kind, event.details) == ("passkey.used", {"by": "x"})
 
 
-async def test_the_events_wanted_are_those_that_meet_every_condition_the_newest_last(
+async def test_a_filter_finds_the_events_that_meet_every_condition_the_newest_last(
     store: EventStore, own_sql: Sql
 ) -> None:
     one, other = uuid4(), uuid4()

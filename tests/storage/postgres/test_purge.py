@@ -1,4 +1,4 @@
-"""What can matter no more is deleted, nothing else is, and nobody has to wait for it."""
+"""The purge deletes rows that have become useless and no others, and blocks no request."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Iterator
@@ -19,10 +19,12 @@ from tests.support.races import CHEAP_HASH, inside, sign_in, waiting
 from tests.support.servers import Service, database, migrate
 from tests.support.waiting import client_of, until
 
+pytestmark = pytest.mark.requirement("R10")
+
 MANY, BATCH = 2500, 1000
 HOLD = 4711
 OVER, NOT_YET = timedelta(hours=25), timedelta(hours=23)
-"""How long ago a session ended that may go, and one that has to stay."""
+"""How long ago a session expired that may be deleted, and one that has to stay."""
 
 SESSIONS = """
 INSERT INTO sessions (id, account_id, client, refresh_token_hash, created_at, refreshed_at, expires_at)
@@ -33,7 +35,7 @@ REVOCATIONS = """
 INSERT INTO revocations (id, expires_at)
 SELECT gen_random_uuid()::text, now() - $2::interval FROM generate_series(1, $1::int)
 """
-# Every deletion of a session waits until nobody holds the lock.
+# Every deletion of a session waits until the lock is free.
 BRAKE = f"""
 CREATE FUNCTION brake() RETURNS trigger LANGUAGE plpgsql AS
 $$BEGIN PERFORM pg_advisory_xact_lock_shared({HOLD}); RETURN OLD; END$$;
@@ -43,7 +45,7 @@ CREATE TRIGGER brake BEFORE DELETE ON sessions FOR EACH ROW EXECUTE FUNCTION bra
 
 @pytest.fixture(scope="module")
 def apart(servers: Servers, environment: dict[str, str]) -> Iterator[dict[str, str]]:
-    """With a database that no running service purges, and without Redis, which knows this worker's own."""
+    """With a database that no running service purges, and without the Redis of this worker."""
     with database(servers.database_url, f"watchword_{uuid4().hex}") as url:
         apart = environment | {"AUTH_DATABASE_URL": url, "AUTH_REDIS_URL": "redis://127.0.0.1:1/0"}
         migrate(apart)
@@ -52,7 +54,7 @@ def apart(servers: Servers, environment: dict[str, str]) -> Iterator[dict[str, s
 
 @pytest.fixture
 async def sql(apart: dict[str, str]) -> AsyncIterator[Sql]:
-    """A connection to that database, which is emptied."""
+    """A connection to that database, which is emptied first."""
     connection = await connect(apart["AUTH_DATABASE_URL"])
     await connection.execute("TRUNCATE accounts, sessions, revocations")
     yield connection
@@ -62,7 +64,7 @@ async def sql(apart: dict[str, str]) -> AsyncIterator[Sql]:
 
 @pytest.fixture
 async def holder(apart: dict[str, str]) -> AsyncIterator[Sql]:
-    """Another connection, which holds locks that others wait for."""
+    """Another connection, to hold locks for which others wait."""
     connection = await connect(apart["AUTH_DATABASE_URL"])
     yield connection
     await connection.close()
@@ -91,7 +93,7 @@ async def refusal(attempt: Awaitable[object]) -> Refusal:
     return refused.value.refusal
 
 
-async def test_a_purge_takes_everything_that_may_go_however_much_it_is(
+async def test_a_purge_deletes_all_useless_rows_however_many_there_are(
     parts: Parts, sql: Sql, someone: Person
 ) -> None:
     await sign_in(parts, someone)
@@ -102,14 +104,14 @@ async def test_a_purge_takes_everything_that_may_go_however_much_it_is(
     assert await parts.purge() == 0
 
 
-async def test_one_statement_deletes_no_more_than_a_batch_and_the_oldest_first(
+async def test_one_statement_deletes_one_batch_at_most_the_oldest_first(
     parts: Parts, sql: Sql, someone: Person
 ) -> None:
     await sql.execute(SESSIONS, someone.id, BATCH // 2, OVER)
     await sql.execute(SESSIONS, someone.id, BATCH, 2 * OVER)
     await sql.execute(REVOCATIONS, BATCH + 1, OVER)
     assert await parts.purge.sessions.purge() == BATCH
-    # Those that are over for longer went.
+    # The older ones were deleted.
     assert (
         await sql.fetchval(
             "SELECT count(*) FROM sessions WHERE expires_at < now() - $1::interval", 1.5 * OVER
@@ -120,7 +122,9 @@ async def test_one_statement_deletes_no_more_than_a_batch_and_the_oldest_first(
     assert [await parts.purge.revocations.purge() for _ in range(3)] == [BATCH, 1, 0]
 
 
-async def test_a_purge_takes_nothing_that_may_still_matter(parts: Parts, sql: Sql, someone: Person) -> None:
+async def test_a_purge_keeps_every_row_that_may_still_be_needed(
+    parts: Parts, sql: Sql, someone: Person
+) -> None:
     for end in ("UPDATE sessions SET revoked_at = refreshed_at", "SELECT"):
         await sql.execute(SESSIONS, someone.id, 3, NOT_YET)
         await sql.execute(SESSIONS, someone.id, 3, timedelta(days=-1))
@@ -135,12 +139,12 @@ async def test_a_purge_takes_nothing_that_may_still_matter(parts: Parts, sql: Sq
     assert (await sql.fetch("SELECT * FROM accounts"), await rows(sql, "signing_keys")) == (accounts, keys)
 
 
-async def test_an_ended_session_is_recognised_until_a_day_after_its_own_end(
+async def test_an_ended_session_is_recognised_until_a_day_after_it_would_have_expired(
     parts: Parts, sql: Sql, someone: Person
 ) -> None:
-    pair, cases, nobody = await sign_in(parts, someone), parts.use_cases, Visitor(None, None)
-    renewed = await cases.refresh(pair.refresh_token, ClientKind.NATIVE, nobody)
-    await cases.logout(renewed.refresh_token, None, nobody)
+    pair, cases, unknown = await sign_in(parts, someone), parts.use_cases, Visitor(None, None)
+    renewed = await cases.refresh(pair.refresh_token, ClientKind.NATIVE, unknown)
+    await cases.logout(renewed.refresh_token, None, unknown)
     for age, code in (
         (timedelta(days=-1), Refusal.SESSION_REVOKED),
         (NOT_YET, Refusal.SESSION_REVOKED),
@@ -150,11 +154,11 @@ async def test_an_ended_session_is_recognised_until_a_day_after_its_own_end(
         await sql.execute("UPDATE revocations SET expires_at = now() - interval '1 s'")
         await parts.purge()
         for token in (pair.refresh_token, renewed.refresh_token):
-            assert await refusal(cases.refresh(token, ClientKind.NATIVE, nobody)) is code
+            assert await refusal(cases.refresh(token, ClientKind.NATIVE, unknown)) is code
 
 
 @pytest.mark.parametrize("table", ["sessions", "revocations"])
-async def test_a_purge_passes_over_a_row_that_somebody_holds(
+async def test_a_purge_skips_a_locked_row(
     parts: Parts, sql: Sql, holder: Sql, someone: Person, table: str
 ) -> None:
     await sql.execute(SESSIONS, someone.id, 3, OVER)
@@ -167,10 +171,10 @@ async def test_a_purge_passes_over_a_row_that_somebody_holds(
     assert await parts.purge() == 1
 
 
-async def test_nobody_waits_for_a_purge_that_is_under_way(
+async def test_no_request_waits_for_a_purge_under_way(
     parts: Parts, sql: Sql, holder: Sql, someone: Person
 ) -> None:
-    pair, cases, nobody = await sign_in(parts, someone), parts.use_cases, Visitor(None, None)
+    pair, cases, unknown = await sign_in(parts, someone), parts.use_cases, Visitor(None, None)
     await sql.execute(SESSIONS, someone.id, 3, OVER)
     await sql.execute(BRAKE)
     async with holder.transaction():
@@ -178,8 +182,8 @@ async def test_nobody_waits_for_a_purge_that_is_under_way(
         purge = asyncio.ensure_future(parts.purge())
         await waiting(sql, 1)
         opened = await sign_in(parts, someone)
-        renewed = await cases.refresh(pair.refresh_token, ClientKind.NATIVE, nobody)
-        await cases.logout(opened.refresh_token, None, nobody)
+        renewed = await cases.refresh(pair.refresh_token, ClientKind.NATIVE, unknown)
+        await cases.logout(opened.refresh_token, None, unknown)
         assert (await cases.who_am_i(renewed.access_token.text)).account.id == someone.id
         assert await cases.own_sessions.all(renewed.access_token.text)
         assert not purge.done()
@@ -187,7 +191,7 @@ async def test_nobody_waits_for_a_purge_that_is_under_way(
     assert await rows(sql) == 2
 
 
-async def test_of_two_purges_at_once_one_does_nothing(
+async def test_of_two_concurrent_purges_one_does_nothing(
     parts: Parts, apart: dict[str, str], sql: Sql, holder: Sql, someone: Person
 ) -> None:
     await sql.execute(SESSIONS, someone.id, 3, OVER)
@@ -197,7 +201,7 @@ async def test_of_two_purges_at_once_one_does_nothing(
             await holder.execute(f"SELECT pg_advisory_xact_lock({HOLD})")
             purge = asyncio.ensure_future(parts.purge())
             await waiting(sql, 1)
-            # Rows that the first one does not hold.
+            # Rows that the first purge has not locked.
             await sql.execute(SESSIONS, someone.id, 2, OVER)
             await sql.execute(REVOCATIONS, 2, OVER)
             assert await other.purge() == 0
@@ -206,7 +210,7 @@ async def test_of_two_purges_at_once_one_does_nothing(
         assert await other.purge() == 2
 
 
-async def test_several_purges_at_once_delete_each_row_once(
+async def test_several_concurrent_purges_delete_each_row_once(
     parts: Parts, apart: dict[str, str], sql: Sql, someone: Person
 ) -> None:
     await sql.execute(SESSIONS, someone.id, MANY, OVER)
@@ -219,7 +223,7 @@ async def test_several_purges_at_once_delete_each_row_once(
     assert (await rows(sql), await rows(sql, "revocations")) == (0, 0)
 
 
-async def test_a_running_service_purges_by_itself_and_tries_again_when_it_cannot(
+async def test_a_running_service_purges_by_itself_and_retries_after_a_failure(
     parts: Parts, apart: dict[str, str], sql: Sql, someone: Person, tmp_path: Path
 ) -> None:
     ended, alive = await sign_in(parts, someone), await sign_in(parts, someone)

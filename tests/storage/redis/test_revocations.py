@@ -16,6 +16,8 @@ from tests.support.servers import Faulty, server_folder
 from tests.support.valkeys import unasked
 from tests.support.waiting import until
 
+pytestmark = pytest.mark.requirement("L2")
+
 MARKER = "{watchword}:marker"
 LASTS = timedelta(minutes=16)
 REVOKED, FREE = str(uuid4()), str(uuid4())

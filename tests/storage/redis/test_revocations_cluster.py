@@ -11,6 +11,8 @@ from app.storage.redis.revocations import IndexState, RevocationIndex
 from tests.support.valkeys import SLOT, Cluster, Node, blacklists, cluster, eventually, unasked
 from tests.support.waiting import until
 
+pytestmark = pytest.mark.requirement("L2")
+
 Open = Callable[[str], RevocationIndex]
 MARKER = "{watchword}:marker"
 LASTS = timedelta(minutes=16)
