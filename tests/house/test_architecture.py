@@ -215,7 +215,7 @@ def test_the_domain_fence_names_every_package_that_the_service_depends_on() -> N
 
 @pytest.mark.parametrize(
     ("path", "is_refused"),
-    [("app/cli/serve.py", True), ("app/main.py", True), ("app/server/protocol.py", False)],
+    [("app/cli/startup.py", True), ("app/main.py", True), ("app/server/protocol.py", False)],
 )
 def test_the_internals_of_uvicorn_are_imported_in_server_only(path: str, is_refused: bool) -> None:
     """import-linter sees other distributions as a whole, so ruff holds this one."""
@@ -232,5 +232,6 @@ def test_the_internals_of_uvicorn_are_imported_in_server_only(path: str, is_refu
 
 def test_a_command_starts_without_the_web_framework() -> None:
     """Loading the web framework takes as long as most commands run."""
-    script = "import sys, app.cli; sys.exit(not sys.modules.keys().isdisjoint({'fastapi', 'app.main'}))"
+    loaded = "sys.modules.keys() & {'fastapi', 'app.main'}"
+    script = f"import sys, app.cli, app.wiring; sys.exit(bool({loaded}))"
     subprocess.run([sys.executable, "-c", script], cwd=ROOT, check=True)
