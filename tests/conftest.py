@@ -33,7 +33,7 @@ from tests.support.waiting import client_of
 
 SHARED = pytest.StashKey[Servers]()
 # Coverage is measured for tests in these folders: they decide it, and it would double the time of the others.
-MEASURED = ("crypto", "domain", "services", "storage")
+MEASURED = ("cli", "crypto", "domain", "features", "services", "storage")
 # `make test-slow` takes the second profile. Neither has a time limit: a busy machine is not an error.
 PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("quick", PATIENT, max_examples=50, derandomize=True)

@@ -18,7 +18,7 @@ import pytest
 
 from app.dev.processes import MARK
 from tests.support.processes import PATIENCE
-from tests.support.servers import ROOT, free_port, process_environment
+from tests.support.servers import ROOT, free_port, process_environment, server_folder
 
 
 class Dev:
@@ -99,14 +99,17 @@ def running(folder: Path, port: int | None = None) -> Iterator[Dev]:
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    return tmp_path / "data"
+def folder() -> Iterator[Path]:
+    """An empty folder, outside of pytest's own, which each start of pytest closes for other users."""
+    with server_folder() as folder:
+        yield folder / "data"
 
 
 @pytest.fixture(scope="module")
-def used(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder for tests that do not begin with an empty one; the first of them fills it."""
-    return tmp_path_factory.mktemp("dev") / "data"
+def used() -> Iterator[Path]:
+    """A folder for tests that do not need an empty one; the first of them fills it."""
+    with server_folder() as folder:
+        yield folder / "data"
 
 
 def test_the_demo_account_outlives_ctrl_c_and_sigterm(folder: Path) -> None:

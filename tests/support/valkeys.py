@@ -215,7 +215,7 @@ SLOT = key_slot(b"{watchword}")
 _SLOTS = 16_384
 _CLUSTER = {
     "cluster-enabled": "yes",
-    "cluster-node-timeout": "1500",
+    "cluster-node-timeout": "4000",
     "cluster-require-full-coverage": "no",
     # Tests promote it when they mean to, and a busy machine never.
     "cluster-replica-no-failover": "yes",
