@@ -27,7 +27,7 @@ class TokenPolicy:
     leeway: timedelta
 
     @property
-    def revocations_last(self) -> timedelta:
+    def revocation_ttl(self) -> timedelta:
         """How long a revocation is kept: after it, no verifier with our leeway accepts an older token."""
         return self.lifetime + 2 * self.leeway
 

@@ -221,7 +221,9 @@ class FieldError:
     """A field of the body that was refused."""
 
     __pydantic_config__ = documented(
-        field="new_password", reason="common", advice="This password is among the most common ones."
+        field="new_password",
+        reason="common",
+        advice="Use several unrelated words instead of a password that many people have.",
     )
 
     field: str

@@ -20,16 +20,16 @@ _log = structlog.get_logger()
 class Revocations:
     """Looks up revocations in Redis while the index can be trusted, and in Postgres otherwise."""
 
-    def __init__(self, store: RevocationStore, index: RevocationIndex, last: timedelta) -> None:
-        """``last`` is how long a revocation is kept."""
+    def __init__(self, store: RevocationStore, index: RevocationIndex, ttl: timedelta) -> None:
+        """``ttl`` is how long a revocation is kept."""
         self.store = store
         self.index = index
-        self._last = last
+        self._ttl = ttl
         self._state: IndexState | None = None
 
-    async def announce(self, ids: Iterable[str], last: timedelta | None = None) -> bool:
+    async def announce(self, ids: Iterable[str], ttl: timedelta | None = None) -> bool:
         """Add committed revocations to the index; False when Redis did not accept them."""
-        entries = dict.fromkeys(ids, last or self._last)
+        entries = dict.fromkeys(ids, ttl or self._ttl)
         is_indexed = not entries or await self.index.add(entries)
         if not is_indexed:
             _log.warning("revocations.not_indexed", entries=len(entries))

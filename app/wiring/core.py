@@ -79,10 +79,10 @@ class Core:
 def build_core(settings: Settings, resources: Resources, clock: Clock) -> Core:
     """Put the parts together; nothing is sent and nothing is read."""
     database, token_policy = resources.database, settings.token_policy()
-    revocations_last = token_policy.revocations_last
+    revocation_ttl = token_policy.revocation_ttl
     stores = Stores(
-        AccountStore(database, revocations_last),
-        SessionStore(database, settings.session_policy(), revocations_last),
+        AccountStore(database, revocation_ttl),
+        SessionStore(database, settings.session_policy(), revocation_ttl),
         KeyStore(database),
         RevocationStore(database),
         EventStore(database),
@@ -91,7 +91,7 @@ def build_core(settings: Settings, resources: Resources, clock: Clock) -> Core:
     key_changes = KeyChanges(stores.keys, crypto.keys, settings.key_policy(longest_view=LONGEST_VIEW))
     keys = KeyRing(key_changes, crypto.keys, clock)
     minter = TokenMinter(keys, token_policy, clock, partial(token_urlsafe, TOKEN_ID_LENGTH))
-    revocations = Revocations(stores.revocations, resources.index, revocations_last)
+    revocations = Revocations(stores.revocations, resources.index, revocation_ttl)
     authenticate = Authenticate(keys, revocations, token_policy, clock)
     throttling = settings.throttling_policy()
     return Core(

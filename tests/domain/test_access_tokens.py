@@ -118,7 +118,7 @@ def test_a_client_token_with_a_wrong_claim_is_refused(changes: dict[str, object]
 
 @pytest.mark.requirement("L1")
 def test_a_revocation_lasts_until_no_verifier_accepts_an_older_token() -> None:
-    assert POLICY.revocations_last == POLICY.lifetime + 2 * LEEWAY
+    assert POLICY.revocation_ttl == POLICY.lifetime + 2 * LEEWAY
 
 
 @pytest.mark.requirement("T5")

@@ -8,12 +8,12 @@ import asyncpg
 import pytest
 
 from app.domain.sessions import ClientKind
+from app.domain.visitors import Visitor
 from app.services.owner.caller import WhoAmI
 from app.services.revocations import Revocations
 from app.storage.postgres.accounts import AccountStore
 from app.storage.postgres.database import Database
 from app.storage.postgres.revocations import RevocationStore
-from app.storage.postgres.sessions import Visitor
 from app.wiring import Service
 from tests.support.database import connect
 from tests.support.people import PASSWORD, new_person

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from app.domain.sessions import ClientKind
-from app.storage.postgres.sessions import Visitor
+from app.domain.visitors import Visitor
 from app.wiring import Service
 from tests.support.database import Sql, connect
 from tests.support.depth import depth

@@ -12,8 +12,8 @@ import pytest
 from app.dev import Servers
 from app.domain.refusals import Refusal, Refused
 from app.domain.sessions import ClientKind
+from app.domain.visitors import Visitor
 from app.services.open_session import TokenPair
-from app.storage.postgres.sessions import Visitor
 from app.wiring import Service
 from tests.support.database import Sql, connect
 from tests.support.depth import depth

@@ -9,8 +9,8 @@ import pytest
 
 from app.dev import Servers
 from app.domain.sessions import ClientKind
+from app.domain.visitors import Visitor
 from app.services.open_session import TokenPair
-from app.storage.postgres.sessions import Visitor
 from app.wiring import Service as Inside
 from tests.support.connections import connections
 from tests.support.database import Sql, connect

@@ -6,7 +6,7 @@ from app.crypto.access_tokens import Signer
 from app.domain.access_tokens import ClientToken
 from app.domain.refusals import Refusal, Refused
 from app.domain.sessions import ClientKind
-from app.storage.postgres.sessions import Visitor
+from app.domain.visitors import Visitor
 from app.wiring import Service
 from tests.support.database import Sql
 from tests.support.people import PASSWORD, Person

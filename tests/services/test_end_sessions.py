@@ -53,6 +53,42 @@ def test_the_check_notices_a_reader() -> None:
     assert reads_ids("ended = await store.end(1)\nprint(ended.unannounced)") == [2]
 
 
+def forgetful(source: str) -> list[str]:
+    """The functions that end sessions by a store and do not announce them."""
+    functions = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.AsyncFunctionDef)]
+    return [
+        function.name
+        for function in functions
+        if any(store.endswith(("accounts", "sessions")) and name in ENDING for store, name in calls(function))
+        and not any(name == "announce" for _, name in calls(function))
+    ]
+
+
+def calls(function: ast.AsyncFunctionDef) -> list[tuple[str, str]]:
+    """The methods that a function calls, each with the attribute on which it is called."""
+    methods = [node.func for node in ast.walk(function) if isinstance(node, ast.Call)]
+    return [
+        (method.value.attr, method.attr)
+        for method in methods
+        if isinstance(method, ast.Attribute) and isinstance(method.value, ast.Attribute)
+    ]
+
+
+def test_every_use_case_that_ends_sessions_by_a_store_announces_them() -> None:
+    use_cases = [*(ROOT / "app/services").rglob("*.py"), *(ROOT / "app/features").rglob("services.py")]
+    found = {path: names for path in use_cases if (names := forgetful(path.read_text()))}
+    assert found.keys() == {ONLY_PLACE}
+
+
+def test_a_forgotten_announcement_is_noticed() -> None:
+    ending = (
+        "async def disable(self, id, event):\n    return (await self.accounts.disable(id, event)).sessions\n"
+    )
+    announced = "async def disable(self, id, event):\n    await self.end_sessions.announce({})\n"
+    assert forgetful(ending) == ["disable"]
+    assert forgetful(announced.format("await self.accounts.disable(id, event)")) == []
+
+
 @pytest.mark.parametrize("store", ["accounts", "sessions"])
 def test_every_store_method_that_ends_sessions_returns_ended(store: str) -> None:
     tree = ast.parse(Path(ROOT / f"app/storage/postgres/{store}.py").read_text())

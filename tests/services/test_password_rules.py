@@ -8,8 +8,8 @@ import structlog
 
 from app.domain.passwords import PasswordPolicy, Weakness
 from app.domain.refusals import Refused
+from app.domain.visitors import Visitor
 from app.services.password_rules import PasswordRules, WeakPassword
-from app.storage.postgres.sessions import Visitor
 from app.wiring import Service
 from tests.support.breaches import RangeServer, digest, listing, range_server, said
 from tests.support.database import Sql

@@ -12,9 +12,9 @@ from sqlalchemy import make_url
 from app.domain.refusals import Refusal, Refused
 from app.domain.sessions import ClientKind
 from app.domain.throttling import TooManyRequests
+from app.domain.visitors import Visitor
 from app.services.open_session import TokenPair
 from app.settings import Settings
-from app.storage.postgres.sessions import Visitor
 from app.wiring import Service, open_service
 
 Sql: TypeAlias = "asyncpg.Connection[asyncpg.Record]"

@@ -9,9 +9,9 @@ from typing import Any, TypeVar
 from argon2 import PasswordHasher
 
 from app.domain.sessions import ClientKind
+from app.domain.visitors import Visitor
 from app.services.open_session import TokenPair
 from app.settings import Settings
-from app.storage.postgres.sessions import Visitor
 from app.wiring import Service, open_service
 from tests.support.database import Sql
 from tests.support.people import PASSWORD, Person

@@ -61,11 +61,11 @@ class Keys:
 
     async def retire(self, kid: str) -> None:
         """Delete a leaked key from the key set and refuse its tokens; refuses with ``key_unknown``."""
-        last = self.policy.verifying
-        change = await self._make(lambda keys, _: retirement(keys, kid), revoked_for=last)
+        ttl = self.policy.verifying
+        change = await self._make(lambda keys, _: retirement(keys, kid), revoked_for=ttl)
         if kid not in change.deleted:
             raise Refused(Refusal.KEY_UNKNOWN, kid=kid)
-        await self.revocations.announce([kid], last)
+        await self.revocations.announce([kid], ttl)
 
     async def reseal(self) -> int:
         """Seal every private key under the newest secret; returns how many were sealed under another one.

@@ -14,7 +14,7 @@ from app.domain.accounts import Account
 from app.domain.events import Event
 from app.domain.revocations import Ended
 from app.storage.postgres.database import Database
-from app.storage.postgres.events import record, tell
+from app.storage.postgres.events import log_events, record
 from app.storage.postgres.session_ends import END_ALL
 from app.storage.postgres.tables import accounts
 
@@ -35,10 +35,10 @@ _REHASH = "UPDATE accounts SET password_hash = $3 WHERE id = $1 AND password_has
 class AccountStore:
     """Accounts in Postgres. E-mail addresses are given in their normalised spelling."""
 
-    def __init__(self, database: Database, revocations_last: timedelta) -> None:
+    def __init__(self, database: Database, revocation_ttl: timedelta) -> None:
         """Take how long the revocations of ended sessions are kept."""
         self._database = database
-        self._revocations_last = revocations_last
+        self._revocation_ttl = revocation_ttl
 
     async def by_email(self, email: str) -> Account | None:
         """The account with this e-mail address, or None."""
@@ -118,7 +118,7 @@ class AccountStore:
             change = _change(account_id, password_hash=password_hash, password_version=password_version + 1)
             await connection.execute(change)
             ended = await self._end_all(connection, account_id, event, changed=True)
-        tell(event.with_details(ended=ended.sessions))
+        log_events(event.with_details(ended=ended.sessions))
         return ended, password_version + 1
 
     async def set_roles(self, account_id: UUID, roles: Sequence[str], event: Event) -> Ended:
@@ -148,7 +148,7 @@ class AccountStore:
             await connection.execute(_locked(accounts.c.id, account_id))
             ended = await self._end_all(connection, account_id, event, changed=False, if_lives=if_lives)
         if ended.sessions:
-            tell(event.with_details(ended=ended.sessions))
+            log_events(event.with_details(ended=ended.sessions))
         return ended
 
     async def _end_all(
@@ -166,7 +166,7 @@ class AccountStore:
         """
         arguments = {
             "account_id": account_id,
-            "revocations_last": self._revocations_last,
+            "revocation_ttl": self._revocation_ttl,
             "if_lives": if_lives,
         }
         ended = Ended.of(await connection.scalars(END_ALL, arguments))

@@ -22,7 +22,7 @@ INSERT = f"INSERT INTO events ({COLUMNS})"
 _log = structlog.get_logger()
 
 
-def given(argument: str) -> str:
+def event_from(argument: str) -> str:
     """The row source ``event`` for ``INSERT``, from an argument that ``as_json`` returned."""
     columns = (
         "kind text, actor text, actor_id text, reason text, "
@@ -31,7 +31,7 @@ def given(argument: str) -> str:
     return f"jsonb_to_record({argument}::jsonb) AS event({columns})"
 
 
-_ADD = f"{INSERT} SELECT {COLUMNS} FROM {given('$1')}"  # noqa: S608 - constants of ours
+_ADD = f"{INSERT} SELECT {COLUMNS} FROM {event_from('$1')}"  # noqa: S608 - constants of ours
 _RECORDED = f"id, at, {COLUMNS}"
 
 _WANTED = """
@@ -68,7 +68,7 @@ class EventStore:
     async def add(self, event: Event) -> None:
         """Write and log an event that belongs to no other change."""
         await self.database.rows(_ADD, as_json(event))
-        tell(event)
+        log_events(event)
 
     async def newest(self, wanted: EventFilter, limit: int) -> list[RecordedEvent]:
         """The last ``limit`` events that match, the newest one last."""
@@ -102,7 +102,7 @@ def as_json(event: Event) -> str:
     return orjson.dumps(event, default=str).decode()
 
 
-def tell(*happened: Event) -> None:
+def log_events(*happened: Event) -> None:
     """Log events that are committed, under the same names."""
     for event in happened:
         say = _log.warning if event.kind is EventKind.SESSION_REUSE_DETECTED else _log.info

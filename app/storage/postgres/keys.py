@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.domain.events import Actor, Event, EventKind
 from app.domain.keys import Algorithm, KeyChange, KeyState, SealedKey, SigningKey
 from app.storage.postgres.database import Database
-from app.storage.postgres.events import record, tell
+from app.storage.postgres.events import log_events, record
 from app.storage.postgres.revocations import revoke
 from app.storage.postgres.tables import signing_keys
 
@@ -64,7 +64,7 @@ class KeyStore:
                 await connection.execute(insert(signing_keys).values(_row(key, state, now)))
             happened = _events(change, candidates, is_retirement=revoked_for is not None, actor=actor)
             await record(connection, *happened)
-        tell(*happened)
+        log_events(*happened)
         return change
 
     async def reseal(self, kid: str, old: bytes, new: bytes) -> bool:

@@ -3,7 +3,7 @@
 from sqlalchemy import text
 
 from app.storage.postgres.database import BATCH
-from app.storage.postgres.events import INSERT, given
+from app.storage.postgres.events import INSERT, event_from
 
 END = f"""
 WITH ended AS (
@@ -15,7 +15,7 @@ WITH ended AS (
     ON CONFLICT (id) DO NOTHING
 ), recorded AS (
     {INSERT} SELECT kind, actor, actor_id, reason, ended.account_id, ended.id, address, request_id, details
-    FROM ended, {given("$5")}
+    FROM ended, {event_from("$5")}
 )
 SELECT account_id FROM ended
 """  # noqa: S608 - the only things put in are constants of ours
@@ -31,7 +31,7 @@ WITH living AS (
 ), recorded AS (
     {INSERT} SELECT kind, actor, actor_id, reason, account_id, session_id, address, request_id,
         details || jsonb_build_object('ended', (SELECT count(*) FROM ended))
-    FROM {given("$3")} WHERE EXISTS (SELECT FROM ended)
+    FROM {event_from("$3")} WHERE EXISTS (SELECT FROM ended)
 )
 INSERT INTO revocations (id, expires_at) SELECT id::text, clock_timestamp() + $2::interval FROM ended
 ON CONFLICT (id) DO UPDATE SET expires_at = excluded.expires_at RETURNING id
@@ -47,7 +47,7 @@ WITH living AS (
         AND (CAST(:if_lives AS uuid) IS NULL OR CAST(:if_lives AS uuid) IN (SELECT id FROM living))
     RETURNING sessions.id
 )
-INSERT INTO revocations (id, expires_at) SELECT id::text, clock_timestamp() + :revocations_last FROM ended
+INSERT INTO revocations (id, expires_at) SELECT id::text, clock_timestamp() + :revocation_ttl FROM ended
 ON CONFLICT (id) DO NOTHING RETURNING id
 """)
 """Ends every session of an account; with ``if_lives``, only while that one lives.

@@ -20,9 +20,9 @@ from app.domain.sessions import (
     SessionPolicy,
     SessionSummary,
 )
-from app.domain.visitors import Visitor as Visitor  # noqa: PLC0414 - callers of the store import it from here
+from app.domain.visitors import Visitor
 from app.storage.postgres.database import BATCH, PURGING, Database
-from app.storage.postgres.events import COLUMNS, INSERT, as_json, given, tell
+from app.storage.postgres.events import COLUMNS, INSERT, as_json, event_from, log_events
 from app.storage.postgres.session_ends import END, END_NEXT
 
 MOST_LISTED = 100
@@ -46,7 +46,7 @@ WITH owner AS (
     FROM owner, clock_timestamp() AS moment
     RETURNING id, account_id, client, amr, authenticated_at, created_at, expires_at
 ), recorded AS (
-    {INSERT} SELECT {COLUMNS} FROM {given("$11")} WHERE EXISTS (SELECT FROM opened)
+    {INSERT} SELECT {COLUMNS} FROM {event_from("$11")} WHERE EXISTS (SELECT FROM opened)
 )
 SELECT opened.id, opened.account_id, opened.client, opened.amr, opened.authenticated_at,
     opened.created_at, opened.expires_at, owner.email, owner.roles, {_SIGNING_KID}
@@ -103,11 +103,11 @@ RETURNING 1
 class SessionStore:
     """Sessions in Postgres. All times come from the clock of the database, never from a replica."""
 
-    def __init__(self, database: Database, policy: SessionPolicy, revocations_last: timedelta) -> None:
+    def __init__(self, database: Database, policy: SessionPolicy, revocation_ttl: timedelta) -> None:
         """Take how long sessions live, and how long the revocations of ended ones are kept."""
         self._database = database
         self._policy = policy
-        self._revocations_last = revocations_last
+        self._revocation_ttl = revocation_ttl
 
     async def open(
         self, token: RefreshToken, client: ClientKind, proof: Proof, visitor: Visitor
@@ -134,7 +134,7 @@ class SessionStore:
         )
         if row is None:
             return None
-        tell(event)
+        log_events(event)
         return _grant(row), row["email"]
 
     async def rotate(self, rotation: Rotation, client: ClientKind, visitor: Visitor) -> SessionGrant | None:
@@ -183,11 +183,11 @@ class SessionStore:
         Nothing ends when the session had ended before or has another ``owner``.
         """
         row = await self._database.row(
-            END, session_id, self._revocations_last, token_ids, owner, as_json(event)
+            END, session_id, self._revocation_ttl, token_ids, owner, as_json(event)
         )
         if row is None:
             return Ended()
-        tell(replace(event, account_id=row["account_id"], session_id=session_id))
+        log_events(replace(event, account_id=row["account_id"], session_id=session_id))
         return Ended.of([session_id], token_ids)
 
     async def end_next(self, after: UUID, event: Event) -> tuple[Ended, UUID] | None:
@@ -195,10 +195,10 @@ class SessionStore:
 
         One event covers the batch, with the number of sessions. None when no session is left.
         """
-        rows = await self._database.rows(END_NEXT, after, self._revocations_last, as_json(event))
+        rows = await self._database.rows(END_NEXT, after, self._revocation_ttl, as_json(event))
         if not rows:
             return None
-        tell(event.with_details(ended=len(rows)))
+        log_events(event.with_details(ended=len(rows)))
         return Ended.of(row["id"] for row in rows), max(UUID(row["id"]) for row in rows)
 
     async def purge(self) -> int:

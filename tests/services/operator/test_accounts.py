@@ -7,8 +7,8 @@ import pytest
 
 from app.domain.refusals import Refused
 from app.domain.sessions import ClientKind
+from app.domain.visitors import Visitor
 from app.services.operator.accounts import Accounts
-from app.storage.postgres.sessions import Visitor
 from app.wiring import Service
 from tests.support.people import PASSWORD
 

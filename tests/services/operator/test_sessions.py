@@ -11,9 +11,9 @@ from app.dev import Servers
 from app.domain.passwords import Weakness
 from app.domain.refusals import Refusal, Refused
 from app.domain.sessions import ClientKind
+from app.domain.visitors import Visitor
 from app.services.open_session import TokenPair
 from app.services.password_rules import WeakPassword
-from app.storage.postgres.sessions import Visitor
 from app.wiring import Service
 from tests.support.database import Sql, connect
 from tests.support.people import PASSWORD, Person, new_person

@@ -11,7 +11,7 @@ from sqlalchemy import event
 
 from app.domain.refusals import Refusal, Refused
 from app.domain.sessions import ClientKind
-from app.storage.postgres.sessions import Visitor
+from app.domain.visitors import Visitor
 from app.wiring import Service
 from tests.support.database import Sql
 from tests.support.people import PASSWORD, Person, marker, new_person

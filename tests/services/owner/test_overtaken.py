@@ -11,8 +11,9 @@ import pytest
 from app.domain.events import Actor, Event, EventKind
 from app.domain.refusals import Refusal, Refused
 from app.domain.sessions import ClientKind, ReuseRevokes, Session, SessionPolicy
+from app.domain.visitors import Visitor
 from app.services.health import Readiness
-from app.storage.postgres.sessions import SessionStore, Visitor
+from app.storage.postgres.sessions import SessionStore
 from app.storage.redis.revocations import RevocationIndex
 from app.wiring import Service
 from tests.support.database import Sql
@@ -20,7 +21,7 @@ from tests.support.people import PASSWORD, Person, login, me, refresh
 
 VISITOR = Visitor(None, None)
 POLICY = SessionPolicy(timedelta(days=30), timedelta(days=7), timedelta(seconds=10), ReuseRevokes.SESSION)
-REVOCATIONS_LAST = timedelta(minutes=16)
+REVOCATION_TTL = timedelta(minutes=16)
 
 
 class Contended(SessionStore):
@@ -53,7 +54,7 @@ async def test_a_current_token_that_cannot_be_rotated_is_not_a_reuse(
 ) -> None:
     cases = parts.use_cases
     token = (await cases.login(person.email, PASSWORD, ClientKind.NATIVE, VISITOR)).refresh_token
-    contended = replace(cases.refresh, sessions=Contended(parts.database, POLICY, REVOCATIONS_LAST))
+    contended = replace(cases.refresh, sessions=Contended(parts.database, POLICY, REVOCATION_TTL))
     with pytest.raises(Refused) as refused:
         await contended(token, ClientKind.NATIVE, VISITOR)
     assert refused.value.refusal is Refusal.UNAVAILABLE
@@ -69,7 +70,7 @@ async def test_of_two_concurrent_reuses_the_later_one_finds_the_session_revoked(
     await cases.refresh(token, ClientKind.NATIVE, VISITOR)
     long_ago = "UPDATE sessions SET superseded_at = ARRAY[now() - interval '1 hour'] WHERE account_id = $1"
     await sql.execute(long_ago, person.id)
-    sessions = EndedMeanwhile(parts.database, POLICY, REVOCATIONS_LAST)
+    sessions = EndedMeanwhile(parts.database, POLICY, REVOCATION_TTL)
     ending = replace(cases.refresh.end_sessions, sessions=sessions)
     with pytest.raises(Refused) as refused:
         await replace(cases.refresh, sessions=sessions, end_sessions=ending)(

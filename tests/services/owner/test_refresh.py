@@ -9,7 +9,7 @@ from app.crypto.refresh_tokens import RefreshTokens
 from app.crypto.secrets import ServiceSecrets
 from app.domain.refusals import Refusal, Refused
 from app.domain.sessions import ClientKind, ReuseRevokes
-from app.storage.postgres.sessions import Visitor
+from app.domain.visitors import Visitor
 from app.wiring import Service
 from tests.support.database import Sql
 from tests.support.families import TOKENS

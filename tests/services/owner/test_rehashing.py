@@ -13,8 +13,8 @@ from passlib.hash import django_pbkdf2_sha256
 from app.crypto.passwords import HashingPolicy, PasswordHasher
 from app.domain.refusals import Refusal, Refused
 from app.domain.sessions import ClientKind
+from app.domain.visitors import Visitor
 from app.services.owner.login import Login
-from app.storage.postgres.sessions import Visitor
 from app.wiring import Service
 from tests.support.database import Sql
 from tests.support.people import PASSWORD, PASSWORD_HASH, Person, login, new_person

@@ -11,7 +11,7 @@ import pytest
 from app.dev import Servers
 from app.domain.refusals import Refusal, Refused
 from app.domain.sessions import ClientKind
-from app.storage.postgres.sessions import Visitor
+from app.domain.visitors import Visitor
 from app.wiring import Service as Parts
 from tests.support.database import Sql, connect
 from tests.support.people import Person, new_person, problem_of, refresh
