@@ -86,8 +86,9 @@ def _refuse_taken_port(host: str, port: int) -> None:
 
 
 async def _wait_for_postgres(settings: Settings) -> None:
-    """Return once Postgres answers and holds keys."""
+    """Return once Postgres answers, has the tables of this release, and holds keys."""
     async with open_service(settings) as service:
+        await AsyncRetrying(**_retry_policy(settings))(service.database.ping)
         await AsyncRetrying(**_retry_policy(settings))(service.keys.load)
 
 

@@ -13,9 +13,10 @@ class Proof:
     """A caller proved to be the owner of this account, by these methods (RFC 8176) at this time.
 
     ``password_version`` is the account's at that time: a session opens only if it is still the same.
+    ``at`` is None when this very request gave the proof. Postgres dates it, so replicas' clocks do not matter.
     """
 
     account_id: UUID
     password_version: int
     methods: tuple[str, ...]
-    at: datetime
+    at: datetime | None = None

@@ -3,10 +3,8 @@
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import datetime
 
 from app.crypto.passwords import PasswordCheck, PasswordHasher
-from app.domain.clock import Clock
 from app.domain.events import Event, Reason
 from app.domain.refusals import Refusal, Refused
 from app.domain.throttling import TooManyRequests
@@ -18,13 +16,12 @@ class Guess:
     """A guess in progress: it holds a slot for hashing and is charged in advance, as if it had failed.
 
     ``is_decided`` is true once the guess has revealed whether the secret was right. Until then, a refusal
-    refunds the charge. ``at`` is when the guess was admitted.
+    refunds the charge.
     """
 
-    def __init__(self, hasher: PasswordHasher, events: EventStore, at: datetime) -> None:
+    def __init__(self, hasher: PasswordHasher, events: EventStore) -> None:
         self._hasher = hasher
         self._events = events
-        self.at = at
         self.is_decided = False
 
     async def verify(self, password: str, stored: str | None) -> PasswordCheck:
@@ -52,7 +49,6 @@ class Guesses:
     hasher: PasswordHasher
     throttle: Throttle
     events: EventStore
-    clock: Clock
 
     @asynccontextmanager
     async def guess(
@@ -69,7 +65,7 @@ class Guesses:
         """
         with self.hasher.slot():
             way = await self._admitted(ways, throttled)
-            guess = Guess(self.hasher, self.events, self.clock())
+            guess = Guess(self.hasher, self.events)
             try:
                 yield guess
             except Refused:

@@ -3,10 +3,15 @@
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import structlog
+
 from app.domain.refusals import Refused
 from app.services.keys import KeyRing
 from app.storage.postgres.database import Database
+from app.storage.postgres.outages import Misconfigured
 from app.storage.redis.revocations import RevocationIndex
+
+_log = structlog.get_logger()
 
 
 class Health(NamedTuple):
@@ -37,6 +42,9 @@ class Readiness:
     async def _postgres(self) -> bool:
         try:
             await self.database.ping()
+        except Misconfigured as error:
+            _log.error("postgres.misconfigured", mend=error.mend)
+            return False
         except Refused:
             return False
         return True

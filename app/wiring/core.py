@@ -118,7 +118,6 @@ def build_core(settings: Settings, resources: Resources, clock: Clock) -> Core:
             resources.hasher,
             Throttle(resources.counters, crypto.devices, crypto.secrets.label, throttling),
             stores.events,
-            clock,
         ),
         refresh_throttle=RefreshThrottle(resources.counters, throttling.refresh),
         password_rules=PasswordRules(settings.password_policy(), CommonPasswords(), resources.is_breached),

@@ -1,7 +1,14 @@
 """The readiness of a process."""
 
+import asyncio
+from dataclasses import replace
+
+import structlog
+from alembic import command
+
 from app.services.health import Health, Readiness
 from app.storage.postgres.database import Database, open_engine
+from app.storage.postgres.migrations import alembic_config
 from app.storage.redis.revocations import RevocationIndex
 from app.wiring import Service
 from tests.support.waiting import until
@@ -19,3 +26,18 @@ async def test_each_part_is_checked_independently(parts: Service) -> None:
     assert await healthy() == Health(postgres=True, keys=False, redis=True)
     await index.close()
     await gone.dispose()
+
+
+async def test_tables_of_the_previous_release_are_not_ready_and_the_log_says_what_to_do(
+    parts: Service, empty_database: str
+) -> None:
+    """A rolling update that forgot `migrate` must not replace replicas that work."""
+    await asyncio.to_thread(command.upgrade, alembic_config(empty_database), "0002")
+    engine = open_engine(empty_database, pool_size=1)
+    with structlog.testing.capture_logs() as logs:
+        health = await replace(parts.use_cases.readiness, database=Database(engine))()
+    await engine.dispose()
+    assert (health.postgres, health.is_ready) == (False, False)
+    (line,) = logs
+    assert (line["event"], line["log_level"]) == ("postgres.misconfigured", "error")
+    assert line["mend"] == "the tables are missing or too old; run: python -m app migrate"

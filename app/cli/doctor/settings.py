@@ -9,6 +9,7 @@ from app.cli.doctor.findings import Finding
 from app.settings import PREFIX, Settings
 from app.storage.postgres import urls
 from app.storage.redis import client
+from app.wiring import blaming
 
 
 def check_settings(settings: Settings) -> Iterator[Finding]:
@@ -17,8 +18,11 @@ def check_settings(settings: Settings) -> Iterator[Finding]:
     yield from origins.check_origins(settings.issuer, settings.allowed_origins)
     yield from cookies.check_storage(settings.issuer, settings.session_ttl)
     yield from proxies.check_proxies(settings.issuer, settings.trusted_proxies)
-    yield tls.check_postgres_url(*urls.servers(settings.database_url))
-    redis_hosts, with_tls = client.servers(settings.redis_url)
+    with blaming("AUTH_DATABASE_URL"):
+        postgres_hosts, ssl_mode = urls.servers(settings.database_url)
+    with blaming("AUTH_REDIS_URL"):
+        redis_hosts, with_tls = client.servers(settings.redis_url)
+    yield tls.check_postgres_url(postgres_hosts, ssl_mode)
     yield tls.check_redis_url(redis_hosts, tls=with_tls)
     yield from secrets.check_secrets(len(settings.secret_keys), _file_modes())
     yield from lifetimes.check_lifetimes(

@@ -52,7 +52,7 @@ class Login:
                 raise await guess.refuse(failed, Reason.ACCOUNT_DISABLED, Refusal.ACCOUNT_DISABLED)
             if check.outdated:
                 await self._rehash(guess, account, password)
-            proof = Proof(account.id, account.password_version, (PASSWORD,), guess.at)
+            proof = Proof(account.id, account.password_version, (PASSWORD,))
             return await self.open_session(proof, client, visitor, device)
 
     async def _account(self, address: str | None) -> Account | None:

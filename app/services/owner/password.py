@@ -62,6 +62,6 @@ class ChangePassword:
                 raise await guess.refuse(failed, Reason.OVERTAKEN)
             ended, version = committed
             await self.end_sessions.announce(ended)
-            proof = Proof(account.id, version, (PASSWORD,), guess.at)
+            proof = Proof(account.id, version, (PASSWORD,))
             device_tokens = device if client is ClientKind.BROWSER else None
             return await self.open_session(proof, client, visitor, device_tokens)

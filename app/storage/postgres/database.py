@@ -11,6 +11,7 @@ from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from app.storage.postgres.outages import is_left_unusable, translate
+from app.storage.postgres.tables import PROBE
 from app.storage.postgres.urls import database_url
 
 BATCH = 1000
@@ -92,8 +93,8 @@ class Database:
             raise
 
     async def ping(self) -> None:
-        """Ask Postgres for an answer; raises when there is none."""
-        await self.rows("SELECT 1")
+        """Ask Postgres; raises when it does not answer, or its tables are older than this release."""
+        await self.rows(PROBE)
 
     async def describe(self) -> ServerFacts:
         """The facts about the server that decide whether data is safe there."""

@@ -42,7 +42,7 @@ WITH owner AS (
     INSERT INTO sessions
         (id, account_id, client, refresh_token_hash, amr, authenticated_at,
          created_at, refreshed_at, expires_at, address, user_agent)
-    SELECT $1, owner.id, $4, $5, $6, $7, moment, moment, moment + $8::interval, $9, $10
+    SELECT $1, owner.id, $4, $5, $6, coalesce($7, moment), moment, moment, moment + $8::interval, $9, $10
     FROM owner, clock_timestamp() AS moment
     RETURNING id, account_id, client, amr, authenticated_at, created_at, expires_at
 ), recorded AS (

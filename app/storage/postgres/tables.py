@@ -117,3 +117,10 @@ events = Table(
     Column("details", JSONB, nullable=False, server_default=text("'{}'")),
     Index("events_account_id_at_idx", "account_id", "at"),
 )
+
+_EACH = [
+    f"(SELECT {', '.join(table.c.keys())} FROM {table.name} LIMIT 0) AS {table.name}"  # noqa: S608 - as below
+    for table in metadata.sorted_tables
+]
+PROBE = f"SELECT FROM {', '.join(_EACH)}"
+"""Reads no row, and fails unless every column that this release uses is there."""

@@ -171,7 +171,15 @@ class FailureCounters:
         """Refund one charge of the first budgets, and forget all charges of the others."""
         for budget in forget:
             self._closed.pop(budget, None)
-        await self._ask(lambda counter: counter.settle(_counts(refund), _counts(forget)))
+        to_refund, to_forget = _counts(refund), _counts(forget)
+
+        async def act(counter: _Shared | _Local) -> None:
+            await counter.settle(to_refund, to_forget)
+            if counter is not self._local:
+                # A Redis that refuses charges may accept this. The charge was counted here in that case.
+                await self._local.settle(to_refund, to_forget)
+
+        await self._ask(act)
 
     async def close(self) -> None:
         """Close the connections; a server that is slow to confirm it is no failure."""
@@ -208,7 +216,9 @@ class FailureCounters:
 
     def _lose(self, error: Exception) -> None:
         if self._failed_at is None:
-            _log.warning("throttling.not_shared", reason=type(error).__name__, instead="each process counts")
+            # What Redis answers names the command or the limit that it refused.
+            reason = str(error) if isinstance(error, ResponseError) else type(error).__name__
+            _log.warning("throttling.not_shared", reason=reason, instead="each process counts")
         self._failed_at, self._ask_at = self._clock(), None
 
     def _find(self) -> None:

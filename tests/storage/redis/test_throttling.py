@@ -239,3 +239,21 @@ async def test_few_rights_are_enough_on_a_server_and_in_a_cluster(opened: AsyncE
             await one.settle([], [BUDGET])
             assert await charged(one, times=20) == 5
             assert one.is_shared
+
+
+async def test_a_redis_that_refuses_charges_and_takes_refunds_locks_nobody_out(
+    opened: AsyncExitStack,
+) -> None:
+    """The rights that an earlier release needed lack TIME: charges are counted here, and refunded here."""
+    with alone() as node, structlog.testing.capture_logs() as logs:
+        grant([node], *RIGHTS, *(right for right in COUNTING if right != "+time"))
+        replica = counters(f"redis://watchword:secret@{node.address}/0", opened)
+        for _ in range(20):
+            await replica.charge([BUDGET])
+            await replica.settle([BUDGET])
+        for _ in range(20):
+            await replica.charge([BUDGET])
+            await replica.settle([], [BUDGET])
+        assert not replica.is_shared
+    (line,) = [line for line in logs if line["event"] == "throttling.not_shared"]
+    assert "time" in line["reason"]
