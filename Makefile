@@ -61,10 +61,10 @@ endif
 PYTEST = env -u PYTHONDONTWRITEBYTECODE $(BIN)/pytest --quiet --numprocesses=$$($(BIN)/python -c "import os; print((os.cpu_count() or 2) * 3 // 2)") \
 	--dist=loadscope --no-loadscope-reorder
 
-test: $(STAMP) $(INTEROP_STAMP) ## Run the tests on private servers, and require full branch coverage of the rules.
+test: $(STAMP) $(INTEROP_STAMP) ## Run the tests on private servers, and require full branch coverage of domain, services and crypto, also in features.
 	@$(PYTEST) --cov --cov-report=
 	@report=$$($(BIN)/coverage report --fail-under=100) || { echo "$$report"; exit 1; }
-	@echo "The tests cover every branch of the rules."
+	@echo "The tests cover every branch of domain, services and crypto, also in features."
 
 test-slow: $(STAMP) $(INTEROP_STAMP) ## Run the tests that take minutes: soaks, long freezes, a thousand examples of each property.
 	@$(PYTEST) -m "slow or hypothesis" --hypothesis-profile=deep

@@ -21,7 +21,7 @@ class KeySettings(AccessTokenSettings):
     signing_rsa_bits: Annotated[
         Literal[2048, 3072, 4096],
         BeforeValidator(int),
-        Field(description="Length of new RSA keys in bits; a change acts as one of the algorithm does."),
+        Field(description="Bits of new RSA keys; a change takes effect like a change of the algorithm."),
     ] = 2048
     key_rotation_interval: Annotated[
         Duration | None,

@@ -19,7 +19,7 @@ class PasswordSettings(HttpSettings):
         Field(
             ge=8,
             le=64,
-            description="Shortest password in letters; NIST wants 15 where the password is the only factor.",
+            description="Minimum password length in characters; NIST wants 15 for the only factor.",
         ),
     ] = 15
     breached_passwords_url: Annotated[

@@ -17,7 +17,10 @@ class ThrottlingSettings(EnvironmentSettings):
         Field(description="Failed logins of one account from unknown devices."),
     ] = (Limit(20, MINUTE), Limit(40, HOUR), Limit(60, DAY), Limit(100, 30 * DAY))
     login_limit_address: Annotated[
-        Limits, Field(description="Failed logins from one IPv4 address or one IPv6 /64 network.")
+        Limits,
+        Field(
+            description="Failed logins from one IPv4 address or IPv6 /64 network; known devices are exempt."
+        ),
     ] = (Limit(100, MINUTE), Limit(1000, HOUR))
     login_limit_global: Annotated[
         Limits, Field(description="Failed logins from everywhere together; known devices are exempt.")

@@ -69,6 +69,16 @@ def test_a_broken_link_a_wrong_anchor_and_a_missing_path_are_noticed(tmp_path: P
     assert missing(document) == ["app/gone.py", "app/domain/sessions.py gone"]
 
 
+def test_the_code_on_the_page_about_features_is_that_of_the_example() -> None:
+    page = (ROOT / "docs" / "adding-a-feature.md").read_text()
+    shown = re.findall(r"^```python\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    sources = [
+        (ROOT / path).read_text() for path in ("app/features/activity/http.py", "app/wiring/activity.py")
+    ]
+    assert len(shown) == len(sources)
+    assert [code for code, source in zip(shown, sources, strict=True) if code not in source] == []
+
+
 def test_every_operations_page_is_in_the_index() -> None:
     folder = ROOT / "docs" / "operations"
     listed = {link.partition("#")[0] for link in LINK.findall((folder / "README.md").read_text())}
