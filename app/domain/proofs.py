@@ -13,7 +13,7 @@ class Proof:
     """A caller proved to be the owner of this account, by these methods (RFC 8176) at this time.
 
     ``password_version`` is the account's at that time: a session opens only if it is still the same.
-    ``at`` is None when this very request gave the proof. Postgres dates it, so replicas' clocks do not matter.
+    ``at`` is None when this very request gave the proof. Postgres dates it; replicas' clocks do not matter.
     """
 
     account_id: UUID

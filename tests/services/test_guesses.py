@@ -134,9 +134,10 @@ async def test_a_guess_takes_a_slot_then_is_charged_and_then_compared(
     guesses: Guesses, steps: list[str]
 ) -> None:
     async with guesses.guess([way(1)], throttled) as current:
-        assert not current.is_decided
+        states = [current.is_decided]
         assert (await current.verify(PASSWORD, CHEAP_HASH)).matches
-        assert current.is_decided
+        states.append(current.is_decided)
+    assert states == [False, True]
     assert steps == ["slot taken", "charge", "comparison", "slot free"]
 
 
