@@ -4,15 +4,15 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
-from math import ceil
-from typing import NamedTuple, TypeAlias, TypeVar
+from typing import NamedTuple, TypeVar
 
 import structlog
 from redis.exceptions import RedisError, ResponseError
 
 from app.domain.clock import Clock
 from app.domain.throttling import Budget, Limit, TooManyRequests
-from app.storage.redis.client import Client, open_client
+from app.storage.redis.client import open_client
+from app.storage.redis.windows import Count, LocalWindows, SharedWindows, whole_seconds
 
 TIMEOUT = 5.0
 """Seconds that connecting may take, or a reply: to give up on a busy machine would let more through."""
@@ -24,103 +24,10 @@ REMEMBERED = timedelta(seconds=1)
 """How long a budget that was found used up is refused without asking Redis."""
 FORGOTTEN_AFTER = timedelta(hours=1)
 """When a budget that was not tried again is news once more; there may be many of them."""
-MOST_KEPT = 100_000
-"""How many limits a process counts by itself; a limit with one failure takes a quarter of a kilobyte."""
 _SLOTS = 4
 _FAILURES = (RedisError, OSError, TimeoutError)
 _T = TypeVar("_T")
-_Count: TypeAlias = tuple[Budget, Limit]
-"""One limit of one budget: it has a list of the times of its failures."""
-
-# KEYS: a list of times for each limit, the newest first. ARGV: the amount and the seconds of each limit.
-# If a limit is used up, nothing is charged; the answer is its place, and in how many milliseconds it opens.
-# Redis's clock is used, since those of the replicas differ. Reads come before writes, so that a Redis that
-# refuses to write still answers for a limit that is used up.
-_CHARGE = """
-local time = redis.call('TIME')
-local now = time[1] + time[2] / 1000000
-for number, key in ipairs(KEYS) do
-    local oldest = redis.call('LINDEX', key, ARGV[2 * number - 1] - 1)
-    local opens_in = oldest and oldest + ARGV[2 * number] - now
-    if opens_in and opens_in >= 0 then return {number, math.ceil(opens_in * 1000)} end
-end
-for number, key in ipairs(KEYS) do
-    redis.call('LPUSH', key, string.format('%d.%06d', time[1], time[2]))
-    redis.call('LTRIM', key, 0, ARGV[2 * number - 1] - 1)
-    redis.call('EXPIRE', key, ARGV[2 * number])
-end
-"""
-# KEYS: as many lists as ARGV says whose newest entry is removed, and then lists that are deleted.
-_SETTLE = """
-for number, key in ipairs(KEYS) do
-    if number <= tonumber(ARGV[1]) then redis.call('LPOP', key) else redis.call('DEL', key) end
-end
-"""
-
 _log = structlog.get_logger()
-
-
-class _UsedUp(NamedTuple):
-    """The limit that refused a charge, by its place among those asked for."""
-
-    place: int
-    opens_in: timedelta
-
-
-class _Shared:
-    """Counts in Redis; each method is one script, so that attempts in parallel are decided in a row."""
-
-    def __init__(self, client: Client) -> None:
-        self._client = client
-
-    async def charge(self, counts: Sequence[_Count]) -> _UsedUp | None:
-        """Charge every limit, or none of them and return the first one that is used up."""
-        keys = [_key(count) for count in counts]
-        arguments = [number for _, limit in counts for number in (limit.amount, _seconds(limit.window))]
-        answer: list[int] | None = await self._client.eval(_CHARGE, len(keys), *keys, *arguments)
-        return None if answer is None else _UsedUp(answer[0] - 1, timedelta(milliseconds=answer[1]))
-
-    async def settle(self, refund: Sequence[_Count], forget: Sequence[_Count]) -> None:
-        """Take one charge back from the first limits, and delete all charges of the others."""
-        keys = [_key(count) for count in (*refund, *forget)]
-        await self._client.eval(_SETTLE, len(keys), *keys, len(refund))
-
-
-class _Local:
-    """Counts in this process by the same rules, and keeps the limits that were tried last."""
-
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self._times: dict[_Count, list[datetime]] = {}
-
-    async def charge(self, counts: Sequence[_Count]) -> _UsedUp | None:
-        """Charge every limit, or none of them and return the first one that is used up."""
-        now = self._clock()
-        for place, count in enumerate(counts):
-            limit, times = count[1], self._times.get(count, [])
-            if len(times) == limit.amount and (opens_in := times[0] + limit.window - now) >= timedelta():
-                self._touch(count)
-                return _UsedUp(place, opens_in)
-        for count in counts:
-            times = self._touch(count)
-            times.append(now)
-            del times[: -count[1].amount]
-        while len(self._times) > MOST_KEPT:
-            del self._times[next(iter(self._times))]
-        return None
-
-    async def settle(self, refund: Sequence[_Count], forget: Sequence[_Count]) -> None:
-        """Take one charge back from the first limits, and delete all charges of the others."""
-        for count in refund:
-            if times := self._times.get(count):
-                times.pop()
-        for count in forget:
-            self._times.pop(count, None)
-
-    def _touch(self, count: _Count) -> list[datetime]:
-        """Return the limit's times, oldest first, and move them to the end of what is kept."""
-        times = self._times[count] = self._times.pop(count, [])
-        return times
 
 
 class _Closed(NamedTuple):
@@ -138,7 +45,7 @@ class FailureCounters:
         """Take the server's URL, ValueError when it is none; nothing is sent before the first use."""
         self._clock = clock
         self._client = open_client(url, TIMEOUT)
-        self._shared, self._local = _Shared(self._client), _Local(clock)
+        self._shared, self._local = SharedWindows(self._client), LocalWindows(clock)
         # Callers queue here, so that a burst of them becomes none of connections and of time-outs.
         self._slots = asyncio.Semaphore(_SLOTS)
         self._ask_at: datetime | None = None
@@ -164,7 +71,7 @@ class FailureCounters:
         for budget in budgets:
             closed = self._closed.get(budget)
             if closed is not None and now < min(closed.opens_at, closed.seen_at + REMEMBERED):
-                opens_in = _seconds(closed.opens_at - now)
+                opens_in = whole_seconds(closed.opens_at - now)
                 raise TooManyRequests(budget, closed.limit, opens_in, is_news=False)
 
     async def settle(self, refund: Sequence[Budget], forget: Sequence[Budget] = ()) -> None:
@@ -173,7 +80,7 @@ class FailureCounters:
             self._closed.pop(budget, None)
         to_refund, to_forget = _counts(refund), _counts(forget)
 
-        async def act(counter: _Shared | _Local) -> None:
+        async def act(counter: SharedWindows | LocalWindows) -> None:
             await counter.settle(to_refund, to_forget)
             if counter is not self._local:
                 # A Redis that refuses charges may accept this. The charge was counted here in that case.
@@ -186,7 +93,7 @@ class FailureCounters:
         with suppress(*_FAILURES):
             await self._client.aclose()
 
-    async def _ask(self, act: Callable[[_Shared | _Local], Awaitable[_T]]) -> _T:
+    async def _ask(self, act: Callable[[SharedWindows | LocalWindows], Awaitable[_T]]) -> _T:
         """Act on the counts that replicas share; while Redis does not answer, on those of this process."""
         async with self._slots:
             if self._may_ask():
@@ -237,19 +144,8 @@ class FailureCounters:
         }
         is_news = budget not in self._closed
         self._closed[budget] = _Closed(now, now + opens_in, limit)
-        return TooManyRequests(budget, limit, _seconds(opens_in), is_news=is_news)
+        return TooManyRequests(budget, limit, whole_seconds(opens_in), is_news=is_news)
 
 
-def _counts(budgets: Sequence[Budget]) -> list[_Count]:
+def _counts(budgets: Sequence[Budget]) -> list[Count]:
     return [(budget, limit) for budget in budgets for limit in budget.limits]
-
-
-def _key(count: _Count) -> str:
-    """The key in Redis, with one hash tag for all; releases that run beside this one must make the same."""
-    budget, limit = count
-    name = f"{budget.name}/{budget.key}/{limit.amount}/{_seconds(limit.window)}/second"
-    return f"{{watchword}}:throttling:{name}"
-
-
-def _seconds(duration: timedelta) -> int:
-    return max(1, ceil(duration.total_seconds()))

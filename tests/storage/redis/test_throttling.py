@@ -10,7 +10,7 @@ import redis
 import structlog
 
 from app.domain.throttling import Budget, Limit, TooManyRequests
-from app.storage.redis import throttling
+from app.storage.redis import throttling, windows
 from app.storage.redis.throttling import ASK_AGAIN_AFTER, FORGOTTEN_AFTER, REMEMBERED, FailureCounters
 from app.wiring import utc_now
 from tests.storage.redis.test_revocations_rights import RIGHTS, grant
@@ -165,7 +165,7 @@ async def test_a_budget_that_is_used_up_stays_so_while_redis_is_full(
 async def test_a_process_that_counts_alone_keeps_the_limits_that_were_tried_last(
     opened: AsyncExitStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(throttling, "MOST_KEPT", 10)
+    monkeypatch.setattr(windows, "MOST_KEPT", 10)
     one = counters(NO_SERVER, opened)
     assert await charged(one, times=20) == 5
     others = [Budget("account", str(number), (Limit(1, MINUTE),)) for number in range(50)]
