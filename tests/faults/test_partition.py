@@ -87,7 +87,8 @@ async def test_a_replica_that_lost_redis_alone_neither_takes_nor_refuses_a_token
                 await until(lambda: says(cut_off, "ok"))
                 line.cut()
                 await until(lambda: says(cut_off, "failing"))
-                assert await says(well, "ok")
+                # A busy machine may exceed the 50 ms that Redis has, so one look is not enough.
+                await until(lambda: says(well, "ok"))
                 await book.goes_on()
                 line.mend()
                 await until(lambda: says(cut_off, "ok"))
