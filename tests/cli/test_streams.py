@@ -16,9 +16,8 @@ import httpx2
 
 from tests.support.database import Sql
 from tests.support.people import PASSWORD, Person, login
+from tests.support.processes import PATIENCE
 from tests.support.servers import ROOT, app, process_environment
-
-_SECONDS = 120.0
 
 
 class Terminal:
@@ -40,7 +39,7 @@ class Terminal:
 
     def answer(self, prompt: str, text: str) -> None:
         """Type a line after the prompt has appeared and the echo is off."""
-        deadline = time.monotonic() + _SECONDS
+        deadline = time.monotonic() + PATIENCE
         seen = len(self.output)
         while prompt not in self.output[seen:] or self._echoes():
             assert time.monotonic() < deadline, self.output
@@ -49,9 +48,9 @@ class Terminal:
 
     def finish(self) -> int:
         """Wait for the end and return the exit status. The output is kept."""
-        while self._read(_SECONDS):
+        while self._read(PATIENCE):
             pass
-        return self.process.wait(_SECONDS)
+        return self.process.wait(PATIENCE)
 
     def close(self) -> None:
         self.process.kill()
