@@ -4,6 +4,7 @@
 database of its own number.
 """
 
+import gc
 import os
 import signal
 import uuid
@@ -32,8 +33,8 @@ from tests.support.servers import (
 from tests.support.waiting import client_of
 
 SHARED = pytest.StashKey[Servers]()
-# Coverage is measured for tests in these folders: they decide it, and it would double the time of the others.
-MEASURED = ("cli", "crypto", "domain", "features", "services", "storage")
+# Coverage is measured for these tests: they decide it, and it would double the time of the others.
+MEASURED = ("cli/test_check_config", "crypto", "domain", "features", "services", "storage/postgres")
 # `make test-slow` takes the second profile. Neither has a time limit: a busy machine is not an error.
 PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("quick", PATIENT, max_examples=50, derandomize=True)
@@ -89,6 +90,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if not _name(item.path).startswith(MEASURED):
             item.add_marker("no_cover")
+    gc.freeze()  # What is there by now stays to the end: no search for garbage need look at it.
 
 
 def _name(path: Path) -> str:

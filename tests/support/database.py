@@ -28,12 +28,13 @@ async def connect(url: str) -> Sql:
 
 
 PREFIX = "{watchword}:throttling:"
+_ALL = 10_000  # Keys that one command looks at; with ten, which is the default, a look takes a thousand.
 
 
 def age(redis_url: str, seconds: float) -> None:
     """Let so much time pass for everything that was counted."""
     with redis.Redis.from_url(redis_url) as operator:
-        for key in operator.scan_iter(f"{PREFIX}*"):
+        for key in operator.scan_iter(f"{PREFIX}*", count=_ALL):
             entries = operator.lrange(key, 0, -1)
             left = operator.ttl(key) - int(seconds)
             operator.delete(key)
@@ -45,14 +46,14 @@ def age(redis_url: str, seconds: float) -> None:
 def forget(redis_url: str) -> None:
     """Nothing was counted yet."""
     with redis.Redis.from_url(redis_url) as operator:
-        for key in operator.scan_iter(f"{PREFIX}*"):
+        for key in operator.scan_iter(f"{PREFIX}*", count=_ALL):
             operator.delete(key)
 
 
 def counted(redis_url: str) -> dict[str, int]:
     """How many failures each budget holds within its longest window, by the budget's name and key."""
     with redis.Redis.from_url(redis_url) as operator:
-        keys = [key.decode() for key in operator.scan_iter(f"{PREFIX}*")]
+        keys = [key.decode() for key in operator.scan_iter(f"{PREFIX}*", count=_ALL)]
         lengths = {key.removeprefix(PREFIX): operator.llen(key) for key in keys}
     held: dict[str, int] = {}
     for key, length in lengths.items():
