@@ -35,6 +35,8 @@ _FORMATS = CryptContext(
     "argon2, bcrypt, bcrypt_sha256, scrypt, pbkdf2_sha256, pbkdf2_sha512, "
     "django_pbkdf2_sha256, django_pbkdf2_sha1, django_bcrypt_sha256"
 )
+for _name in ("argon2", "bcrypt"):
+    _FORMATS.handler(_name).get_backend()  # passlib loads it without a lock, so before there are threads.
 _DJANGO_PREFIX = re.compile(r"^(?:argon2(?=\$argon2)|bcrypt\$(?=\$2))")
 _DJANGO_SCRYPT = re.compile(r"scrypt\$([0-9]+)\$([^$]+)\$([0-9]+)\$([0-9]+)\$([A-Za-z0-9+/]{86}==)")
 _Handler: TypeAlias = Any  # passlib's object for one stored hash; passlib has no types.
@@ -80,7 +82,6 @@ class Overloaded(Refused):
 class PasswordHasher:
     """Hashes and verifies in threads; one instance serves one event loop.
 
-    The constructor makes the decoy and loads the backends, which is slow and not thread-safe.
     ``hash`` and ``verify`` wait for a thread, and raise RuntimeError after ``close``. For unauthenticated
     callers they must be called within a ``slot``.
     """
@@ -93,8 +94,7 @@ class PasswordHasher:
             argon2__rounds=policy.time_cost,
             argon2__parallelism=policy.parallelism,
         )
-        _FORMATS.handler("bcrypt").get_backend()
-        self._decoy: str = self._context.hash(secrets.token_urlsafe())
+        self._decoy = _decoy(policy)
         # The event loop has priority. Only Linux has a niceness for each thread.
         niceness = NICENESS if sys.platform == "linux" else 0
         self._executor = ThreadPoolExecutor(policy.threads, "passwords", os.nice, (niceness,))
@@ -170,6 +170,13 @@ class PasswordHasher:
     def _release_thread(self, loop: asyncio.AbstractEventLoop, _: Future[Any]) -> None:
         with suppress(RuntimeError):  # The loop may have been closed.
             loop.call_soon_threadsafe(self._threads.release)
+
+
+def _decoy(policy: HashingPolicy) -> str:
+    """A hash of nothing: to verify it costs what a real one costs, and no password matches it."""
+    salt, digest = (b64encode(secrets.token_bytes(size)).decode().rstrip("=") for size in (16, 32))
+    cost = f"m={policy.memory_kib},t={policy.time_cost},p={policy.parallelism}"
+    return f"$argon2id$v=19${cost}${salt}${digest}"
 
 
 def parse_hash(stored: str) -> _Handler | None:

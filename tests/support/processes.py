@@ -25,7 +25,7 @@ from typing import IO, Any, NoReturn
 import psutil  # type: ignore[import-untyped]
 
 ROOT = Path(__file__).parents[2]
-_LOADED = ("app.cli", "app.main", "app.storage.postgres.migrations", "uvicorn.lifespan.on", "uvloop")
+_LOADED = ("app.cli.startup", "app.main", "app.server.protocol", "app.storage.postgres.migrations", "uvicorn.lifespan.on", "uvicorn.loops.uvloop")
 PATIENCE = 180.0
 """Seconds after which a wait counts as a hang; a busy machine stays far below."""
 _DESCRIPTORS = 5
