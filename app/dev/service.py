@@ -9,15 +9,14 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
-from typing import IO, NoReturn
+from typing import NoReturn
 
-from app.dev.processes import MARK, PAUSE, DevError, claimed, end, wait_until
+from app.dev.processes import MARK, DevError, claimed, end, wait_until
 from app.dev.servers import Servers, postgres, valkey
 
 DEMO_EMAIL = "demo@example.com"
@@ -95,30 +94,17 @@ def _signals() -> Iterator[Callable[[float], None]]:
 def _serve(folder: Path, servers: Servers, port: int, pause: Callable[[float], None]) -> NoReturn:
     environment = _environment(folder, servers, port)
     _write_environment(folder / "env", environment)
-
-    def app(*arguments: str, given: str = "", may_fail: bool = False) -> bool:
-        """Run one command to its end, and print its output only if it fails."""
-        with tempfile.TemporaryFile("w+") as output, _child(arguments, environment, given, output) as process:
-            while process.poll() is None:
-                pause(PAUSE)
-            if process.returncode and not may_fail:
-                output.seek(0)
-                sys.stderr.write(output.read())
-                raise DevError(
-                    f"`python -m app {' '.join(arguments)}` ended with status {process.returncode}"
-                )
-            return process.returncode == 0
-
+    os.environ.clear()
+    os.environ.update(environment)
     pause(0)
-    app("migrate")
+    from app.dev import demo  # noqa: PLC0415 - what is refused above needs no service
+
     file = folder / "demo_password"
-    file_exists = file.exists()
+    is_new = not file.exists()  # Perhaps it was removed, and the old password with it.
     password = _stored_secret(file, 18)
-    if not app("users", "show", DEMO_EMAIL, may_fail=True):
-        app("users", "create", DEMO_EMAIL, "--password-stdin", given=password)
-    elif not file_exists:  # The file was removed, and the old password with it.
-        app("users", "set-password", DEMO_EMAIL, "--password-stdin", given=password)
-    with _child(("serve", "--host", "127.0.0.1", "--port", str(port)), environment) as process:
+    demo.prepare(DEMO_EMAIL, password, is_new=is_new)
+    pause(0)
+    with _child("serve", "--host", "127.0.0.1", "--port", str(port)) as process:
         if not wait_until(lambda: _answers(port), process, READY_TIMEOUT, pause) and process.poll() is None:
             raise DevError(f"the service was not ready after {READY_TIMEOUT:.0f} seconds")
         if process.poll() is None:
@@ -132,23 +118,12 @@ def _serve(folder: Path, servers: Servers, port: int, pause: Callable[[float], N
 
 
 @contextmanager
-def _child(
-    arguments: Sequence[str], environment: Mapping[str, str], given: str = "", output: IO[str] | None = None
-) -> Iterator[subprocess.Popen[str]]:
+def _child(*arguments: str) -> Iterator[subprocess.Popen[bytes]]:
     """Run `python -m app ...`. Leaving the context ends it and all processes that it started."""
     process = subprocess.Popen(  # noqa: S603 - It is this program.
-        [sys.executable, "-m", "app", *arguments],
-        stdin=subprocess.PIPE,
-        stdout=output,
-        stderr=output,
-        env=environment,
-        start_new_session=True,
-        text=True,
+        [sys.executable, "-m", "app", *arguments], stdin=subprocess.DEVNULL, start_new_session=True
     )
     try:
-        if process.stdin:
-            with suppress(BrokenPipeError), process.stdin as pipe:  # The child may have ended. It prints why.
-                pipe.write(given)
         yield process
     finally:
         end(process)

@@ -5,8 +5,6 @@ import re
 import shlex
 import signal
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,8 +15,8 @@ import psutil  # type: ignore[import-untyped]
 import pytest
 
 from app.dev.processes import MARK
-from tests.support.processes import PATIENCE
-from tests.support.servers import ROOT, free_port, process_environment, server_folder
+from tests.support.processes import PATIENCE, Process
+from tests.support.servers import free_port, process_environment, server_folder
 
 
 class Dev:
@@ -27,15 +25,13 @@ class Dev:
     def __init__(self, folder: Path, port: int) -> None:
         self.folder = folder
         self._log = folder.parent / f"dev-{time.monotonic_ns()}.log"
-        with self._log.open("wb") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "app", "dev", "--port", str(port), "--folder", str(folder)],
-                cwd=ROOT,
-                env=process_environment({}),
-                stdin=subprocess.DEVNULL,
+        with self._log.open("wb") as log, Path(os.devnull).open("rb") as nothing:
+            self.process = Process(
+                *("dev", "--port", str(port), "--folder", str(folder)),
+                environment=process_environment({}),
+                stdin=nothing,
                 stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
+                stderr=log,
             )
 
     def said(self) -> str:
@@ -69,10 +65,11 @@ class Dev:
             return False
 
     def close(self) -> None:
+        self.process.kill()
+        self.process.wait()
         for process in psutil.process_iter():
             if self._owns(process):
                 process.kill()
-        self.process.wait()
 
 
 def log_in(welcome: str) -> str:
@@ -99,8 +96,8 @@ def running(folder: Path, port: int | None = None) -> Iterator[Dev]:
 
 
 @pytest.fixture
-def folder() -> Iterator[Path]:
-    """An empty folder, outside of pytest's own, which each start of pytest closes for other users."""
+def empty() -> Iterator[Path]:
+    """A folder, outside of pytest's own, which each start of pytest closes for other users."""
     with server_folder() as folder:
         yield folder / "data"
 
@@ -112,21 +109,30 @@ def used() -> Iterator[Path]:
         yield folder / "data"
 
 
-def test_the_demo_account_outlives_ctrl_c_and_sigterm(folder: Path) -> None:
-    with running(folder) as dev:
+def test_the_demo_account_outlives_ctrl_c_and_a_kill_and_the_end_of_the_service_ends_all(used: Path) -> None:
+    port = free_port()
+    with running(used, port) as dev:
         password = log_in(dev.welcome())
         assert dev.press_ctrl_c() == 0
         assert dev.left() == []
         assert "Traceback" not in dev.said()
-    with running(folder) as dev:
+    with running(used, port) as dev:
         assert log_in(dev.welcome()) == password
-        dev.process.terminate()
-        assert dev.process.wait(PATIENCE) == 0
-        assert dev.left() == []
-        assert "Traceback" not in dev.said()
+        dev.process.kill()
+        dev.process.wait()
+        assert dev.left()
+        with running(used, port) as again:
+            assert log_in(again.welcome()) == password
+            for child in psutil.Process(again.process.pid).children():
+                if "serve" in child.cmdline():
+                    child.kill()
+            assert again.process.wait(PATIENCE) == 1
+            assert again.left() == []
 
 
-def test_secrets_are_for_the_owner_only_and_a_second_start_leaves_the_first_alone(used: Path) -> None:
+def test_secrets_are_for_the_owner_only_and_a_second_start_leaves_the_first_alone_until_sigterm(
+    used: Path,
+) -> None:
     with running(used) as first:
         welcome = first.welcome()
         assert used.stat().st_mode & 0o066 == 0
@@ -137,48 +143,41 @@ def test_secrets_are_for_the_owner_only_and_a_second_start_leaves_the_first_alon
             assert second.said().count("\n") == 1
             assert "already running" in second.said()
             log_in(welcome)
+        first.process.terminate()
+        assert first.process.wait(PATIENCE) == 0
+        assert first.left() == []
+        assert "Traceback" not in first.said()
 
 
-def test_a_start_recovers_from_a_kill(used: Path) -> None:
-    port = free_port()
-    with running(used, port) as dev:
-        password = log_in(dev.welcome())
-        dev.process.kill()
-        dev.process.wait()
-        assert dev.left()
-        with running(used, port) as again:
-            assert log_in(again.welcome()) == password
-            assert again.press_ctrl_c() == 0
-            assert again.left() == []
-
-
-def test_a_taken_port_is_told_in_one_line(folder: Path) -> None:
+def test_a_taken_port_is_told_in_one_line(empty: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = int(taken.getsockname()[1])
-        with running(folder, port) as dev:
+        with running(empty, port) as dev:
             assert dev.process.wait(PATIENCE) == 1
             assert dev.said().count("\n") == 1
             assert str(port) in dev.said()
             assert dev.left() == []
 
 
-def test_the_end_of_the_service_is_the_end_of_all(used: Path) -> None:
-    with running(used) as dev:
-        dev.welcome()
-        for child in psutil.Process(dev.process.pid).children():
-            if "serve" in child.cmdline():
-                child.kill()
-        assert dev.process.wait(PATIENCE) == 1
-        assert dev.left() == []
-
-
-@pytest.mark.parametrize(
-    "moment", ["lock", "postgres.new", "postgres", "valkey", "demo_password"], ids=lambda name: f"at {name}"
-)
-def test_ctrl_c_while_starting_leaves_nothing(folder: Path, moment: str) -> None:
+def interrupt(folder: Path, moment: Callable[[], bool]) -> None:
+    """Start, press Ctrl-C at that moment, and find nothing left of the start."""
     with running(folder) as dev:
-        # The unfinished database is there for a moment only.
-        dev.until(lambda: (folder / moment.removesuffix(".new")).exists() or (folder / moment).exists())
+        dev.until(moment)
         assert dev.press_ctrl_c() == 0
         assert dev.left() == []
         assert "Traceback" not in dev.said()
+
+
+def test_ctrl_c_while_the_database_is_created_leaves_nothing(empty: Path) -> None:
+    # The unfinished database is there for a moment only.
+    interrupt(empty, lambda: (empty / "postgres.new").exists() or (empty / "postgres").exists())
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["lock", "postgres/postmaster.pid", "valkey/valkey.sock", "demo_password"],
+    ids=lambda name: f"at {name}",
+)
+def test_ctrl_c_while_starting_leaves_nothing(used: Path, name: str) -> None:
+    (used / name).unlink(missing_ok=True)
+    interrupt(used, (used / name).exists)

@@ -25,7 +25,7 @@ WHERE table_schema = 'public' GROUP BY table_name
 """
 NEW_PASSWORD = "another horse and its battery"
 # `serve` is the process that answers the routes. `dev` starts servers of its own, so no test can prepare its
-# tables; it does nothing there but `migrate`, `users create` and `serve`.
+# tables; it does nothing there but what `migrate`, `users create` and `serve` do.
 ELSEWHERE = {"serve", "dev"}
 STATEMENT_ON_EVERY_COLUMN = re.compile(r"\b(?:SELECT|DISTINCT|RETURNING)\s+\*|,\s*\*|\w\.\*", re.IGNORECASE)
 

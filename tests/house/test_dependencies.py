@@ -4,7 +4,7 @@ import ast
 import re
 import sys
 import tomllib
-from collections.abc import Iterator
+from functools import cache
 from importlib.metadata import packages_distributions
 from pathlib import Path
 from typing import Any
@@ -28,16 +28,16 @@ def names(requirements: list[str]) -> set[str]:
     return {re.split(r"[^\w.-]", requirement)[0] for requirement in requirements} - {"watchword"}
 
 
-def imports(source: str) -> Iterator[str]:
+@cache
+def imports(source: str) -> list[str]:
     """What a module imports from elsewhere than this repository and the standard library, by full names."""
+    found = []
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
-            found = [alias.name for alias in node.names]
+            found += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            found = [f"{node.module}.{alias.name}" for alias in node.names]
-        else:
-            continue
-        yield from (name for name in found if name.partition(".")[0] not in OURS | sys.stdlib_module_names)
+            found += [f"{node.module}.{alias.name}" for alias in node.names]
+    return [name for name in found if name.partition(".")[0] not in OURS | sys.stdlib_module_names]
 
 
 def private(source: str) -> list[str]:

@@ -1,8 +1,12 @@
 """docs/reference is what the code generates, and the code describes every event that it writes."""
 
-import subprocess
+import os
+import runpy
 import sys
 from pathlib import Path
+from unittest.mock import patch
+
+import pytest
 
 from app.domain.events import DETAILS, MEANINGS, REASONS
 from tests.support.events import FAILURES, HAPPENINGS
@@ -11,10 +15,12 @@ from tests.support.servers import ROOT
 REFERENCE = ROOT / "docs" / "reference"
 
 
-def test_the_committed_reference_is_the_one_that_the_code_generates(tmp_path: Path) -> None:
-    subprocess.check_call(
-        [sys.executable, "tools/reference.py", str(tmp_path)], cwd=ROOT, env={"PYTHONPATH": str(ROOT)}
-    )
+def test_the_committed_reference_is_the_one_that_the_code_generates(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["reference.py", str(tmp_path)])
+    with patch.dict(os.environ, clear=True):
+        runpy.run_path(str(ROOT / "tools" / "reference.py"), run_name="__main__")
     generated = {page.name: page.read_text() for page in tmp_path.iterdir()}
     committed = {page.name: page.read_text() for page in REFERENCE.iterdir()}
     assert committed == generated, "run: make reference"

@@ -33,14 +33,13 @@ class Move(NamedTuple):
 @contextmanager
 def traced() -> Iterator[list[Move]]:
     moves: list[Move] = []
-    seen: list[
-        FrameType
-    ] = []  # A coroutine is entered again after each wait. Frames are kept, so none is reused.
+    # A coroutine is entered again after each wait. Frames are kept, so none is reused.
+    seen: set[FrameType] = set()
 
     def profile(frame: FrameType, event: str, _: Any) -> None:
         if event != "call" or not frame.f_code.co_filename.startswith(APP) or frame in seen:
             return
-        seen.append(frame)
+        seen.add(frame)
         caller = frame.f_back
         while caller is not None and not caller.f_code.co_filename.startswith(APP):
             caller = caller.f_back

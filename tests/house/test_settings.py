@@ -1,9 +1,10 @@
 """The settings that the service reads from its environment; `.env.example` lists all of them."""
 
+import os
 import re
+import runpy
 import secrets
 import subprocess
-import sys
 from base64 import b64encode
 from collections.abc import Mapping
 from datetime import timedelta
@@ -112,14 +113,13 @@ def test_the_example_s_defaults_are_the_real_ones(monkeypatch: pytest.MonkeyPatc
         assert (value == "") == (default in {(), None} or name == OF_THE_MACHINE), name
 
 
-def test_one_processor_is_left_to_everything_else() -> None:
-    program = (
-        "import os; os.cpu_count = lambda: {}; "
-        "from app.settings import Settings; print(Settings.model_fields['password_hash_threads'].default)"
-    )
-    for processors, threads in (("None", 1), (1, 1), (2, 1), (8, 7)):
-        done = subprocess.check_output([sys.executable, "-c", program.format(processors)], text=True)
-        assert int(done) == threads
+@pytest.mark.parametrize(("processors", "threads"), [(None, 1), (1, 1), (2, 1), (8, 7)])
+def test_one_processor_is_left_to_everything_else(
+    monkeypatch: pytest.MonkeyPatch, processors: int | None, threads: int
+) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: processors)
+    anew = runpy.run_path(str(ROOT / "app/settings/passwords.py"))
+    assert anew["PasswordSettings"].model_fields["password_hash_threads"].default == threads
 
 
 def test_the_example_runs_once_its_placeholder_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -294,7 +294,7 @@ def schemathesis(service: Service, folder: Path, examples: int, *arguments: str)
     return done.stdout
 
 
-@pytest.mark.parametrize("examples", depth(20, 200))
+@pytest.mark.parametrize("examples", depth(5, 200))
 def test_schemathesis_finds_no_answer_that_the_document_does_not_promise(
     service: Service, tmp_path: Path, examples: int
 ) -> None:
@@ -304,7 +304,7 @@ def test_schemathesis_finds_no_answer_that_the_document_does_not_promise(
     assert "Unresolvable references" not in report
 
 
-@pytest.mark.parametrize("examples", depth(20, 200))
+@pytest.mark.parametrize("examples", depth(5, 200))
 async def test_schemathesis_finds_none_with_an_access_token_either(
     service: Service, client: httpx2.AsyncClient, person: Person, tmp_path: Path, examples: int
 ) -> None:
