@@ -1,18 +1,17 @@
-"""Thousands of guesses at one account, over four workers: no more are verified than the limit allows."""
+"""Thousands of guesses at one account, over two workers: no more are verified than the limit allows."""
 
 import asyncio
 from collections import Counter
 from collections.abc import Iterator
 
-import httpx2
 import pytest
 
 from app.dev import Servers
 from tests.support.connections import Connection, connections
 from tests.support.depth import depth
 from tests.support.people import DEVICE, PASSWORD, Person, cookie_of, login
-from tests.support.processes import PATIENCE
 from tests.support.servers import Service
+from tests.support.waiting import client_of
 
 pytestmark = pytest.mark.requirement("P3")
 
@@ -24,11 +23,11 @@ def attacked(
     migrated: Servers, environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Service]:
     limits = {"AUTH_LOGIN_LIMIT_ACCOUNT": f"{LIMIT}/PT1H"}
-    with Service(environment | limits, tmp_path_factory.mktemp("attacked"), workers=4) as service:
+    with Service(environment | limits, tmp_path_factory.mktemp("attacked"), workers=2) as service:
         yield service
 
 
-@pytest.mark.parametrize("guesses", depth(3_000, 30_000))
+@pytest.mark.parametrize("guesses", depth(2_000, 30_000))
 async def test_of_thousands_of_guesses_the_limit_is_verified_and_the_owner_gets_in_meanwhile(
     attacked: Service, person: Person, guesses: int
 ) -> None:
@@ -44,7 +43,7 @@ async def test_of_thousands_of_guesses_the_limit_is_verified_and_the_owner_gets_
                 under_way.set()
 
     async with (
-        httpx2.AsyncClient(base_url=attacked.url, trust_env=False, timeout=PATIENCE) as owner,
+        client_of(attacked) as owner,
         connections(attacked, each=CONNECTIONS_EACH) as attackers,
     ):
         device = cookie_of(await login(owner, person, kind="browser"), DEVICE)

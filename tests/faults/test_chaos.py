@@ -3,12 +3,12 @@
 import asyncio
 import signal
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager
 
-import asyncpg
 import psutil  # type: ignore[import-untyped]
 import pytest
 import redis
+from sqlalchemy import make_url
 
 from tests.support.database import connect
 from tests.support.depth import depth
@@ -18,6 +18,7 @@ from tests.support.servers import PrivateServers, Service, migrate, private_pair
 from tests.support.waiting import WELL, client_of, health, until
 
 PEOPLE = 5
+ROLE = "watchword"
 
 CUT_OFF = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'watchword'"
 
@@ -67,12 +68,17 @@ def pair() -> Iterator[PrivateServers]:
 
 @pytest.fixture(scope="module")
 async def replicas(pair: PrivateServers, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Replicas]:
-    await asyncio.to_thread(migrate, pair.environment)
     sql = await connect(pair.servers.database_url)
+    await sql.execute(f"CREATE ROLE {ROLE} LOGIN")
+    await sql.execute(f"ALTER DATABASE postgres OWNER TO {ROLE}")
+    # Unlike a superuser, the role may be given a limit of connections.
+    url = make_url(pair.servers.database_url).set(username=ROLE).render_as_string()
+    environment = pair.environment | {"AUTH_DATABASE_URL": url}
+    await asyncio.to_thread(migrate, environment)
     people = [await new_person(sql) for _ in range(PEOPLE)]
     await sql.close()
-    one = Service(pair.environment, tmp_path_factory.mktemp("one"), workers=2)
-    two = Service(pair.environment, tmp_path_factory.mktemp("two"))
+    one = Service(environment, tmp_path_factory.mktemp("one"), workers=2)
+    two = Service(environment, tmp_path_factory.mktemp("two"))
     with one, two:
         yield Replicas(pair, [one, two], people)
 
@@ -159,18 +165,13 @@ async def test_postgres_that_is_frozen_is_an_outage_and_nothing_else(
 async def test_postgres_out_of_connections_is_an_outage_and_nothing_else(replicas: Replicas) -> None:
     async with replicas.used() as book:
         book.excused = True
-        held: list[asyncpg.Connection[asyncpg.Record]] = []
-        with suppress(asyncpg.TooManyConnectionsError):
-            while True:
-                held.append(await connect(replicas.pair.servers.database_url))
-        await held[0].execute(CUT_OFF)
-        # Whoever is faster takes the places that are free now.
-        with suppress(asyncpg.TooManyConnectionsError):
-            while True:
-                held.append(await connect(replicas.pair.servers.database_url))
+        sql = await connect(replicas.pair.servers.database_url)
+        # The services meet the error of a full server, 53300, and no connection has to be made for it.
+        await sql.execute(f"ALTER ROLE {ROLE} CONNECTION LIMIT 0")
+        await sql.execute(CUT_OFF)
         await book.goes_on()
-        for connection in held:
-            await connection.close()
+        await sql.execute(f"ALTER ROLE {ROLE} CONNECTION LIMIT -1")
+        await sql.close()
     assert book.outages > 0
 
 
@@ -181,7 +182,7 @@ async def test_a_worker_that_is_killed_takes_no_session_with_it(replicas: Replic
         workers = [
             child
             for child in psutil.Process(replicas.services[0].process.pid).children()
-            if "spawn_main" in " ".join(child.cmdline())
+            if "resource_tracker" not in " ".join(child.cmdline())
         ]
         assert len(workers) == 2
         workers[0].send_signal(signal.SIGKILL)

@@ -107,7 +107,10 @@ def test_a_port_that_is_taken_is_told(migrated: object, environment: dict[str, s
     assert "Traceback" not in done.stdout + done.stderr
 
 
-def test_the_workers_share_all_processors_but_one_for_hashing(service4: Service) -> None:
-    workers = psutil.Process(service4.process.pid).children(recursive=True)
-    threads = {worker.environ()["AUTH_PASSWORD_HASH_THREADS"] for worker in workers}
-    assert threads == {str(max(1, ((os.cpu_count() or 1) - 1) // 4))}
+def test_the_workers_share_all_processors_but_one_for_hashing(
+    migrated: object, environment: dict[str, str], tmp_path: Path
+) -> None:
+    with Service(environment, tmp_path, workers=2) as service:
+        workers = psutil.Process(service.process.pid).children(recursive=True)
+        threads = {worker.environ()["AUTH_PASSWORD_HASH_THREADS"] for worker in workers}
+    assert threads == {str(max(1, ((os.cpu_count() or 1) - 1) // 2))}

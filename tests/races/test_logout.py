@@ -20,7 +20,7 @@ pytestmark = pytest.mark.requirement("R3")
 @pytest.mark.parametrize("number", depth(15, 1_000))
 @pytest.mark.parametrize("means", ["refresh token", "access token"])
 async def test_nothing_of_a_session_lives_on_after_a_logout_that_raced_refreshes(
-    means: str, number: int, service4: Service, migrated: Servers, environment: dict[str, str], sql: Sql
+    means: str, number: int, service2: Service, migrated: Servers, environment: dict[str, str], sql: Sql
 ) -> None:
     chance = random.Random(means)
     person = await new_person(sql, password_hash=CHEAP_HASH)
@@ -33,7 +33,7 @@ async def test_nothing_of_a_session_lives_on_after_a_logout_that_raced_refreshes
     def is_race() -> bool:
         return min(seen["refreshed"], seen["refused"], seen["overtaken"]) > 0
 
-    async with inside(environment) as front, connections(service4, each=3) as dealt:
+    async with inside(environment) as front, connections(service2, each=6) as dealt:
         racing, later, leaving = dealt[:4], dealt[4:8], dealt[8:]
         for turn in rounds(number, is_race):
             pair = await sign_in(front, person)

@@ -57,13 +57,13 @@ async def superseded(front: Inside, sql: Sql, person: Person) -> TokenPair:
 
 @pytest.mark.parametrize("rounds", depth(10, 400))
 async def test_fifty_parallel_refreshes_of_one_token_meet_one_successor(
-    rounds: int, service4: Service, front: Inside, sql: Sql, cheap_person: Person
+    rounds: int, service2: Service, front: Inside, sql: Sql, cheap_person: Person
 ) -> None:
     token = (await sign_in(front, cheap_person)).refresh_token
     session = session_of(token)
-    async with connections(service4, each=AT_ONCE // 4 + 1) as dealt:
+    async with connections(service2, each=AT_ONCE // service2.workers) as dealt:
         for generation in range(1, rounds + 1):
-            answers = await asyncio.gather(*(each.refresh(token) for each in dealt[:AT_ONCE]))
+            answers = await asyncio.gather(*(each.refresh(token) for each in dealt))
             assert [answer.status for answer in answers] == [200] * AT_ONCE
             successors = {answer.body["refresh_token"] for answer in answers}
             assert len(successors) == 1
@@ -74,11 +74,11 @@ async def test_fifty_parallel_refreshes_of_one_token_meet_one_successor(
 
 
 async def test_a_reuse_outlives_the_refusal_that_reports_it(
-    service4: Service, front: Inside, sql: Sql, cheap_person: Person
+    service2: Service, front: Inside, sql: Sql, cheap_person: Person
 ) -> None:
     stolen = await superseded(front, sql, cheap_person)
     other = await sign_in(front, cheap_person)
-    async with connections(service4, each=1) as dealt:
+    async with connections(service2, each=1) as dealt:
         refused = await dealt[0].refresh(stolen.refresh_token)
         assert (refused.status, refused.body["code"]) == (401, "refresh_token_reused")
         assert tuple(await sql.fetchrow(REVOKED, cheap_person.id) or ()) == (1, 2)
@@ -92,10 +92,10 @@ async def test_a_reuse_outlives_the_refusal_that_reports_it(
 
 
 async def test_of_two_simultaneous_reuses_one_reports_it(
-    service4: Service, front: Inside, sql: Sql, cheap_person: Person
+    service2: Service, front: Inside, sql: Sql, cheap_person: Person
 ) -> None:
-    holder = await connect(service4.environment["AUTH_DATABASE_URL"])
-    async with connections(service4, each=1) as dealt:
+    holder = await connect(service2.environment["AUTH_DATABASE_URL"])
+    async with connections(service2, each=1) as dealt:
         for _ in range(10):
             stolen = await superseded(front, sql, cheap_person)
             session = session_of(stolen.refresh_token)
@@ -105,7 +105,7 @@ async def test_of_two_simultaneous_reuses_one_reports_it(
                 await waiting(sql, 2)
             codes = {(await reuse).body["code"] for reuse in reuses}
             assert codes == {"refresh_token_reused", "session_revoked"}
-            reports = [line for line in service4.logs().splitlines() if "session.reuse_detected" in line]
+            reports = [line for line in service2.logs().splitlines() if "session.reuse_detected" in line]
             assert sum(str(session) in line for line in reports) == 1
     await holder.close()
 

@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.database import Sql, connect
 from tests.support.processes import PATIENCE
-from tests.support.servers import Service, app, migrate
+from tests.support.servers import NO_TLS, Service, app, migrate
 
 pytestmark = pytest.mark.requirement("K3")
 
@@ -39,7 +39,7 @@ async def test_services_that_start_at_once_serve_one_key_set(fresh: dict[str, st
         services.append(Service(fresh, folder))
     with ExitStack() as stack, ThreadPoolExecutor(AT_ONCE) as threads:
         list(threads.map(stack.enter_context, services))
-        async with httpx2.AsyncClient(trust_env=False, timeout=PATIENCE) as client:
+        async with httpx2.AsyncClient(verify=NO_TLS, trust_env=False, timeout=PATIENCE) as client:
             answers = [await client.get(f"{each.url}/.well-known/jwks.json") for each in services]
         stack.pop_all()
         list(threads.map(lambda each: each.terminate(), services))

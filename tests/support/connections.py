@@ -38,6 +38,15 @@ class Connection:
         self._reader = reader
         self._writer = writer
 
+    @classmethod
+    async def to(cls, port: int) -> Self:
+        return cls(*await asyncio.open_connection("127.0.0.1", port))
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the other end has closed it."""
+        return self._reader.at_eof() or self._reader.exception() is not None
+
     @property
     def port(self) -> int:
         """Our end's."""
@@ -54,6 +63,9 @@ class Connection:
 
     async def me(self, access_token: str) -> Answer:
         return await self._send("GET", "/me", None, f"Authorization: Bearer {access_token}\r\n")
+
+    async def key_set(self) -> Answer:
+        return await self._send("GET", "/.well-known/jwks.json", None)
 
     async def post(self, path: str, body: dict[str, str]) -> Answer:
         return await self._send("POST", path, body)
@@ -99,7 +111,7 @@ async def connections(service: Service, each: int) -> AsyncIterator[list[Connect
 
 
 async def _connect(service: Service, stack: AsyncExitStack) -> Connection:
-    connection = Connection(*await asyncio.open_connection("127.0.0.1", service.port))
+    connection = await Connection.to(service.port)
     stack.push_async_callback(connection.close)
     assert (await connection._send("GET", "/livez", None)).status == 200
     return connection

@@ -209,7 +209,9 @@ def caches(key_set_url: str, issuer: str, time: ShiftedTime) -> Iterator[list[Ca
     with ExitStack() as stack:
         # Each request on a connection of its own, so that any worker may answer it.
         limits = httpx2.Limits(max_keepalive_connections=0)
-        http = stack.enter_context(httpx2.Client(trust_env=False, limits=limits, timeout=PATIENCE))
+        http = stack.enter_context(
+            httpx2.Client(verify=NO_TLS, trust_env=False, limits=limits, timeout=PATIENCE)
+        )
 
         def by_joserfc() -> Client:
             return _joserfc(http.get(key_set_url).raise_for_status(), issuer)
