@@ -3,6 +3,7 @@
 Each has the key set's URL, issuer, audience and algorithm, and nothing else of ours.
 """
 
+import atexit
 import json
 import os
 import shutil
@@ -11,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -125,23 +127,25 @@ def by_pyjwt(issued: Issued, token: str) -> dict[str, Any] | Refused:
 
 
 def by_npm_jose(issued: Issued, token: str) -> dict[str, Any] | Refused:
-    assert (INTEROP / "node_modules" / "jose").is_dir(), f"run: npm ci --prefix {INTEROP}"
-    arguments = [issued.key_set_url, issued.key.algorithm, ISSUER, ISSUER]
-    done = subprocess.run(
-        ["node", "verify.mjs", *arguments],
-        cwd=INTEROP,
-        input=token,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=PATIENCE,
-    )
-    assert done.returncode == 0, done.stderr
-    answer = json.loads(done.stdout)
+    question = {
+        "url": issued.key_set_url,
+        "algorithm": issued.key.algorithm,
+        "issuer": ISSUER,
+        "token": token,
+    }
+    answer = _answered(_verify(), json.dumps(question))
     if "payload" in answer:
         return dict(answer["payload"])
     reasons = {"ERR_JWS_SIGNATURE_VERIFICATION_FAILED": "signature", "ERR_JWT_EXPIRED": "exp"}
     return Refused(reasons.get(answer["code"]) or answer["claim"])
+
+
+@cache
+def _verify() -> subprocess.Popen[str]:
+    """One process for all tokens, since its start takes half a second. It ends with the tests."""
+    stack = ExitStack()
+    atexit.register(stack.close)
+    return stack.enter_context(_node("verify.mjs"))
 
 
 def _fetched(issued: Issued) -> KeySet:
@@ -274,17 +278,21 @@ def _pyjwt(key_set_url: str, issuer: str) -> Client:
     return believe
 
 
+def _answered(process: subprocess.Popen[str], line: str) -> dict[str, Any]:
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.write(f"{line}\n")
+    process.stdin.flush()
+    answer: dict[str, Any] = json.loads(process.stdout.readline())
+    return answer
+
+
 def _npm_jose(process: subprocess.Popen[str]) -> Client:
     """The process runs on, with a client of its own that is new."""
     assert process.stdin is not None
-    assert process.stdout is not None
-    asked, answered = process.stdin, process.stdout
-    asked.write("\n")
+    process.stdin.write("\n")
 
     def believe(token: str) -> None:
-        asked.write(f"{token}\n")
-        asked.flush()
-        answer = json.loads(answered.readline())
-        assert answer == {"kid": jwt.get_unverified_header(token)["kid"]}
+        assert _answered(process, token) == {"kid": jwt.get_unverified_header(token)["kid"]}
 
     return believe
