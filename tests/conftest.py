@@ -150,15 +150,6 @@ def service(
         yield service
 
 
-@pytest.fixture(scope="session")
-def service4(
-    migrated: Servers, environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Service]:
-    """The service as a process, with four workers."""
-    with Service(environment, tmp_path_factory.mktemp("service4"), workers=4) as service:
-        yield service
-
-
 @pytest.fixture
 def private_servers() -> Iterator[PrivateServers]:
     """A pair of servers for one test, to kill, pause and start again."""
