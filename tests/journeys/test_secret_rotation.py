@@ -48,7 +48,7 @@ class Replicas:
 
 
 class Session:
-    """A native client's, which keeps every access token that it gets."""
+    """A native client's, which keeps its first access token and its newest; each step opens sessions anew."""
 
     def __init__(self, tokens: dict[str, str]) -> None:
         self.refresh_token = tokens["refresh_token"]
@@ -58,7 +58,7 @@ class Session:
         answer = await refresh(client, self.refresh_token)
         assert answer.status_code == 200, answer.text
         self.refresh_token = answer.json()["refresh_token"]
-        self.access_tokens.append(answer.json()["access_token"])
+        self.access_tokens = [self.access_tokens[0], answer.json()["access_token"]]
 
     async def holds(self, client: httpx2.AsyncClient) -> None:
         for token in self.access_tokens:
