@@ -143,10 +143,11 @@ def test_secrets_are_for_the_owner_only_and_a_second_start_leaves_the_first_alon
             assert second.said().count("\n") == 1
             assert "already running" in second.said()
             log_in(welcome)
-        first.process.terminate()
-        assert first.process.wait(PATIENCE) == 0
-        assert first.left() == []
-        assert "Traceback" not in first.said()
+            # Before the second one's end, which kills what is left of either.
+            first.process.terminate()
+            assert first.process.wait(PATIENCE) == 0
+            assert first.left() == []
+            assert "Traceback" not in first.said()
 
 
 def test_a_taken_port_is_told_in_one_line(empty: Path) -> None:

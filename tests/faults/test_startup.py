@@ -2,14 +2,30 @@
 
 import json
 import os
+import signal
 import socket
+import subprocess
+import sys
+from contextlib import suppress
 from pathlib import Path
 
+import httpx2
 import psutil  # type: ignore[import-untyped]
 
 from tests.support.database import connect
 from tests.support.people import login, me, new_person
-from tests.support.servers import PrivateServers, Service, app, migrate
+from tests.support.processes import PATIENCE
+from tests.support.servers import (
+    NO_TLS,
+    ROOT,
+    PrivateServers,
+    Service,
+    app,
+    free_port,
+    migrate,
+    process_environment,
+)
+from tests.support.valkeys import eventually
 from tests.support.waiting import WELL, answers, client_of, health, spawned, until
 
 ABSENT = "postgresql://watchword:hunter2@127.0.0.1:1/watchword"
@@ -107,10 +123,38 @@ def test_a_port_that_is_taken_is_told(migrated: object, environment: dict[str, s
     assert "Traceback" not in done.stdout + done.stderr
 
 
-def test_the_workers_share_all_processors_but_one_for_hashing(
-    migrated: object, environment: dict[str, str], tmp_path: Path
+def test_workers_load_the_program_themselves_and_share_all_processors_but_one_for_hashing(
+    migrated: object, environment: dict[str, str]
 ) -> None:
-    with Service(environment, tmp_path, workers=2) as service:
-        workers = psutil.Process(service.process.pid).children(recursive=True)
-        threads = {worker.environ()["AUTH_PASSWORD_HASH_THREADS"] for worker in workers}
-    assert threads == {str(max(1, ((os.cpu_count() or 1) - 1) // 2))}
+    port = free_port()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "app", "serve", "--port", str(port), "--workers", "2"],
+        cwd=ROOT,
+        env=process_environment(environment),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        with httpx2.Client(verify=NO_TLS, trust_env=False, timeout=PATIENCE) as client:
+
+            def is_ready() -> bool:
+                assert process.poll() is None
+                with suppress(httpx2.TransportError):
+                    return client.get(f"http://127.0.0.1:{port}/readyz").is_success
+                return False
+
+            eventually(is_ready)
+        workers = [
+            child
+            for child in psutil.Process(process.pid).children()
+            if "spawn_main" in " ".join(child.cmdline())
+        ]
+        threads = [worker.environ()["AUTH_PASSWORD_HASH_THREADS"] for worker in workers]
+        assert threads == [str(max(1, ((os.cpu_count() or 1) - 1) // 2))] * 2
+        process.terminate()
+        assert process.wait(PATIENCE) == 0
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()

@@ -8,6 +8,7 @@ import atexit
 import gc
 import importlib
 import json
+import multiprocessing
 import os
 import runpy
 import select
@@ -23,9 +24,17 @@ from pathlib import Path
 from typing import IO, Any, NoReturn
 
 import psutil  # type: ignore[import-untyped]
+from uvicorn import _subprocess
 
 ROOT = Path(__file__).parents[2]
-_LOADED = ("app.cli.startup", "app.main", "app.server.protocol", "app.storage.postgres.migrations", "uvicorn.lifespan.on", "uvicorn.loops.uvloop")
+_LOADED = (
+    "app.cli.startup",
+    "app.main",
+    "app.server.protocol",
+    "app.storage.postgres.migrations",
+    "uvicorn.lifespan.on",
+    "uvicorn.loops.uvloop",
+)
 PATIENCE = 180.0
 """Seconds after which a wait counts as a hang; a busy machine stays far below."""
 _DESCRIPTORS = 5
@@ -164,6 +173,8 @@ def _become(request: int, streams: Sequence[int]) -> NoReturn:
     os.environ.clear()
     os.environ.update(environment)
     sys.argv = ["app", *arguments]
+    # Its workers are forked too. tests/faults/test_startup.py has some that load the program themselves.
+    _subprocess.spawn = multiprocessing.get_context("fork")  # type: ignore[assignment]
     runpy.run_module("app", run_name="__main__", alter_sys=True)
     sys.exit()
 
