@@ -6,7 +6,7 @@ from app.dev import Servers
 from tests.support.servers import Service
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def service2(
     migrated: Servers, environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Service]:

@@ -124,7 +124,7 @@ class Race:
 @pytest.fixture(scope="module")
 def processes() -> Iterator[ProcessPoolExecutor]:
     forkserver = multiprocessing.get_context("forkserver")
-    forkserver.set_forkserver_preload(["tests.support.load"])
+    forkserver.set_forkserver_preload([__name__])
     with ProcessPoolExecutor(AT_ONCE, forkserver, begin, (forkserver.Barrier(AT_ONCE),)) as pool:
         yield pool
 

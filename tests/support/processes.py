@@ -22,9 +22,9 @@ from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import IO, Any, NoReturn
+from unittest.mock import patch
 
 import psutil  # type: ignore[import-untyped]
-from uvicorn import _subprocess
 
 ROOT = Path(__file__).parents[2]
 _LOADED = (
@@ -123,8 +123,11 @@ def _server() -> socket.socket:
 
 
 def _serve(requests: socket.socket) -> None:
-    for module in _LOADED:
-        importlib.import_module(module)
+    # uvicorn asks for the way of starting workers as it is loaded, and gets the one of all else here.
+    # The workers of a test in tests/faults/test_startup.py load the program themselves.
+    with patch.object(multiprocessing, "get_context", return_value=multiprocessing.get_context("fork")):
+        for module in _LOADED:
+            importlib.import_module(module)
     gc.freeze()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # Nobody waits for those who watch.
     while True:
@@ -173,10 +176,16 @@ def _become(request: int, streams: Sequence[int]) -> NoReturn:
     os.environ.clear()
     os.environ.update(environment)
     sys.argv = ["app", *arguments]
-    # Its workers are forked too. tests/faults/test_startup.py has some that load the program themselves.
-    _subprocess.spawn = multiprocessing.get_context("fork")  # type: ignore[assignment]
-    runpy.run_module("app", run_name="__main__", alter_sys=True)
-    sys.exit()
+    try:
+        runpy.run_module("app", run_name="__main__", alter_sys=True)
+        sys.exit()
+    except SystemExit as ended:
+        if not isinstance(ended.code, int | None):
+            raise
+        sys.stdout.flush()
+        sys.stderr.flush()
+        # The interpreter would touch all that was loaded to tear it down, and copy it by that.
+        os._exit(ended.code or 0)
 
 
 if __name__ == "__main__":
