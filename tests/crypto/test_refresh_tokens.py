@@ -116,12 +116,13 @@ def test_a_token_of_another_version_is_refused_even_with_a_valid_mac(version: in
     assert TOKENS.read(text_of(NEW, version=version)) is None
 
 
-@pytest.mark.parametrize("bit", range(57 * 8))
-def test_a_token_with_any_bit_flipped_is_refused(bit: int) -> None:
-    damaged = bytearray(raw(TEXT))
-    damaged[bit // 8] ^= 1 << bit % 8
+@pytest.mark.parametrize("byte", range(57))
+def test_a_token_with_any_bit_flipped_is_refused(byte: int) -> None:
+    for bit in range(8):
+        damaged = bytearray(raw(TEXT))
+        damaged[byte] ^= 1 << bit
 
-    assert TOKENS.read("wwr_" + urlsafe_b64encode(damaged).decode()) is None
+        assert TOKENS.read("wwr_" + urlsafe_b64encode(damaged).decode()) is None, bit
 
 
 @pytest.mark.parametrize("position", range(80))

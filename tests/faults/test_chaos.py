@@ -12,7 +12,7 @@ from sqlalchemy import make_url
 
 from tests.support.database import connect
 from tests.support.depth import depth
-from tests.support.load import Book, Load
+from tests.support.load import CHEAP_SIGNATURES, Book, Load
 from tests.support.people import Person, new_person
 from tests.support.servers import PrivateServers, Service, migrate, private_pair
 from tests.support.waiting import WELL, client_of, health, until
@@ -73,7 +73,7 @@ async def replicas(pair: PrivateServers, tmp_path_factory: pytest.TempPathFactor
     await sql.execute(f"ALTER DATABASE postgres OWNER TO {ROLE}")
     # Unlike a superuser, the role may be given a limit of connections.
     url = make_url(pair.servers.database_url).set(username=ROLE).render_as_string()
-    environment = pair.environment | {"AUTH_DATABASE_URL": url}
+    environment = pair.environment | CHEAP_SIGNATURES | {"AUTH_DATABASE_URL": url}
     await asyncio.to_thread(migrate, environment)
     people = [await new_person(sql) for _ in range(PEOPLE)]
     await sql.close()

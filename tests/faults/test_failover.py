@@ -10,7 +10,7 @@ import pytest
 from app.dev.processes import claimed
 from app.dev.servers import Servers, postgres
 from tests.support.database import connect
-from tests.support.load import Load
+from tests.support.load import CHEAP_SIGNATURES, Load
 from tests.support.people import new_person
 from tests.support.servers import Faulty, Service, environment_of, migrate, server_folder
 from tests.support.valkeys import Cluster, Watched, cluster, watched
@@ -57,7 +57,7 @@ async def test_a_failover_that_loses_writes_brings_nothing_back(
     tmp_path: Path,
 ) -> None:
     with running() as servers:
-        environment = environment_of(Servers(database_url, servers.url))
+        environment = environment_of(Servers(database_url, servers.url)) | CHEAP_SIGNATURES
         await asyncio.to_thread(migrate, environment)
         sql = await connect(database_url)
         people = [await new_person(sql) for _ in range(PEOPLE)]

@@ -9,7 +9,7 @@ from urllib.parse import unquote, urlsplit
 import pytest
 
 from tests.support.database import connect
-from tests.support.load import Load
+from tests.support.load import CHEAP_SIGNATURES, Load
 from tests.support.people import new_person
 from tests.support.servers import PrivateServers, Service, migrate
 from tests.support.waiting import client_of, health, until
@@ -70,7 +70,7 @@ async def says(service: Service, redis: str) -> bool:
 async def test_a_replica_that_lost_redis_alone_neither_takes_nor_refuses_a_token_wrongly(
     private_servers: PrivateServers, tmp_path: Path
 ) -> None:
-    environment = private_servers.environment
+    environment = private_servers.environment | CHEAP_SIGNATURES
     await asyncio.to_thread(migrate, environment)
     sql = await connect(private_servers.servers.database_url)
     people = [await new_person(sql) for _ in range(PEOPLE)]

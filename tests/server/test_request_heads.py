@@ -127,7 +127,8 @@ async def test_an_endless_head_is_cut_off_with_a_problem_if_it_stops_in_time(
     async with peer(service.port) as client:
         await client.send(TOO_LONG[kind] + b"y" * 64 * LONGEST_HEAD)
         received = await client.rest()
-        assert received == b"" or received.startswith(b"HTTP/1.1 431 ")
+        # After chunks, what goes on is malformed too.
+        assert received == b"" or received.startswith((b"HTTP/1.1 431 ", b"HTTP/1.1 400 "))
 
 
 @pytest.mark.parametrize("kind", ANSWERED)

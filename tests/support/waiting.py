@@ -10,6 +10,7 @@ import httpx2
 from tests.support.processes import PATIENCE
 from tests.support.servers import NO_TLS, Service, free_port
 
+_PAUSE = 0.05  # Seconds between two looks, each of which may be a request.
 WELL = {"status": "ready", "postgres": "ok", "keys": "ok", "redis": "ok"}
 
 
@@ -17,7 +18,7 @@ async def until(condition: Callable[[], Awaitable[bool]]) -> None:
     """Return as soon as the condition holds."""
     async with asyncio.timeout(PATIENCE):
         while not await condition():  # noqa: ASYNC110 - what is awaited is in other processes
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(_PAUSE)
 
 
 def client_of(service: Service) -> httpx2.AsyncClient:
