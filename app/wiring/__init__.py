@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
+from app.domain.clock import Clock
 from app.services.keys import KeyRing
 from app.services.operator.accounts import Accounts
 from app.services.operator.events import Events
@@ -50,9 +51,9 @@ class Service:
         await self.core.resources.close()
 
 
-def open_service(settings: Settings) -> Service:
+def open_service(settings: Settings, clock: Clock = utc_now) -> Service:
     """The service, which connects to nothing before its first use."""
-    core = build_core(settings, open_resources(settings, utc_now), utc_now)
+    core = build_core(settings, open_resources(settings, clock), clock)
     stores, operated = core.stores, operator(core, settings)
     purge = Purge(stores.sessions, stores.revocations, stores.events, settings.event_retention)
     return Service(

@@ -193,7 +193,7 @@ async def test_replicas_that_are_stopped_and_started_lose_nothing(replicas: Repl
     async with replicas.used() as book:
         book.excused = True
         for service in replicas.services:
-            service._fixed_port = service.port
+            service.keeps_its_port()
             assert await asyncio.to_thread(service.terminate) == 0
             await asyncio.to_thread(service.start)
 

@@ -67,7 +67,7 @@ async def test_the_service_starts_once_postgres_comes_up(
         await until(waits)
         assert not await answers(service)
         private_servers.postgres.start()
-        assert service._becomes_ready()
+        assert service.becomes_ready()
         async with client_of(service) as client:
             assert await health(client) == (200, WELL)
         assert "Traceback" not in service.logs()

@@ -64,7 +64,7 @@ def kid_of(answer: Answer) -> str:
 
 async def sign_in(connection: Connection, person: Person) -> Answer:
     body = {"email": person.email, "password": PASSWORD, "client": "native"}
-    return await connection._send("POST", "/login", body)
+    return await connection.send("POST", "/login", body)
 
 
 async def assert_all_answer(status: int, everywhere: list[Connection], tokens: Iterable[str]) -> None:
@@ -87,7 +87,7 @@ async def refreshed(everywhere: list[Connection], tokens: list[str]) -> list[Ans
 
 async def redis_is_believed(everywhere: list[Connection]) -> None:
     async def is_well() -> bool:
-        answers = [await each._send("GET", "/readyz", None) for each in everywhere]
+        answers = [await each.send("GET", "/readyz", None) for each in everywhere]
         return all(answer.body["redis"] == "ok" for answer in answers)
 
     await until(is_well)

@@ -65,11 +65,12 @@ async def test_guesses_at_an_unknown_account_count_in_the_same_way(
 
 async def test_the_delay_grows_with_the_failures(strict: Service, person: Person, migrated: Servers) -> None:
     await exhaust(strict, person.email)
-    let_pass(strict, migrated.redis_url, MINUTE)
+    let_pass(migrated.redis_url, MINUTE)
     await exhaust(strict, person.email, 2)
-    let_pass(strict, migrated.redis_url, MINUTE)
+    let_pass(migrated.redis_url, MINUTE)
     assert used_up(await guess(strict, person.email, PASSWORD)) == ("account", HOUR)
-    let_pass(strict, migrated.redis_url, HOUR)
+    let_pass(migrated.redis_url, HOUR)
+    await strict.keys.load()  # No replica signs with what it knew of its keys an hour ago.
     assert isinstance(await guess(strict, person.email, PASSWORD), TokenPair)
 
 

@@ -53,29 +53,36 @@ class Connection:
         return int(self._writer.get_extra_info("sockname")[1])
 
     async def refresh(self, token: str) -> Answer:
-        return await self._send("POST", "/refresh", {"refresh_token": token})
+        return await self.send("POST", "/refresh", {"refresh_token": token})
 
     async def log_out(self, token: str) -> Answer:
-        return await self._send("POST", "/logout", {"refresh_token": token})
+        return await self.send("POST", "/logout", {"refresh_token": token})
 
     async def log_out_by(self, access_token: str) -> Answer:
-        return await self._send("POST", "/logout", None, f"Authorization: Bearer {access_token}\r\n")
+        return await self.send("POST", "/logout", None, f"Authorization: Bearer {access_token}\r\n")
 
     async def me(self, access_token: str) -> Answer:
-        return await self._send("GET", "/me", None, f"Authorization: Bearer {access_token}\r\n")
+        return await self.send("GET", "/me", None, f"Authorization: Bearer {access_token}\r\n")
 
     async def key_set(self) -> Answer:
-        return await self._send("GET", "/.well-known/jwks.json", None)
+        return await self.send("GET", "/.well-known/jwks.json", None)
 
     async def post(self, path: str, body: dict[str, str]) -> Answer:
-        return await self._send("POST", path, body)
+        return await self.send("POST", path, body)
 
     async def close(self) -> None:
         self._writer.close()
         with suppress(ConnectionError):
             await self._writer.wait_closed()
 
-    async def _send(self, method: str, path: str, body: dict[str, str] | None, headers: str = "") -> Answer:
+    async def send(self, method: str, path: str, body: dict[str, str] | None, headers: str = "") -> Answer:
+        status, _, content = await self.exchange(method, path, body, headers)
+        return Answer(status, orjson.loads(content) if content else {})
+
+    async def exchange(
+        self, method: str, path: str, body: dict[str, str] | None, headers: str = ""
+    ) -> tuple[int, dict[str, str], bytes]:
+        """The answer's status, its fields by their names in lower case, and its content as it came."""
         content = b"" if body is None else orjson.dumps(body)
         if content:
             headers += "Content-Type: application/json\r\n"
@@ -84,12 +91,11 @@ class Connection:
         )
         self._writer.write(head.encode() + content)
         async with asyncio.timeout(PATIENCE):
-            answered = await self._reader.readuntil(b"\r\n\r\n")
-            status, _, fields = answered.decode().partition("\r\n")
-            lengths = [line for line in fields.lower().splitlines() if line.startswith("content-length:")]
-            length = int(lengths[0].partition(":")[2]) if lengths else 0
-            content = await self._reader.readexactly(length)
-        return Answer(int(status.split()[1]), orjson.loads(content) if content else {})
+            status, *lines = (await self._reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
+            named = (line.partition(": ") for line in lines if line)
+            fields = {name.lower(): value for name, _, value in named}
+            content = await self._reader.readexactly(int(fields.get("content-length", 0)))
+        return int(status.split()[1]), fields, content
 
 
 @asynccontextmanager
@@ -113,7 +119,7 @@ async def connections(service: Service, each: int) -> AsyncIterator[list[Connect
 async def _connect(service: Service, stack: AsyncExitStack) -> Connection:
     connection = await Connection.to(service.port)
     stack.push_async_callback(connection.close)
-    assert (await connection._send("GET", "/livez", None)).status == 200
+    assert (await connection.send("GET", "/livez", None)).status == 200
     return connection
 
 

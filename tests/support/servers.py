@@ -278,8 +278,8 @@ class Service:
         """Start it on a free port, and on another one when that was taken meanwhile."""
         for attempt in range(1, attempts + 1):
             self.port = self._fixed_port or free_port()
-            self._spawn()
-            if self._becomes_ready():
+            self.spawn()
+            if self.becomes_ready():
                 return self
             self.kill()
             if attempt == attempts or "address already in use" not in self.logs().lower():
@@ -304,6 +304,10 @@ class Service:
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
 
+    def keeps_its_port(self) -> None:
+        """When it is started again."""
+        self._fixed_port = self.port
+
     def __enter__(self) -> Self:
         return self.start()
 
@@ -312,7 +316,8 @@ class Service:
             self.terminate()
         self.kill()
 
-    def _spawn(self) -> None:
+    def spawn(self) -> None:
+        """Start it, and do not wait until it is ready."""
         where = ["--host", "127.0.0.1", "--port", str(self.port), "--workers", str(self.workers)]
         with self._log.open("ab") as log, Path(os.devnull).open("rb") as nothing:
             self._process = Process(
@@ -323,7 +328,8 @@ class Service:
                 stderr=log,
             )
 
-    def _becomes_ready(self) -> bool:
+    def becomes_ready(self) -> bool:
+        """Whether it is ready before it ends."""
         deadline = time.monotonic() + PATIENCE
         with httpx2.Client(verify=NO_TLS, trust_env=False, timeout=2) as client:
             while self.process.poll() is None and time.monotonic() < deadline:

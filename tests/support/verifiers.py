@@ -234,11 +234,9 @@ def caches(key_set_url: str, issuer: str, time: ShiftedTime) -> Iterator[list[Ca
 
 async def published_by(worker: Connection) -> tuple[str, bytes]:
     """The key set's validator and its bytes, from the worker at the other end."""
-    worker._writer.write(b"GET /.well-known/jwks.json HTTP/1.1\r\nHost: localhost\r\n\r\n")
-    head = (await worker._reader.readuntil(b"\r\n\r\n")).decode().lower().splitlines()
-    fields = dict(line.split(": ", 1) for line in head[1:] if line)
-    assert head[0].split()[1] == "200", head
-    return fields["etag"], await worker._reader.readexactly(int(fields["content-length"]))
+    status, fields, content = await worker.exchange("GET", "/.well-known/jwks.json", None)
+    assert status == 200, content
+    return fields["etag"], content
 
 
 def kids_in(key_set: bytes) -> set[str]:

@@ -46,7 +46,7 @@ def spawned(environment: Mapping[str, str], folder: Path) -> Iterator[Service]:
     """A service that was started and may never become ready."""
     service = Service(environment, folder)
     service.port = free_port()
-    service._spawn()
+    service.spawn()
     try:
         yield service
     finally:

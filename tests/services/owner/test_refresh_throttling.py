@@ -60,7 +60,7 @@ async def test_the_limit_opens_again_when_the_window_has_passed(strict: Service,
     for _ in range(3):
         await refresh(strict, "forged")
     assert used_up(await refresh(strict, "forged"))
-    let_pass(strict, migrated.redis_url, MINUTE)
+    let_pass(migrated.redis_url, MINUTE)
     for _ in range(3):
         assert code(await refresh(strict, "forged")) is Refusal.REFRESH_TOKEN_INVALID
     assert used_up(await refresh(strict, "forged")) == ("refresh", MINUTE)

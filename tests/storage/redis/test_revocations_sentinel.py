@@ -132,7 +132,7 @@ async def test_a_replica_is_never_trusted_though_it_holds_the_marker(
     assert await direct.rebuild(live) is IndexState.UNREACHABLE
     assert await cannot_tell(direct)
     # The same holds if it was trusted as a primary.
-    direct._trusted = True
+    direct._trusted = True  # noqa: SLF001 - a promotion in between cannot be arranged
     assert await direct.find([FREE]) is None
     assert await is_right(index)
 
