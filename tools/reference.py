@@ -80,7 +80,8 @@ Settings are environment variables.
 `AUTH_X_FILE` names a file that holds the value of `AUTH_X`; only one of the two may be set.
 
 - An empty variable counts as not set.
-- A duration is a number of seconds (`900`) or ISO 8601 (`PT15M`).
+- White space around a value is removed, and then a pair of quotes.
+- A duration is a number of seconds (`900`), a number with a unit (`15m`, `1h`, `30d`), or ISO 8601 (`PT15M`).
 - A limit is a number and a duration (`20/PT1M`): so many within any window of that length.
 - Items of a list are separated by commas or spaces.
 """

@@ -105,7 +105,8 @@ def set_password(email: Email, *, password_stdin: PasswordStdin = False) -> None
 
 def _password(*, from_stdin: bool) -> str:
     if from_stdin:
-        return sys.stdin.readline().rstrip("\r\n")
+        # Windows PowerShell begins a pipe with a byte order mark.
+        return sys.stdin.readline().rstrip("\r\n").removeprefix("\ufeff")
     password: str = typer.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
     return password
 

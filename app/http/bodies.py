@@ -10,6 +10,7 @@ from starlette.requests import Request
 
 from app.domain.refusals import Refusal, Refused
 from app.domain.sessions import ClientKind
+from app.http import cookies
 from app.http.answers import JSON, FieldError
 
 
@@ -89,6 +90,8 @@ class InvalidBody(Refused):
         self.errors = errors
 
 
+# What HTTP clients send for a script that gives them nothing to send.
+_EMPTY = {b"", b"{}", b"[]", b"null", b'""'}
 _AnyBody = TypeVar("_AnyBody", bound=Body)
 _Read_co = TypeVar("_Read_co", covariant=True)
 
@@ -115,10 +118,17 @@ def required(form: type[_AnyBody]) -> BodyReader[_AnyBody]:
 
 
 def optional(form: type[_AnyBody]) -> BodyReader[_AnyBody | None]:
-    """A body that may be absent; the reader then answers None."""
+    """A body that may be absent; the reader then answers None.
 
-    def read(request: Request) -> Awaitable[_AnyBody | None]:
-        return _read(request, form)
+    Beside a token in a header, an empty body of any type is absent too.
+    """
+
+    async def read(request: Request) -> _AnyBody | None:
+        headers = request.headers
+        has_token = "authorization" in headers or cookies.presented(headers) is not None
+        if has_token and (await request.body()).strip() in _EMPTY:
+            return None
+        return await _read(request, form)
 
     return BodyReader(read, form, is_required=False)
 

@@ -98,7 +98,8 @@ async def login(call: Call[SessionCases, LoginBody]) -> Response:
 async def refresh(call: Call[SessionCases, RefreshTokenBody | None]) -> Response:
     """Exchange a refresh token for its successor and a new access token (RFC 6749 section 6).
 
-    A browser sends no body, because its refresh token is in the cookie. A native client sends it in the body.
+    A browser sends no body or an empty one, because its refresh token is in the cookie.
+    A native client sends it in the body.
     """
     token, client = refresh_token(call.cookie, call.body)
     if token is None:

@@ -94,6 +94,8 @@ class BoundedProtocol(HttpToolsProtocol):
         """The head has ended. An exception raised here makes it a bad request."""
         if len(self.pipeline) >= MOST_PIPELINED:
             raise ValueError("too many requests at once")
+        if not self._names_its_host():
+            raise ValueError("no host, or several")
         super().on_headers_complete()
         self._in_head, self._in_body = False, True
         self._stop_request_timer()
@@ -129,6 +131,13 @@ class BoundedProtocol(HttpToolsProtocol):
     def timeout_keep_alive_handler(self) -> None:
         """No further request came."""
         self._close()
+
+    def _names_its_host(self) -> bool:
+        """Whether it has one Host, which only HTTP/1.1 asks for (RFC 9112 section 3.2)."""
+        if "extensions" in self.scope:
+            return True  # It is refused already, and its Host may be among the headers that were not kept.
+        hosts = [name for name, _ in self.headers if name == b"host"]
+        return len(hosts) == 1 or (not hosts and self.parser.get_http_version() != "1.1")
 
     def _is_idle(self) -> bool:
         cycle = cast("RequestResponseCycle | None", self.cycle)  # None before the first request.

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import ValidationError
+from pydantic import ValidationError, field_validator
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
@@ -32,7 +32,8 @@ class _Files(PydanticBaseSettingsSource):
         if os.environ.get(name):
             raise SettingsError(f"{name}: both {name} and {name}_FILE are set; unset one of them")
         try:
-            return Path(path).read_text().strip() or None, field_name, False
+            # Windows PowerShell begins a file with a byte order mark.
+            return Path(path).read_text(encoding="utf-8-sig").strip() or None, field_name, False
         except (OSError, UnicodeDecodeError) as error:
             raise SettingsError(f"{name}_FILE: cannot be read: {error}") from None
 
@@ -48,6 +49,15 @@ class EnvironmentSettings(BaseSettings):
     model_config = SettingsConfigDict(
         env_prefix=PREFIX, frozen=True, extra="ignore", env_ignore_empty=True, hide_input_in_errors=True
     )
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def bare(cls, value: object) -> object:
+        """Remove white space around a value, and the quotes that ``docker --env-file`` keeps."""
+        if not isinstance(value, str):
+            return value
+        text = value.strip()
+        return text[1:-1].strip() if text[:1] in {"'", '"'} and text[-1:] == text[0] and text[1:] else text
 
     @classmethod
     def settings_customise_sources(

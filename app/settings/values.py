@@ -24,9 +24,17 @@ _MAKE_ONE = """make one with: python3 -c "import secrets; print(secrets.token_ur
 
 
 def _seconds(value: object) -> object:
-    """Read a number as seconds; pydantic itself reads only ISO 8601 from text."""
-    is_number = isinstance(value, str) and re.fullmatch(r"-?[0-9]{1,12}", value)
-    return timedelta(seconds=int(is_number[0])) if is_number else value
+    """Read ``900`` and ``15m``; pydantic itself reads only ISO 8601 from text."""
+    if not isinstance(value, str) or re.match("-?P", value):
+        return value
+    read = re.fullmatch(r"(-?[0-9]{1,12})([smhd]?)", value)
+    if read is None:
+        raise ValueError("must be a duration such as 900, 15m or PT15M")
+    number, unit = read.groups()
+    try:
+        return int(number) * _UNITS[unit or "s"]
+    except OverflowError:
+        raise ValueError("is too long") from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +170,7 @@ def network(text: str) -> str:
 
 
 def duration(text: str) -> timedelta:
-    """A duration in seconds or ISO 8601; ValueError when it is neither."""
+    """A duration such as ``900``, ``15m`` or ``PT15M``; ValueError for any other text."""
     return TypeAdapter[timedelta](Duration).validate_python(text)
 
 
@@ -195,3 +203,4 @@ Limits = Annotated[
 ]
 Switch = Annotated[bool, BeforeValidator(on_or_off)]
 SECOND, MINUTE, HOUR, DAY = (timedelta(**{unit: 1}) for unit in ("seconds", "minutes", "hours", "days"))
+_UNITS = {"s": SECOND, "m": MINUTE, "h": HOUR, "d": DAY}

@@ -187,11 +187,13 @@ async def test_an_account_can_sign_in_again_after_it_is_enabled(
     assert (await login(client, person)).status_code == 200
 
 
+@pytest.mark.parametrize("mark", ["", "\ufeff"], ids=["bare", "behind a byte order mark"])
 async def test_a_new_password_replaces_the_old_one(
-    users: Users, client: httpx2.AsyncClient, person: Person
+    users: Users, client: httpx2.AsyncClient, person: Person, mark: str
 ) -> None:
     opened = (await login(client, person)).json()
-    output = users.done("set-password", person.email, "--password-stdin", given=f"{OTHER_PASSWORD}\r\n")
+    given = f"{mark}{OTHER_PASSWORD}\r\n"
+    output = users.done("set-password", person.email, "--password-stdin", given=given)
     assert output == f"{person.email} changed; 1 session ended\n"
     assert (await me(client, opened["access_token"])).status_code == 401
     assert (await login(client, person)).json()["code"] == "invalid_credentials"

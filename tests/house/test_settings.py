@@ -146,7 +146,8 @@ def test_every_setting_is_taken_from_its_variable(monkeypatch: pytest.MonkeyPatc
 def test_every_setting_is_taken_from_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     direct = settings(monkeypatch, OTHER)
     for name, value in OTHER.items():
-        (tmp_path / name).write_text(f"{value}\n")
+        # An editor on Windows begins a file with a byte order mark.
+        (tmp_path / name).write_text(f"{value}\r\n", encoding="utf-8-sig")
     files = {f"{name}_FILE": str(tmp_path / name) for name in OTHER}
     assert settings(monkeypatch, files) == direct
     assert load(DatabaseSettings).database_url == OTHER["AUTH_DATABASE_URL"]
@@ -169,11 +170,25 @@ def test_the_command_line_works_from_files_alone(
         assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_durations_are_seconds_or_iso_8601(monkeypatch: pytest.MonkeyPatch) -> None:
-    for text, seconds in [("900", 900), ("PT15M", 900), ("PT0.5H", 1800), ("1", 1), ("PT1H", 3600)]:
+def test_durations_are_seconds_or_have_a_unit_or_are_iso_8601(monkeypatch: pytest.MonkeyPatch) -> None:
+    times = [("900", 900), ("PT15M", 900), ("PT0.5H", 1800), ("1", 1), ("PT1H", 3600)]
+    times += [("900s", 900), ("15m", 900), ("1h", 3600)]
+    for text, seconds in times:
         taken = settings(monkeypatch, GOOD | {"AUTH_ACCESS_TOKEN_TTL": text}).access_token_ttl
         assert taken == timedelta(seconds=seconds), text
     assert settings(monkeypatch, GOOD | {"AUTH_SESSION_TTL": "P1DT12H"}).session_ttl == timedelta(hours=36)
+    assert settings(monkeypatch, GOOD | {"AUTH_SESSION_TTL": "30d"}).session_ttl == timedelta(days=30)
+    for text in ("15 m", "15M", "m", "1w", "1h30m", "999999999999d"):
+        with pytest.raises(SettingsError, match="AUTH_SESSION_TTL"):
+            settings(monkeypatch, GOOD | {"AUTH_SESSION_TTL": text})
+
+
+@pytest.mark.parametrize("around", ["{}\r", "{}\n", " {}\t", '"{}"', "'{}'", ' "{} " '])
+def test_white_space_and_quotes_around_a_value_are_no_part_of_it(
+    monkeypatch: pytest.MonkeyPatch, around: str
+) -> None:
+    wrapped = {name: around.format(value) for name, value in OTHER.items()}
+    assert settings(monkeypatch, wrapped) == settings(monkeypatch, OTHER)
 
 
 def test_limits_themselves_are_allowed(monkeypatch: pytest.MonkeyPatch) -> None:

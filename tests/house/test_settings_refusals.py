@@ -64,7 +64,7 @@ def test_every_wrong_value_has_a_line_of_its_own() -> None:
         "AUTH_ACCESS_TOKEN_TTL": ("3601", "1 hour"),
         "AUTH_LEEWAY": ("61", "1 minute"),
         "AUTH_SESSION_TTL": ("P401D", "between"),
-        "AUTH_SESSION_IDLE_TTL": ("15m", "duration"),
+        "AUTH_SESSION_IDLE_TTL": ("1 week", "duration"),
         "AUTH_REFRESH_GRACE": ("PT60.5S", "0 seconds and 1 minute"),
         "AUTH_REUSE_REVOKES": ("everything", "'session' or 'account'"),
         "AUTH_LOGIN_LIMIT_ACCOUNT": ("10/PT1M,20/PT1M", "longer window and a larger number"),

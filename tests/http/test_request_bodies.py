@@ -7,7 +7,16 @@ from typing import Any
 import httpx2
 import pytest
 
-from tests.support.people import PASSWORD, Person, everything, marker, problem_of
+from tests.support.people import (
+    COOKIE,
+    PASSWORD,
+    Person,
+    cookie_of,
+    everything,
+    login,
+    marker,
+    problem_of,
+)
 
 pytestmark = pytest.mark.requirement("C3", "E2", "E3")
 
@@ -157,6 +166,59 @@ async def test_a_json_type_without_a_body_is_as_good_as_no_body(
     client: httpx2.AsyncClient, route: str
 ) -> None:
     assert (await client.post(route, headers=JSON)).status_code == (401 if route == "/refresh" else 204)
+
+
+@pytest.mark.parametrize(("route", "status"), [("/refresh", 200), ("/logout", 204), ("/logout/all", 204)])
+@pytest.mark.parametrize(
+    ("content_type", "content"),
+    [
+        ("application/json", b"{}"),
+        ("application/json", b" {}\n"),
+        ("application/json", b"null"),
+        ("application/json", b"[]"),
+        ("application/json;charset=utf-8", b'""'),
+        ("application/x-www-form-urlencoded", b""),
+        ("text/plain;charset=UTF-8", b""),
+        (None, b"{}"),
+    ],
+)
+async def test_beside_a_token_in_a_header_an_empty_body_is_as_good_as_none(
+    client: httpx2.AsyncClient,
+    person: Person,
+    route: str,
+    status: int,
+    content_type: str | None,
+    content: bytes,
+) -> None:
+    signed_in = await login(client, person, kind="browser")
+    headers = {"Cookie": f"{COOKIE}={cookie_of(signed_in)}"}
+    headers |= {} if content_type is None else {"Content-Type": content_type}
+    assert (await client.post(route, content=content, headers=headers)).status_code == status
+    # Its access token alone ends a session too.
+    signed_in = await login(client, person, kind="browser")
+    headers |= {"Authorization": f"Bearer {signed_in.json()['access_token']}"}
+    del headers["Cookie"]
+    answer = await client.post(route, content=content, headers=headers)
+    assert answer.status_code == (401 if route == "/refresh" else 204)
+
+
+@pytest.mark.parametrize("content", [b"{}", b"null", b"", b"x"])
+async def test_a_page_of_another_site_cannot_use_a_cookie_whatever_its_body(
+    client: httpx2.AsyncClient, person: Person, content: bytes
+) -> None:
+    cookie = cookie_of(await login(client, person, kind="browser"))
+    for route in ("/refresh", "/logout", "/logout/all"):
+        answer = await client.post(
+            route,
+            content=content,
+            headers={
+                "Cookie": f"{COOKIE}={cookie}",
+                "Content-Type": "text/plain",
+                "Origin": "https://evil.example",
+                "Sec-Fetch-Site": "cross-site",
+            },
+        )
+        problem_of(answer, 403, "cross_site_request")
 
 
 @pytest.mark.parametrize("route", ROUTES)

@@ -49,6 +49,8 @@ def open_engine(url: str, *, pool_size: int) -> AsyncEngine:
             "target_session_attrs": "read-write",
             "server_settings": {
                 "application_name": "watchword",
+                # The statements are written for it, and a database may have another default.
+                "default_transaction_isolation": "read committed",
                 "statement_timeout": str(int(STATEMENT_TIMEOUT * 1000)),
                 "idle_in_transaction_session_timeout": str(int(STATEMENT_TIMEOUT * 1000)),
             },

@@ -56,6 +56,8 @@ async def preflight(
         ("/logout", "POST", "authorization, content-type"),
         ("/me", "GET", "authorization"),
         ("/sessions/0", "DELETE", "authorization"),
+        # A monitoring script adds headers to every request of its page.
+        ("/login", "POST", "content-type,sentry-trace,baggage"),
     ],
 )
 async def test_a_preflight_of_an_allowed_origin_is_granted_with_credentials(
@@ -80,11 +82,10 @@ async def test_a_preflight_of_a_foreign_origin_is_refused_with_a_problem_that_do
     assert origin.lower() not in everything(answer)
 
 
-@pytest.mark.parametrize("asked", [{"method": "PUT"}, {"headers": "x-anything"}], ids=str)
-async def test_a_preflight_for_what_no_route_takes_is_refused_with_a_problem(
-    client: httpx2.AsyncClient, asked: dict[str, str]
+async def test_a_preflight_for_a_method_that_no_route_takes_is_refused_with_a_problem(
+    client: httpx2.AsyncClient,
 ) -> None:
-    answer = await preflight(client, APP, **asked)
+    answer = await preflight(client, APP, method="PUT")
     problem_of(answer, 403, "cross_site_request")
     assert ALLOW_ORIGIN not in answer.headers
 
