@@ -17,6 +17,7 @@ from app.http import accounts, discovery, health, keys, openapi, passwords, prob
 from app.http.bodies import InvalidBody
 from app.http.middleware.cors import Cors
 from app.http.middleware.head import HeadAsGet
+from app.http.middleware.last_resort import LastResort
 from app.http.middleware.limits import RequestLimits
 from app.http.middleware.login_queue import LoginsInTurn
 from app.http.middleware.request_log import RequestLog
@@ -71,6 +72,8 @@ def build(
     app.add_exception_handler(HTTPException, _failed)
     # The last one added is the outermost.
     app.add_middleware(RequestLimits)
+    app.add_middleware(LastResort)
+    # Around all that answers, so that pages of allowed origins can read every error.
     app.add_middleware(Cors, origins=origins.allowed)
     app.add_middleware(LoginsInTurn, routes=_in_turn(routes))
     app.add_middleware(RequestLog)

@@ -1,12 +1,10 @@
 """Every error is a problem (RFC 9457), and none of them says back what the client sent."""
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx2
 import pytest
 
-from tests.support.database import Sql
 from tests.support.people import Person, everything, login, marker, problem_of
 
 pytestmark = pytest.mark.requirement("E1", "E2", "C6")
@@ -134,24 +132,6 @@ async def test_every_401_carries_a_challenge(client: httpx2.AsyncClient, person:
     ):
         assert answer.status_code == 401
         assert answer.headers["www-authenticate"].startswith("Bearer")
-
-
-@pytest.fixture
-async def failing(sql: Sql, person: Person) -> AsyncIterator[str]:
-    """Postgres fails in an unexpected way when this person's session is opened; the text of its error."""
-    words = marker()
-    await sql.execute(f"""
-        CREATE FUNCTION {words}() RETURNS trigger LANGUAGE plpgsql AS $$
-        BEGIN
-            IF NEW.account_id = '{person.id}' THEN RAISE EXCEPTION '{words}'; END IF;
-            RETURN NEW;
-        END $$
-    """)
-    await sql.execute(
-        f"CREATE TRIGGER {words} BEFORE INSERT ON sessions FOR EACH ROW EXECUTE FUNCTION {words}()"
-    )
-    yield words
-    await sql.execute(f"DROP FUNCTION {words} CASCADE")
 
 
 async def test_an_unhandled_exception_is_a_problem_without_stack_statement_or_words_of_postgres(

@@ -1,7 +1,6 @@
 """One line in the log for each request."""
 
 import re
-from http import HTTPStatus
 from time import perf_counter
 from uuid import uuid4
 
@@ -10,7 +9,6 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.http import problems
 from app.http.visitors import address
 
 CLIENT_CLOSED_REQUEST = 499
@@ -21,7 +19,7 @@ _log = structlog.get_logger()
 
 
 class RequestLog:
-    """Gives each request an id, logs it, and turns unhandled exceptions into a problem.
+    """Gives each request an id, and logs it.
 
     The route that matched is logged. The path and the query are not: a client may have put a token there.
     """
@@ -52,12 +50,7 @@ class RequestLog:
         try:
             await self._app(scope, receive, send_with_id)
         except ClientDisconnect:
-            # The client is gone, so there is nothing to answer, and the service has not failed.
             status = status or CLIENT_CLOSED_REQUEST
-        except Exception:  # noqa: BLE001 - the last resort of every request
-            _log.exception("http.unhandled")
-            if status == 0:
-                await problems.failed(HTTPStatus.INTERNAL_SERVER_ERROR)(scope, receive, send_with_id)
         finally:
             route = scope.get("route")
             _log.info(

@@ -6,7 +6,7 @@ import httpx2
 import pytest
 
 from app.dev import Servers
-from tests.support.people import Person, everything, problem_of
+from tests.support.people import PASSWORD, Person, everything, problem_of
 from tests.support.servers import ISSUER, Service
 
 pytestmark = pytest.mark.requirement("C4")
@@ -88,6 +88,15 @@ async def test_a_preflight_for_a_method_that_no_route_takes_is_refused_with_a_pr
     answer = await preflight(client, APP, method="PUT")
     problem_of(answer, 403, "cross_site_request")
     assert ALLOW_ORIGIN not in answer.headers
+
+
+async def test_an_allowed_origins_page_may_read_that_the_service_failed(
+    client: httpx2.AsyncClient, person: Person, failing: str
+) -> None:
+    body = {"email": person.email, "password": PASSWORD}
+    answer = await client.post("/login", json=body, headers={"Origin": APP})
+    problem_of(answer, 500, "internal_error")
+    assert answer.headers.get_list(ALLOW_ORIGIN) == [APP]
 
 
 @pytest.mark.parametrize("path", ["/me", "/nowhere", "/livez"])
