@@ -54,9 +54,9 @@ def main() -> None:
 
 def _sentence(error: Exception) -> str | None:
     """Return the line for the operator, or None for a bug."""
-    from app.dev import DevError  # noqa: PLC0415 - as the two below: a command without an error needs none of them
-    from app.settings import SettingsError  # noqa: PLC0415
-    from app.storage.postgres.outages import Misconfigured  # noqa: PLC0415
+    from app.dev import DevError
+    from app.settings import SettingsError
+    from app.storage.postgres.outages import Misconfigured
 
     match error:
         case Misconfigured():

@@ -18,7 +18,7 @@ _now = partial(datetime.now, UTC)
 
 
 def _base(url: str) -> str:
-    from app.settings.values import web_address  # noqa: PLC0415 - the settings are too slow for a help text
+    from app.settings.values import web_address
 
     try:
         return web_address(url).rstrip("/")
@@ -52,9 +52,9 @@ def check_config(
 
 def _check_settings() -> Sequence[Finding]:
     with loading():
-        from app.cli.doctor.servers import check_servers  # noqa: PLC0415 - as below: too slow for a help text
-        from app.cli.doctor.settings import check_settings  # noqa: PLC0415
-        from app.settings import Settings, load  # noqa: PLC0415
+        from app.cli.doctor.servers import check_servers
+        from app.cli.doctor.settings import check_settings
+        from app.settings import Settings, load
 
     settings = load(Settings)
     return [
@@ -65,9 +65,9 @@ def _check_settings() -> Sequence[Finding]:
 
 def _check_deployment(url: str, *, insecure: bool) -> Sequence[Finding]:
     with loading():
-        from app.cli.doctor.client import open_client  # noqa: PLC0415 - as below: too slow for a help text
-        from app.cli.doctor.deployment import check_deployment  # noqa: PLC0415
-        from app.settings import PREFIX  # noqa: PLC0415
+        from app.cli.doctor.client import open_client
+        from app.cli.doctor.deployment import check_deployment
+        from app.settings import PREFIX
 
     async def check() -> list[Finding]:
         issuer = os.environ.get(f"{PREFIX}ISSUER") or None

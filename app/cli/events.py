@@ -21,7 +21,7 @@ commands = typer.Typer(help="Security events: sign-ins, ended sessions, changes.
 
 def moment(text: str) -> datetime:
     """Parse a date and time of ISO 8601, in UTC unless it has an offset, or a duration back from now."""
-    from app.settings.values import duration  # noqa: PLC0415 - the settings are too slow for a help text
+    from app.settings.values import duration
 
     with suppress(ValueError):
         parsed = datetime.fromisoformat(text)

@@ -21,9 +21,9 @@ _T = TypeVar("_T")
 def run(command: "Callable[[Service], Awaitable[_T]]") -> _T:
     """Open the service, run a command on it, and return the command's result."""
     with loading():
-        from app.logs import configure_logs  # noqa: PLC0415 - as the two below: too slow for a help text
-        from app.settings import Settings, load  # noqa: PLC0415
-        from app.wiring import open_service  # noqa: PLC0415
+        from app.logs import configure_logs
+        from app.settings import Settings, load
+        from app.wiring import open_service
 
     async def run_command() -> _T:
         settings = load(Settings)

@@ -15,7 +15,7 @@ def dev(
     folder: Annotated[Path, typer.Option(help="Folder for the data.")] = Path(".data"),
 ) -> None:
     """Run everything on this machine: a private Postgres and Valkey, a demo account, the service."""
-    import app.dev  # noqa: PLC0415 - too slow for a help text
+    import app.dev
 
     raise typer.Exit(app.dev.run(folder, port=port))
 
@@ -27,7 +27,7 @@ def serve(
 ) -> None:
     """Run the service. It waits up to AUTH_STARTUP_TIMEOUT for Postgres."""
     with loading():
-        from app.cli import startup  # noqa: PLC0415 - too slow for a help text
+        from app.cli import startup
 
     startup.serve(host, port, workers)
 
@@ -35,6 +35,6 @@ def serve(
 def migrate() -> None:
     """Migrate the tables to this release. It waits for Postgres, and several replicas may run it at once."""
     with loading():
-        from app.cli import startup  # noqa: PLC0415 - too slow for a help text
+        from app.cli import startup
 
     startup.migrate()

@@ -68,6 +68,6 @@ def _fields(session: SessionSummary) -> dict[str, str | datetime | None]:
 
 
 def _browser(session: SessionSummary) -> str | None:
-    from app.http.visitors import in_words  # noqa: PLC0415 - Starlette is too slow for a help text
+    from app.http.visitors import in_words
 
     return in_words(session.user_agent)

@@ -62,7 +62,7 @@ def serve(host: str, port: int, workers: int) -> None:
 
 def migrate() -> None:
     """Wait for Postgres, then migrate the tables to this release."""
-    from app.storage.postgres import migrations  # noqa: PLC0415 - Alembic takes 250 ms, and serve needs none
+    from app.storage.postgres import migrations
 
     settings = load(DatabaseSettings)
     configure_logs("console", sys.stderr)
