@@ -118,19 +118,20 @@ def required(form: type[_AnyBody]) -> BodyReader[_AnyBody]:
 
 
 def optional(form: type[_AnyBody]) -> BodyReader[_AnyBody | None]:
-    """A body that may be absent; the reader then answers None.
-
-    Beside a token in a header, an empty body of any type is absent too.
-    """
+    """A body that may be absent; the reader then answers None."""
 
     async def read(request: Request) -> _AnyBody | None:
-        headers = request.headers
-        has_token = "authorization" in headers or cookies.presented(headers) is not None
-        if has_token and (await request.body()).strip() in _EMPTY:
-            return None
-        return await _read(request, form)
+        return None if await _is_empty(request) else await _read(request, form)
 
     return BodyReader(read, form, is_required=False)
+
+
+async def _is_empty(request: Request) -> bool:
+    """Whether there is no body or, beside a token in a header, an empty one of any type."""
+    body, headers = await request.body(), request.headers
+    if not body and "content-type" not in headers:
+        return True
+    return body.strip() in _EMPTY and ("authorization" in headers or cookies.presented(headers) is not None)
 
 
 async def _read(request: Request, form: type[_AnyBody]) -> _AnyBody | None:

@@ -53,11 +53,19 @@ class EnvironmentSettings(BaseSettings):
     @field_validator("*", mode="before")
     @classmethod
     def bare(cls, value: object) -> object:
-        """Remove white space around a value, and the quotes that ``docker --env-file`` keeps."""
+        """Remove white space around a value, and the quotes that ``docker --env-file`` keeps.
+
+        ValueError when a value begins with a quote and is not quoted as a whole.
+        """
         if not isinstance(value, str):
             return value
         text = value.strip()
-        return text[1:-1].strip() if text[:1] in {"'", '"'} and text[-1:] == text[0] and text[1:] else text
+        quote = text[:1]
+        if quote not in {"'", '"'}:
+            return text
+        if text.count(quote) != 2 or not text.endswith(quote):  # noqa: PLR2004 - a pair
+            raise ValueError("has stray quotes; leave them out")
+        return text[1:-1].strip()
 
     @classmethod
     def settings_customise_sources(

@@ -191,6 +191,12 @@ def test_white_space_and_quotes_around_a_value_are_no_part_of_it(
     assert settings(monkeypatch, wrapped) == settings(monkeypatch, OTHER)
 
 
+@pytest.mark.parametrize("text", ['"', '"api', "'api\"", '"api" ,"other"', "'a'b'"])
+def test_a_value_that_is_quoted_in_part_is_refused(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    with pytest.raises(SettingsError, match="AUTH_AUDIENCE: has stray quotes"):
+        settings(monkeypatch, GOOD | {"AUTH_AUDIENCE": text})
+
+
 def test_limits_themselves_are_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
     widest = {"AUTH_LEEWAY": "60", "AUTH_REFRESH_GRACE": "PT60S", "AUTH_ACCESS_TOKEN_TTL": "PT1H"}
     narrowest = {"AUTH_LEEWAY": "0", "AUTH_REFRESH_GRACE": "0", "AUTH_ACCESS_TOKEN_TTL": "1"}
