@@ -7,7 +7,6 @@ import select
 import subprocess
 import sys
 import termios
-import time
 from contextlib import closing
 from pathlib import Path
 from uuid import uuid4
@@ -18,6 +17,7 @@ from tests.support.database import Sql
 from tests.support.people import PASSWORD, Person, login
 from tests.support.processes import PATIENCE
 from tests.support.servers import ROOT, app, process_environment
+from tests.support.waiting import eventually
 
 
 class Terminal:
@@ -39,11 +39,13 @@ class Terminal:
 
     def answer(self, prompt: str, text: str) -> None:
         """Type a line after the prompt has appeared and the echo is off."""
-        deadline = time.monotonic() + PATIENCE
         seen = len(self.output)
-        while prompt not in self.output[seen:] or self._echoes():
-            assert time.monotonic() < deadline, self.output
-            self._read(0.01)
+
+        def is_asked() -> bool:
+            self._read(0)
+            return prompt in self.output[seen:] and not self._echoes()
+
+        eventually(is_asked, lambda: self.output)
         os.write(self._keyboard, f"{text}\n".encode())
 
     def finish(self) -> int:

@@ -17,6 +17,7 @@ import pytest
 from app.dev.processes import MARK
 from tests.support.processes import PATIENCE, Process
 from tests.support.servers import free_port, process_environment, server_folder
+from tests.support.waiting import eventually
 
 
 class Dev:
@@ -42,11 +43,11 @@ class Dev:
         return self.said()
 
     def until(self, happened: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + PATIENCE
-        while not happened():
+        def has_happened() -> bool:
             assert self.process.poll() is None, self.said()
-            assert time.monotonic() < deadline, self.said()
-            time.sleep(0.02)
+            return happened()
+
+        eventually(has_happened, self.said)
 
     def press_ctrl_c(self) -> int:
         """The terminal sends SIGINT to every process of the foreground group."""

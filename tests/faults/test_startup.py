@@ -25,8 +25,7 @@ from tests.support.servers import (
     migrate,
     process_environment,
 )
-from tests.support.valkeys import eventually
-from tests.support.waiting import WELL, answers, client_of, health, spawned, until
+from tests.support.waiting import WELL, answers, client_of, eventually, health, spawned, until
 
 ABSENT = "postgresql://watchword:hunter2@127.0.0.1:1/watchword"
 

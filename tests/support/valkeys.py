@@ -3,7 +3,6 @@
 import asyncio
 import os
 import socket
-import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from itertools import chain
@@ -19,7 +18,7 @@ from redis.crc import key_slot
 from app.dev.processes import claimed
 from app.dev.servers import Server, _make_folder, _owner, _running, _wheel
 from app.storage.redis.revocations import RevocationIndex
-from tests.support.processes import PATIENCE
+from tests.support import waiting
 from tests.support.servers import Faulty, free_port, server_folder
 from tests.support.waiting import until
 
@@ -34,13 +33,13 @@ _HASTE |= {"tilt-trigger": 20_000}
 
 def eventually(condition: Callable[[], object]) -> None:
     """Come back as soon as it holds; of a server that does not answer nothing holds."""
-    deadline = time.monotonic() + PATIENCE
-    while time.monotonic() < deadline:
+
+    def holds() -> object:
         with suppress(redis.RedisError):
-            if condition():
-                return
-        time.sleep(0.02)
-    raise AssertionError("it never came true")
+            return condition()
+        return False
+
+    waiting.eventually(holds)
 
 
 class Node(Faulty):

@@ -1,11 +1,13 @@
 """Waiting for other processes by looking at them. The clock only ends a hang."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 import httpx2
+import pytest
 
 from tests.support.processes import PATIENCE
 from tests.support.servers import NO_TLS, Service, free_port
@@ -19,6 +21,15 @@ async def until(condition: Callable[[], Awaitable[bool]]) -> None:
     async with asyncio.timeout(PATIENCE):
         while not await condition():  # noqa: ASYNC110 - what is awaited is in other processes
             await asyncio.sleep(_PAUSE)
+
+
+def eventually(condition: Callable[[], object], told: Callable[[], str] = str) -> None:
+    """Return as soon as the condition holds; ``told`` explains a hang."""
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        if time.monotonic() > deadline:
+            pytest.fail(f"it never came true {told()}")
+        time.sleep(0.02)
 
 
 def client_of(service: Service) -> httpx2.AsyncClient:
