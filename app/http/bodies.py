@@ -10,7 +10,6 @@ from starlette.requests import Request
 
 from app.domain.refusals import Refusal, Refused
 from app.domain.sessions import ClientKind
-from app.http import cookies
 from app.http.answers import JSON, FieldError
 
 
@@ -100,7 +99,8 @@ _Read_co = TypeVar("_Read_co", covariant=True)
 class BodyReader(Generic[_Read_co]):
     """How a route reads its body, and what OpenAPI says of it; ``form`` is None when there is no body."""
 
-    read: Callable[[Request], Awaitable[_Read_co]]
+    read: Callable[[Request, bool], Awaitable[_Read_co]]
+    """Takes the request, and whether a token came in its headers."""
     form: type[Body] | None
     is_required: bool
 
@@ -108,7 +108,7 @@ class BodyReader(Generic[_Read_co]):
 def required(form: type[_AnyBody]) -> BodyReader[_AnyBody]:
     """A body that must be there."""
 
-    async def read(request: Request) -> _AnyBody:
+    async def read(request: Request, _: bool) -> _AnyBody:  # noqa: FBT001 - as BodyReader calls it
         body = await _read(request, form)
         if body is None:
             raise Refused(Refusal.INVALID_REQUEST)
@@ -118,20 +118,17 @@ def required(form: type[_AnyBody]) -> BodyReader[_AnyBody]:
 
 
 def optional(form: type[_AnyBody]) -> BodyReader[_AnyBody | None]:
-    """A body that may be absent; the reader then answers None."""
+    """A body that may be absent; the reader then answers None.
 
-    async def read(request: Request) -> _AnyBody | None:
-        return None if await _is_empty(request) else await _read(request, form)
+    Beside a token in a header, an empty body of any type is absent too.
+    """
+
+    async def read(request: Request, has_token: bool) -> _AnyBody | None:  # noqa: FBT001 - as BodyReader calls it
+        if has_token and (await request.body()).strip() in _EMPTY:
+            return None
+        return await _read(request, form)
 
     return BodyReader(read, form, is_required=False)
-
-
-async def _is_empty(request: Request) -> bool:
-    """Whether there is no body or, beside a token in a header, an empty one of any type."""
-    body, headers = await request.body(), request.headers
-    if not body and "content-type" not in headers:
-        return True
-    return body.strip() in _EMPTY and ("authorization" in headers or cookies.presented(headers) is not None)
 
 
 async def _read(request: Request, form: type[_AnyBody]) -> _AnyBody | None:

@@ -41,6 +41,7 @@ def clear(response: Response) -> None:
 def _values(headers: Iterable[str], name: str) -> Iterable[str]:
     for header in headers:
         for pair in header.split(";"):
-            found, separator, value = pair.strip().partition("=")
+            # Nothing else is white space: browsers let a name like "\u00a0__Host-x" be set by any subdomain.
+            found, separator, value = pair.strip(" \t").partition("=")
             if found == name and separator:
                 yield value

@@ -150,13 +150,13 @@ class Route(Generic[CasesT, BodyT]):
             cookie = cookies.presented(headers) if reads_cookie else None
             if always_same_site or cookie is not None:
                 origins.require_same_site(headers)
-            body = await read(request)
+            body = await read(request, bool(access_token) or cookie is not None)
             return await handle(Call(request, cases, body, access_token, cookie, origins))
 
         return endpoint
 
 
-async def _nothing(_: Request) -> None:
+async def _nothing(_: Request, __: bool) -> None:  # noqa: FBT001 - as BodyReader calls it
     return None
 
 

@@ -197,6 +197,19 @@ async def test_beside_a_token_in_a_header_an_empty_body_is_as_good_as_none(
     assert (await client.post(route, content=content, headers=headers)).status_code == status
 
 
+@pytest.mark.parametrize("scheme", ["Basic dTpw", "Negotiate x", "Bearer"])
+@pytest.mark.parametrize("content", [b"", b"{}", b"null\r\n"])
+async def test_credentials_that_a_browser_adds_by_itself_are_no_token(
+    client: httpx2.AsyncClient, scheme: str, content: bytes
+) -> None:
+    """A form of another site, sent as a navigation, brings them and no cookie; the answer would clear one."""
+    headers = {"Authorization": scheme, "Content-Type": "text/plain", "Origin": "https://evil.example"}
+    for route in ("/refresh", "/logout", "/logout/all"):
+        answer = await client.post(route, content=content, headers=headers)
+        problem_of(answer, 415, "unsupported_media_type")
+        assert "set-cookie" not in answer.headers
+
+
 @pytest.mark.parametrize("route", ["/logout", "/logout/all"])
 async def test_an_access_token_signs_out_beside_an_empty_body_too(
     client: httpx2.AsyncClient, person: Person, route: str

@@ -11,7 +11,18 @@ from app.domain.refusals import Refusal, Refused
 from app.http import problems
 
 
-class _PublicCors(CORSMiddleware):
+class _RefusingCors(CORSMiddleware):
+    """Starlette's CORS, with a problem as the answer to a refused preflight."""
+
+    def preflight_response(self, request_headers: Headers) -> Response:
+        """Answer a preflight (Fetch section 3.2.2)."""
+        response = super().preflight_response(request_headers)
+        if response.status_code == HTTPStatus.OK:
+            return response
+        return problems.refused(Refused(Refusal.CROSS_SITE_REQUEST))
+
+
+class _PublicCors(_RefusingCors):
     """The same headers with an Origin or without, so that one cached answer serves all clients."""
 
     async def send(
@@ -26,8 +37,8 @@ class _PublicCors(CORSMiddleware):
         await send(message)
 
 
-class Cors(CORSMiddleware):
-    """Starlette's CORS with an exact allow-list, and a problem as the answer to a refused preflight.
+class Cors(_RefusingCors):
+    """CORS with an exact allow-list.
 
     The documents under ``/.well-known/`` are for every page, without credentials.
     """
@@ -59,10 +70,3 @@ class Cors(CORSMiddleware):
             await self._public(scope, receive, send)
         else:
             await super().__call__(scope, receive, send)
-
-    def preflight_response(self, request_headers: Headers) -> Response:
-        """Answer a preflight (Fetch section 3.2.2)."""
-        response = super().preflight_response(request_headers)
-        if response.status_code == HTTPStatus.OK:
-            return response
-        return problems.refused(Refused(Refusal.CROSS_SITE_REQUEST))

@@ -1,5 +1,6 @@
 """CORS: which other origins' pages may read an answer."""
 
+import json
 from collections.abc import Iterator
 
 import httpx2
@@ -7,7 +8,7 @@ import pytest
 
 from app.dev import Servers
 from tests.support.people import PASSWORD, Person, everything, problem_of
-from tests.support.servers import ISSUER, Service
+from tests.support.servers import ISSUER, ROOT, Service
 
 pytestmark = pytest.mark.requirement("C4")
 
@@ -18,6 +19,7 @@ WELL_KNOWN = [
     "/.well-known/openid-configuration",
     "/.well-known/oauth-authorization-server",
 ]
+METHODS = ("get", "put", "post", "delete", "patch")
 ALLOW_ORIGIN = "access-control-allow-origin"
 
 
@@ -136,6 +138,19 @@ async def test_well_known_documents_are_for_every_page_and_without_credentials(
     asked = await preflight(client, origin, path=path, method="GET", headers="if-none-match, x-anything")
     assert (asked.status_code, asked.headers.get_list(ALLOW_ORIGIN)) == (200, ["*"])
     assert {"if-none-match", "x-anything"} <= listed(asked, "access-control-allow-headers")
+
+
+@pytest.mark.parametrize("path", WELL_KNOWN)
+async def test_a_refused_preflight_of_a_public_document_is_a_problem_too(
+    client: httpx2.AsyncClient, path: str
+) -> None:
+    problem_of(await preflight(client, FOREIGN[0], path=path, method="POST"), 403, "cross_site_request")
+
+
+async def test_every_method_of_a_route_is_granted(client: httpx2.AsyncClient) -> None:
+    paths = json.loads((ROOT / "contract/openapi.json").read_text())["paths"]
+    for method in {method for operations in paths.values() for method in operations} & {*METHODS}:
+        assert (await preflight(client, APP, method=method.upper())).status_code == 200, method
 
 
 @pytest.mark.parametrize("path", WELL_KNOWN)
