@@ -101,8 +101,11 @@ def _serve(folder: Path, servers: Servers, port: int, pause: Callable[[float], N
 
     file = folder / "demo_password"
     is_new = not file.exists()  # Perhaps it was removed, and the old password with it.
-    password = _stored_secret(file, 18)
+    pending = file.with_suffix(".pending")
+    password = _stored_secret(pending if is_new else file, 18)
     demo.prepare(DEMO_EMAIL, password, is_new=is_new)
+    if is_new:  # Now the account has it.
+        pending.rename(file)
     pause(0)
     with _child("serve", "--host", "127.0.0.1", "--port", str(port)) as process:
         if not wait_until(lambda: _answers(port), process, READY_TIMEOUT, pause) and process.poll() is None:
@@ -180,7 +183,9 @@ def _refuse_taken_port(port: int) -> None:
         except OSError as error:
             if error.errno in {errno.EADDRINUSE, errno.EACCES}:
                 reason = os.strerror(error.errno).lower()
-                raise DevError(f"port {port} cannot be used ({reason}): choose another with --port") from None
+                raise DevError(
+                    f"port {port} cannot be used ({reason}): choose another: --port, or make run PORT=8001"
+                ) from None
 
 
 def _answers(port: int) -> bool:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import ValidationError, field_validator
+from pydantic import ValidationError, field_validator, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
@@ -49,6 +49,16 @@ class EnvironmentSettings(BaseSettings):
     model_config = SettingsConfigDict(
         env_prefix=PREFIX, frozen=True, extra="ignore", env_ignore_empty=True, hide_input_in_errors=True
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def set_values(cls, values: dict[str, object]) -> dict[str, object]:
+        """Those that are more than white space; an empty variable counts as not set."""
+        return {
+            name: value
+            for name, value in values.items()
+            if not isinstance(value, str) or value.strip("\"' \t\r\n")
+        }
 
     @field_validator("*", mode="before")
     @classmethod

@@ -122,6 +122,8 @@ def web_address(text: str) -> str:
         raise ValueError("must start with https:// (http:// is for localhost only)")
     if not url.hostname or url.query or url.fragment or "@" in url.netloc:
         raise ValueError("must be a URL without user, query or fragment")
+    if not re.fullmatch(r"[A-Za-z0-9.:_-]+", url.hostname):
+        raise ValueError("has a host with other letters than a-z, 0-9, dots and hyphens")
     return text
 
 

@@ -6,7 +6,7 @@ import shlex
 import signal
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -23,13 +23,13 @@ from tests.support.waiting import eventually
 class Dev:
     """One `python -m app dev`, in the foreground of a terminal of its own."""
 
-    def __init__(self, folder: Path, port: int) -> None:
+    def __init__(self, folder: Path, port: int, environment: Mapping[str, str]) -> None:
         self.folder = folder
         self._log = folder.parent / f"dev-{time.monotonic_ns()}.log"
         with self._log.open("wb") as log, Path(os.devnull).open("rb") as nothing:
             self.process = Process(
                 *("dev", "--port", str(port), "--folder", str(folder)),
-                environment=process_environment({}),
+                environment=process_environment(environment),
                 stdin=nothing,
                 stdout=log,
                 stderr=log,
@@ -88,8 +88,10 @@ def log_in(welcome: str) -> str:
 
 
 @contextmanager
-def running(folder: Path, port: int | None = None) -> Iterator[Dev]:
-    dev = Dev(folder, port or free_port())
+def running(
+    folder: Path, port: int | None = None, environment: Mapping[str, str] | None = None
+) -> Iterator[Dev]:
+    dev = Dev(folder, port or free_port(), environment or {})
     try:
         yield dev
     finally:
@@ -149,6 +151,16 @@ def test_secrets_are_for_the_owner_only_and_a_second_start_leaves_the_first_alon
             assert first.process.wait(PATIENCE) == 0
             assert first.left() == []
             assert "Traceback" not in first.said()
+
+
+def test_a_new_password_is_printed_once_the_account_has_it(used: Path) -> None:
+    with running(used) as dev:
+        password = log_in(dev.welcome())
+    (used / "demo_password").unlink()
+    with running(used, environment={"AUTH_PASSWORD_MIN_LENGTH": "40"}) as refused:
+        assert refused.process.wait(PATIENCE) == 1
+    with running(used) as dev:
+        assert log_in(dev.welcome()) != password
 
 
 def test_a_taken_port_is_told_in_one_line(empty: Path) -> None:

@@ -132,6 +132,7 @@ def test_wildcards_paths_and_null_are_no_origins() -> None:
             "https://u:p@app.example.com",
         ),
         *("https://app.example.com?x", "https://", "https://app.example.com:port", "https://[::1"),
+        *("https://app.example.com'", "https://app.example.com;", "https://b\u00fccher.example"),
     ]
     lines = refusal(GOOD | {"AUTH_ALLOWED_ORIGINS": " ".join(["https://fine.example.com", *origins])})
     assert len(lines) == len(origins), lines
