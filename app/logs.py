@@ -19,7 +19,7 @@ def configure_logs(style: Literal["json", "console"], stream: TextIO = sys.stdou
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.TimeStamper(fmt="%Y-%m-%dT%H:%M:%S.%fZ", utc=True),
     ]
     if style == "json":
         structlog.configure(

@@ -8,6 +8,7 @@ import typer
 
 from app.cli.running import Json, Yes, run
 from app.domain.accounts import Account
+from app.domain.clock import timestamp
 
 commands = typer.Typer(help="Accounts.", no_args_is_help=True)
 
@@ -117,7 +118,7 @@ def _fields(account: Account) -> dict[str, str | bool | list[str]]:
         "email": account.email,
         "enabled": account.enabled,
         "roles": list(account.roles),
-        "created_at": account.created_at.isoformat(),
+        "created_at": timestamp(account.created_at),
     }
 
 

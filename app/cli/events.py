@@ -11,6 +11,7 @@ from uuid import UUID
 import typer
 
 from app.cli.running import Json, run
+from app.domain.clock import timestamp
 from app.domain.events import EventFilter, EventKind, RecordedEvent
 
 if TYPE_CHECKING:
@@ -110,7 +111,7 @@ async def _id(service: "Service", account: str | None) -> UUID | None:
 def _fields(event: RecordedEvent) -> dict[str, Any]:
     return {
         "id": event.id,
-        "at": event.at.isoformat(),
+        "at": timestamp(event.at),
         "kind": event.kind,
         "actor": event.actor,
         "actor_id": event.actor_id,

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from app.cli.running import Json, Yes, run
+from app.domain.clock import timestamp
 from app.domain.keys import KeyState, SigningKey
 
 commands = typer.Typer(help="Signing keys. The service rotates them by itself.", no_args_is_help=True)
@@ -20,7 +21,7 @@ def list_keys(*, as_json: Json = False) -> None:
     listed = run(lambda service: service.operated_keys.all())
     if as_json:
         fields = [_fields(key, next_step) for key, next_step in listed]
-        print(json.dumps(fields, indent=2, default=datetime.isoformat))
+        print(json.dumps(fields, indent=2, default=timestamp))
         return
     for key, next_step in listed:
         since = key.superseded_at or key.activated_at or key.created_at

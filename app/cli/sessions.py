@@ -8,6 +8,7 @@ from uuid import UUID
 import typer
 
 from app.cli.running import Json, run
+from app.domain.clock import timestamp
 from app.domain.sessions import SessionSummary
 
 commands = typer.Typer(help="Sessions.", no_args_is_help=True)
@@ -21,7 +22,7 @@ def list_sessions(
     sessions = run(lambda service: service.operated_sessions.of(email))
     if as_json:
         fields = [_fields(session) for session in sessions]
-        print(json.dumps(fields, indent=2, default=datetime.isoformat))
+        print(json.dumps(fields, indent=2, default=timestamp))
         return
     for session in sessions:
         used = f"{session.last_used_at:%Y-%m-%dT%H:%M:%SZ}"

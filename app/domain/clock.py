@@ -1,7 +1,12 @@
-"""The clock: code that needs the time takes a clock as an argument."""
+"""The clock: code that needs the time takes a clock as an argument. Times have one form as text."""
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 
 Clock = Callable[[], datetime]
 """Returns the current time as an aware UTC datetime."""
+
+
+def timestamp(moment: datetime) -> str:
+    """The moment as a text of RFC 3339 that always has the same width: in UTC, with microseconds."""
+    return moment.astimezone(UTC).isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"

@@ -14,19 +14,22 @@ from pydantic import ConfigDict, JsonValue, RootModel
 from pydantic.json_schema import SkipJsonSchema
 from starlette.responses import Response
 
+from app.domain.clock import timestamp
 from app.domain.keys import Algorithm
 from app.domain.sessions import ClientKind
 
 JSON = "application/json"
 _NO_STORE = {"Cache-Control": "no-store"}
+# orjson leaves out the fraction of a whole second.
+_PASSED_ON = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME
 
-_Omittable: TypeAlias = str | SkipJsonSchema[None]
+Omittable: TypeAlias = str | SkipJsonSchema[None]
 Part: TypeAlias = Literal["ok", "failing"]
 
 
 def encode(answer: object) -> bytes:
     """The answer as JSON."""
-    return orjson.dumps(answer, default=_encodable, option=orjson.OPT_PASSTHROUGH_DATACLASS)
+    return orjson.dumps(answer, default=_encodable, option=_PASSED_ON)
 
 
 def private(answer: object, status: int = 200) -> Response:
@@ -40,6 +43,8 @@ def no_content() -> Response:
 
 
 def _encodable(answer: Any) -> dict[str, object] | str:  # noqa: ANN401 - orjson passes what it does not know
+    if isinstance(answer, datetime):
+        return timestamp(answer)
     if isinstance(answer, UUID):
         # The database driver's ids are of a subclass, which orjson does not take.
         return str(answer)
@@ -96,7 +101,7 @@ class NativeTokens:
     """Single use: each refresh answers its successor."""
     refresh_expires_in: int
     """Seconds until the session ends, however often it is refreshed."""
-    device_token: _Omittable = None
+    device_token: Omittable = None
     """Present when `device_token` was sent at login: send this one at the next login."""
 
 
@@ -114,7 +119,7 @@ class Account:
         id="0b8f5a1e-3f4e-4d3c-9a51-6b0c8a3f2d10",
         email="alice@example.com",
         roles=["admin"],
-        created_at="2026-11-23T11:50:49.123456+00:00",
+        created_at="2026-11-23T11:50:49.123456Z",
     )
 
     id: UUID
@@ -131,8 +136,8 @@ class Session:
     __pydantic_config__ = documented(
         id="6a0f0c52-7d0e-4b5e-8f0a-0d8a3b7c9e21",
         client="browser",
-        created_at="2026-11-23T11:50:49.123456+00:00",
-        last_used_at="2026-11-23T12:05:10.654321+00:00",
+        created_at="2026-11-23T11:50:49.123456Z",
+        last_used_at="2026-11-23T12:05:10.654321Z",
         address="203.0.113.7",
         user_agent="Firefox on Linux",
         current=True,
@@ -170,11 +175,11 @@ class Jwk:
     alg: Algorithm
     kid: str
     """The RFC 7638 thumbprint."""
-    n: _Omittable = None
-    e: _Omittable = None
-    crv: _Omittable = None
-    x: _Omittable = None
-    y: _Omittable = None
+    n: Omittable = None
+    e: Omittable = None
+    crv: Omittable = None
+    x: Omittable = None
+    y: Omittable = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,37 +219,3 @@ class Readiness:
     keys: Part
     redis: Part
     """Reported only: the service works without Redis."""
-
-
-@dataclass(frozen=True, slots=True)
-class FieldError:
-    """A field of the body that was refused."""
-
-    __pydantic_config__ = documented(
-        field="new_password",
-        reason="common",
-        advice="Use several unrelated words instead of a password that many people have.",
-    )
-
-    field: str
-    reason: str
-    """Why, for programs: a type of pydantic's or a rule for passwords."""
-    advice: _Omittable = None
-    """Advice for the person who typed it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """An error (RFC 9457). Programs decide by `code`."""
-
-    __pydantic_config__ = documented()
-
-    type: Literal["about:blank"]
-    title: str
-    """The phrase of the status."""
-    status: int
-    code: str
-    detail: str
-    """The error in one sentence, for people."""
-    errors: tuple[FieldError, ...] | SkipJsonSchema[None] = None
-    """The fields that were refused, with `invalid_request` only."""

@@ -10,7 +10,8 @@ from starlette.requests import Request
 
 from app.domain.refusals import Refusal, Refused
 from app.domain.sessions import ClientKind
-from app.http.answers import JSON, FieldError
+from app.http.answers import JSON
+from app.http.problems import FieldError
 
 
 class Body(BaseModel):

@@ -8,7 +8,7 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
 from app.http import cookies
-from app.http.answers import Problem
+from app.http.problems import Problem
 
 Object: TypeAlias = dict[str, Any]
 SECURITY_SCHEMES = {

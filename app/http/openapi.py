@@ -8,9 +8,9 @@ from inspect import getdoc
 from typing import Any
 
 from app.domain.refusals import SENTENCES, Refusal
-from app.http.answers import JSON, Problem
+from app.http.answers import JSON
 from app.http.components import HEADERS, SECURITY_SCHEMES, Object, reference, schemas
-from app.http.problems import FAILURES, MEDIA_TYPE, STATUS
+from app.http.problems import FAILURES, MEDIA_TYPE, STATUS, Problem
 from app.http.routing import Answer, Bearer, Query, Reason, Route, Routes, SameSite
 
 _DESCRIPTION = """\

@@ -7,10 +7,11 @@ from starlette.responses import Response
 from app.domain.refusals import Refusal, Refused
 from app.domain.sessions import ClientKind
 from app.http import cookies
-from app.http.answers import FieldError, TokenResponse
+from app.http.answers import TokenResponse
 from app.http.bodies import InvalidBody, PasswordBody, required
 from app.http.credentials import tokens
 from app.http.origins import is_browser
+from app.http.problems import FieldError
 from app.http.routing import Answer, Bearer, Call, Routes, SameSite
 from app.services.owner.caller import WhoAmI
 from app.services.owner.password import ChangePassword

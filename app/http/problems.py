@@ -1,16 +1,53 @@
 """Problems: every error as ``application/problem+json`` (RFC 9457), with a stable code and no input in it."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from http import HTTPStatus
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
+from pydantic.json_schema import SkipJsonSchema
 from starlette.responses import Response
 
 from app.domain.refusals import Refusal, Refused
 from app.domain.throttling import TooManyRequests
-from app.http.answers import FieldError, Problem, encode
+from app.http.answers import Omittable, documented, encode
 
 MEDIA_TYPE = "application/problem+json"
+
+
+@dataclass(frozen=True, slots=True)
+class FieldError:
+    """A field of the body that was refused."""
+
+    __pydantic_config__ = documented(
+        field="new_password",
+        reason="common",
+        advice="Use several unrelated words instead of a password that many people have.",
+    )
+
+    field: str
+    reason: str
+    """Why, for programs: a type of pydantic's or a rule for passwords."""
+    advice: Omittable = None
+    """Advice for the person who typed it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """An error (RFC 9457). Programs decide by `code`."""
+
+    __pydantic_config__ = documented()
+
+    type: Literal["about:blank"]
+    title: str
+    """The phrase of the status."""
+    status: int
+    code: str
+    detail: str
+    """The error in one sentence, for people."""
+    errors: tuple[FieldError, ...] | SkipJsonSchema[None] = None
+    """The fields that were refused, with `invalid_request` only."""
+
 
 _UNAUTHORIZED, _UNAVAILABLE = HTTPStatus.UNAUTHORIZED, HTTPStatus.SERVICE_UNAVAILABLE
 _NOT_FOUND, _CONFLICT = HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT

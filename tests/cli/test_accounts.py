@@ -7,6 +7,7 @@ from uuid import uuid4
 import httpx2
 import pytest
 
+from app.domain.clock import timestamp
 from tests.support.database import Sql
 from tests.support.people import PASSWORD, Person, login, me, new_person, refresh
 from tests.support.servers import app
@@ -63,7 +64,7 @@ async def test_an_account_is_created_shown_listed_and_signs_in(
         "email": email,
         "enabled": True,
         "roles": ["admin", "support"],
-        "created_at": row["created_at"].isoformat(),
+        "created_at": timestamp(row["created_at"]),
     }
     assert [account for account in json.loads(users.done("list", "--json")) if account["email"] == email] == [
         shown

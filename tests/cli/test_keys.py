@@ -229,7 +229,7 @@ async def test_keys_are_resealed_and_a_key_that_does_not_open_is_named(keys: Key
 
 
 def in_full(moment: str) -> str:
-    return moment.replace("Z", "+00:00")
+    return moment.replace("Z", ".000000Z")
 
 
 def kid_of(answer: httpx2.Response) -> str:

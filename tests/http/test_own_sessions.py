@@ -1,5 +1,6 @@
 """`GET /sessions` and `DELETE /sessions/{id}`: owners see and end the sessions of their account only."""
 
+import re
 from base64 import b64encode, urlsafe_b64encode
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
@@ -89,6 +90,21 @@ async def test_a_person_sees_the_own_sessions_as_they_are_and_which_one_is_askin
             assert (session["client"], session["address"]) == (row["client"], "127.0.0.1")
             assert session["user_agent"] is None
     assert len(rows) == 2
+
+
+async def test_times_have_one_form_also_on_a_whole_second(
+    client: httpx2.AsyncClient, person: Person, sql: Sql
+) -> None:
+    token = (await signed_in(client, person)).access_token
+    await sql.execute("UPDATE accounts SET created_at = '2026-01-31T12:00:00Z' WHERE id = $1", person.id)
+    await sql.execute(
+        "UPDATE sessions SET created_at = date_trunc('second', now()) WHERE account_id = $1", person.id
+    )
+    account = (await me(client, token)).json()
+    assert account["created_at"] == "2026-01-31T12:00:00.000000Z"
+    (session,) = await listed(client, token)
+    for name in ("created_at", "last_used_at"):
+        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", session[name])
 
 
 async def test_the_one_used_last_comes_first(client: httpx2.AsyncClient, person: Person, sql: Sql) -> None:

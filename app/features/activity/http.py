@@ -28,7 +28,7 @@ class ActivityEvent:
 
     __pydantic_config__ = documented(
         id="b3J4Zz1mV0n2QhJ8y5cPqkS7tLwXaDrUeHiGfNoMvYxB9K4s",
-        at="2026-11-26T20:15:30.123456+00:00",
+        at="2026-11-26T20:15:30.123456Z",
         kind="login.failed",
         actor="visitor",
         reason="wrong_password",
