@@ -4,11 +4,14 @@ A genuine refresh token is judged in this order (RFC 9700 section 4.14.2):
 
 1. The session was revoked: it stays revoked.
 2. The session has expired: it stays expired.
-3. The session belongs to another kind of client: the token is invalid.
-4. The token is the current one: it rotates.
-5. The token is ahead of the row, which a failover has set back: it rotates from its own generation.
-6. The token was superseded within the grace: this is a retry, answered with the current token.
-7. Anything else is reuse, and ends the session.
+3. The token was superseded longer ago than the grace: this is reuse, and ends the session.
+4. The token came the way of another kind of client: it is invalid, without effect.
+5. The token is the current one: it rotates.
+6. The token is ahead of the row, which a failover has set back: it rotates from its own generation.
+7. The token was superseded within the grace: this is a retry, answered with the current token.
+
+Rule 3 comes before rule 4, since an old token is proof of a copy whichever way it comes. In the tokens of
+rules 5 to 7 there is no such proof, so a client that mistakes the way loses nothing.
 """
 
 from dataclasses import dataclass, field
@@ -136,8 +139,13 @@ def judge(
         return Refusal.SESSION_REVOKED
     if has_expired(session, policy, now=now):
         return Refusal.REFRESH_TOKEN_EXPIRED
-    if session.grant.client is not client:
+    standing = _standing(token, session, policy, now=now)
+    if standing is not Standing.REUSED and session.grant.client is not client:
         return Refusal.REFRESH_TOKEN_INVALID
+    return standing
+
+
+def _standing(token: RefreshToken, session: Session, policy: SessionPolicy, *, now: datetime) -> Standing:
     behind = session.generation - token.generation
     if behind <= 0:
         return Standing.CURRENT if behind == 0 else Standing.AHEAD

@@ -77,14 +77,23 @@ def test_a_session_that_has_ended_is_refused_for_every_generation_and_client(
     assert judgement(session, generation, client) is expected
 
 
-@pytest.mark.parametrize("generation", [CURRENT, AHEAD, RETRY, REUSED])
+@pytest.mark.requirement("R11")
 @pytest.mark.parametrize(("issued_to", "presented_by"), [list(ClientKind), list(reversed(ClientKind))])
-def test_a_token_of_another_kind_of_client_is_invalid_in_every_generation(
-    issued_to: ClientKind, presented_by: ClientKind, generation: int
+@pytest.mark.parametrize(
+    ("generation", "expected"),
+    [
+        (CURRENT, Refusal.REFRESH_TOKEN_INVALID),
+        (AHEAD, Refusal.REFRESH_TOKEN_INVALID),
+        (RETRY, Refusal.REFRESH_TOKEN_INVALID),
+        (REUSED, Standing.REUSED),
+    ],
+)
+def test_a_token_that_comes_another_kinds_way_is_invalid_unless_it_is_reused(
+    generation: int, expected: Standing | Refusal, issued_to: ClientKind, presented_by: ClientKind
 ) -> None:
     session = replace(LIVING, grant=replace(GRANT, client=issued_to))
 
-    assert judgement(session, generation, presented_by) is Refusal.REFRESH_TOKEN_INVALID
+    assert judgement(session, generation, presented_by) is expected
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from tests.support.people import (
     Person,
     browser_login,
     browser_refresh,
+    cookie_of,
     cookies_of,
     login,
     problem_of,
@@ -113,14 +114,47 @@ async def test_a_token_of_the_body_is_refused_in_a_cookie_and_its_session_unharm
     assert (await refresh(client, token)).status_code == 200
 
 
-async def test_a_superseded_token_that_comes_the_wrong_way_is_no_reuse(
-    client: httpx2.AsyncClient, person: Person, sql: Sql
+@pytest.mark.parametrize("kind", ["browser", "native"])
+async def test_a_token_superseded_within_the_grace_is_refused_the_wrong_way_and_its_session_unharmed(
+    client: httpx2.AsyncClient, person: Person, sql: Sql, kind: str
 ) -> None:
-    token, _ = await browser_login(client, person)
-    current = cookies_of(await browser_refresh(client, token))[0].value
+    token, current = await rotated(client, person, kind)
+    before = await sessions_of(sql, person)
+    problem_of(await by_way_of(client, OTHER[kind], token), 401, "refresh_token_invalid")
+    assert await sessions_of(sql, person) == before
+    assert (await by_way_of(client, kind, current)).status_code == 200
+
+
+@pytest.mark.requirement("R11")
+@pytest.mark.parametrize("kind", ["browser", "native"])
+async def test_a_token_superseded_before_the_grace_is_reuse_whichever_way_it_comes(
+    client: httpx2.AsyncClient, person: Person, sql: Sql, kind: str
+) -> None:
+    token, current = await rotated(client, person, kind)
     await sql.execute(
         "UPDATE sessions SET superseded_at = ARRAY[superseded_at[1] - interval '61 s'] WHERE account_id = $1",
         person.id,
     )
-    problem_of(await refresh(client, token), 401, "refresh_token_invalid")
-    assert (await browser_refresh(client, current)).status_code == 200
+    answer = await by_way_of(client, OTHER[kind], token)
+    problem_of(answer, 401, "refresh_token_reused")
+    # The cookie is of no more use, if it came in one.
+    assert [cookie.value for cookie in cookies_of(answer)] == [""] * (OTHER[kind] == "browser")
+    problem_of(await by_way_of(client, kind, current), 401, "session_revoked")
+
+
+OTHER = {"browser": "native", "native": "browser"}
+
+
+async def rotated(client: httpx2.AsyncClient, person: Person, kind: str) -> tuple[str, str]:
+    """The first refresh token of a session, and its successor."""
+    opened = await login(client, person, kind=kind)
+    first = carried(opened, kind)
+    return first, carried(await by_way_of(client, kind, first), kind)
+
+
+async def by_way_of(client: httpx2.AsyncClient, kind: str, token: str) -> httpx2.Response:
+    return await (browser_refresh if kind == "browser" else refresh)(client, token)
+
+
+def carried(answer: httpx2.Response, kind: str) -> str:
+    return cookie_of(answer) if kind == "browser" else str(answer.json()["refresh_token"])

@@ -119,13 +119,11 @@ class Family:
             return "session_revoked"
         if now >= min(self.ends, self.row.refreshed + IDLE):
             return "refresh_token_expired"
+        if generation < self.row.generation and now >= self.row.superseded.get(generation, -math.inf) + GRACE:
+            return "refresh_token_reused"
         if kind != self.kind:
             return "refresh_token_invalid"
-        if generation >= self.row.generation:
-            return "rotated"
-        if now < self.row.superseded.get(generation, -math.inf) + GRACE:
-            return "retried"
-        return "refresh_token_reused"
+        return "rotated" if generation >= self.row.generation else "retried"
 
     def issued(self, answer: httpx2.Response, *, lost: bool) -> None:
         """Tokens came back, or would have; of the access tokens the first and the newest are enough."""
