@@ -39,4 +39,6 @@ def create_app() -> FastAPI:
         lifespan,
         issuer=settings.issuer,
         version=__version__,
+        hsts=settings.hsts,
+        root_path=settings.root_path or "",
     )

@@ -21,6 +21,7 @@ from app.http.middleware.last_resort import LastResort
 from app.http.middleware.limits import RequestLimits
 from app.http.middleware.login_queue import LoginsInTurn
 from app.http.middleware.request_log import RequestLog
+from app.http.middleware.root_path import RootPath
 from app.http.middleware.security_headers import SecurityHeaders
 from app.http.origins import Origins
 from app.http.routing import Routes
@@ -48,9 +49,12 @@ def build(
     *,
     issuer: str,
     version: str,
+    hsts: str | None = None,
+    root_path: str = "",
 ) -> FastAPI:
     """The application of these routes, each module with its own record among ``cases``.
 
+    ``hsts`` is sent where the issuer is public. The routes are also served below ``root_path``.
     Raises LookupError when a record is missing.
     """
     app = FastAPI(
@@ -77,8 +81,9 @@ def build(
     app.add_middleware(Cors, origins=origins.allowed)
     app.add_middleware(LoginsInTurn, routes=_in_turn(routes))
     app.add_middleware(RequestLog)
-    app.add_middleware(SecurityHeaders, https=_is_public(issuer))
+    app.add_middleware(SecurityHeaders, hsts=hsts if _is_public(issuer) else None)
     app.add_middleware(HeadAsGet)
+    app.add_middleware(RootPath, root_path=root_path)
     return app
 
 

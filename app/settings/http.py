@@ -1,12 +1,31 @@
 """Settings of the service's address, its frontends and its proxies."""
 
+import re
 from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_settings import NoDecode
 
 from app.settings.environment import EnvironmentSettings
-from app.settings.values import network, origin, parts, web_address
+from app.settings.values import network, off, origin, parts, web_address
+
+_HSTS = re.compile(r"max-age=[0-9]{1,10}(; includeSubDomains(; preload)?)?", re.ASCII)
+_ROOT_PATH = re.compile(r"(/[A-Za-z0-9._~-]+)*", re.ASCII)
+
+
+def _hsts(text: str | None) -> str | None:
+    if text is not None and not _HSTS.fullmatch(text):
+        raise ValueError("must be like max-age=63072000 or max-age=63072000; includeSubDomains, or off")
+    return text
+
+
+def _root_path(text: str | None) -> str | None:
+    if text is None:
+        return None
+    path = text.removesuffix("/")
+    if not _ROOT_PATH.fullmatch(path) or {".", ".."} & set(path.split("/")):
+        raise ValueError("must be a path such as /auth")
+    return path
 
 
 class HttpSettings(EnvironmentSettings):
@@ -29,3 +48,14 @@ class HttpSettings(EnvironmentSettings):
         BeforeValidator(parts),
         Field(description="Addresses or networks of the proxies whose X-Forwarded-For is trusted."),
     ] = ()
+    root_path: Annotated[
+        str | None,
+        AfterValidator(_root_path),
+        Field(description="Path that the proxy passes on in front of every route; empty: it strips it."),
+    ] = None
+    hsts: Annotated[
+        str | None,
+        BeforeValidator(off),
+        AfterValidator(_hsts),
+        Field(description="Strict-Transport-Security where the issuer is https and not localhost, or off."),
+    ] = "max-age=63072000"

@@ -35,6 +35,8 @@ OTHER = {
     "AUTH_AUDIENCE": "https://api.example.com",
     "AUTH_ALLOWED_ORIGINS": "https://app.example.com, http://localhost:5173",
     "AUTH_TRUSTED_PROXIES": "10.0.0.0/8 192.0.2.7 2001:db8::/32",
+    "AUTH_ROOT_PATH": "/auth/",
+    "AUTH_HSTS": "max-age=31536000; includeSubDomains",
     "AUTH_SIGNING_ALGORITHM": "EdDSA",
     "AUTH_SIGNING_RSA_BITS": "4096",
     "AUTH_KEY_ROTATION_INTERVAL": "off",

@@ -57,6 +57,8 @@ def test_every_wrong_value_has_a_line_of_its_own() -> None:
         "AUTH_DATABASE_URL": ("mysql://u:hunter2@h/d", "postgresql://"),
         "AUTH_REDIS_URL": ("http://:hunter2@h", "redis://"),
         "AUTH_ISSUER": ("http://auth.example.com", "https://"),
+        "AUTH_ROOT_PATH": ("auth", "/auth"),
+        "AUTH_HSTS": ("63072000", "max-age=63072000"),
         "AUTH_TRUSTED_PROXIES": ("10.0.0.0/8, proxy.example", "proxy.example"),
         "AUTH_SIGNING_ALGORITHM": ("HS256", "published key set cannot hold a shared secret; use RS256"),
         "AUTH_SIGNING_RSA_BITS": ("1024", "should be 2048, 3072 or 4096"),

@@ -7,6 +7,7 @@ import pytest
 import structlog
 import uvloop
 
+from app.http.middleware import limits
 from app.server import protocol
 from tests.support.connections import Clock, Peer, Served, served, turns
 
@@ -14,6 +15,7 @@ pytestmark = pytest.mark.requirement("E3")
 
 GET = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n"
 HALF = b"GET /livez HTTP/1.1\r\nHost: loc"
+JSON = b"Content-Type: application/json\r\nContent-L"
 UNREAD = b"GET /livez HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n"
 
 
@@ -112,6 +114,15 @@ async def test_a_body_that_no_handler_awaits_has_no_timer(server: Served, clock:
         assert await open_after(server, 2.4, clock)
     assert not await open_after(server, 0.5, clock)
     assert await peer.rest() == b""
+
+
+async def test_a_body_that_stalls_ends_its_connection(
+    server: Served, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "BODY_TIMEOUT", 0.0)
+    peer = await server.connect(UNREAD.replace(b"GET /livez", b"POST /login").replace(b"Content-L", JSON))
+    await peer.refused(408, "request_timeout")
+    await server.emptied()
 
 
 async def test_a_body_that_comes_after_its_answer_ends_nothing(server: Served, clock: Clock) -> None:

@@ -79,6 +79,7 @@ async def test_a_body_that_stalls_is_given_up(
     assert headers[b"cache-control"] == b"no-store"
     assert headers[b"x-content-type-options"] == b"nosniff"
     assert headers[b"x-request-id"]
+    assert headers[b"connection"] == b"close"
     problem = orjson.loads(body)
     assert (problem["status"], problem["code"]) == (408, "request_timeout")
     assert b"zqzq" not in body

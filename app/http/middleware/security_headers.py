@@ -4,17 +4,20 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 
 class SecurityHeaders:
-    """Sets the security headers for browsers on every response."""
+    """Sets the security headers for browsers on every response.
 
-    def __init__(self, app: ASGIApp, *, https: bool) -> None:
+    ``hsts`` is the value of Strict-Transport-Security, or None.
+    """
+
+    def __init__(self, app: ASGIApp, *, hsts: str | None) -> None:
         self._app = app
         self._headers = [
             (b"x-content-type-options", b"nosniff"),
             (b"referrer-policy", b"no-referrer"),
             (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
         ]
-        if https:
-            self._headers.append((b"strict-transport-security", b"max-age=63072000; includeSubDomains"))
+        if hsts:
+            self._headers.append((b"strict-transport-security", hsts.encode()))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""

@@ -8,6 +8,7 @@ import httpx2
 import pytest
 
 from app.dev import Servers
+from app.main import create_app
 from tests.support.people import Person, everything, login, marker
 from tests.support.servers import Service
 from tests.support.waiting import client_of
@@ -119,3 +120,16 @@ async def test_hsts_on_every_answer_where_the_issuer_is_https(
         seconds = re.match(r"max-age=(\d+)", answer.headers["strict-transport-security"])
         assert seconds
         assert int(seconds[1]) >= 31_536_000
+
+
+@pytest.mark.parametrize("value", ["off", "max-age=0", "max-age=9; includeSubDomains"])
+async def test_hsts_is_what_the_setting_says(
+    environment: dict[str, str], monkeypatch: pytest.MonkeyPatch, value: str
+) -> None:
+    settings = {"AUTH_ISSUER": "https://auth.example.com", "AUTH_HSTS": value}
+    for name, text in (environment | settings).items():
+        monkeypatch.setenv(name, text)
+    transport = httpx2.ASGITransport(create_app())
+    async with httpx2.AsyncClient(transport=transport, base_url="http://proxied") as client:
+        answer = await client.get("/livez")
+    assert answer.headers.get("strict-transport-security", "off") == value
