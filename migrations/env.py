@@ -8,6 +8,7 @@ from sqlalchemy import Connection, func, select, text
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
+from app.storage.postgres.migrations import FOUND, VERSION_TABLE, find_revision
 from app.storage.postgres.tables import metadata
 from app.storage.postgres.urls import database_url
 
@@ -16,11 +17,17 @@ _ADVISORY_LOCK = 0x6D696772
 
 def run(connection: Connection) -> None:
     """Migrate in one transaction, under a lock on which other replicas wait."""
-    context.configure(connection=connection, target_metadata=metadata, compare_server_default=True)
+    context.configure(
+        connection=connection,
+        target_metadata=metadata,
+        compare_server_default=True,
+        version_table=VERSION_TABLE,
+    )
     with context.begin_transaction():
         connection.execute(select(func.pg_advisory_xact_lock(_ADVISORY_LOCK)))
         # While a statement waits for its lock, every login queues behind it; so it gives up after a while.
         connection.execute(text("SET LOCAL lock_timeout = '5s'"))
+        context.config.attributes[FOUND] = find_revision(context.get_context(), context.script)
         context.run_migrations()
 
 

@@ -68,7 +68,13 @@ def migrate() -> None:
     configure_logs("console", sys.stderr)
     with blaming("AUTH_DATABASE_URL"):
         config = migrations.alembic_config(settings.database_url)
-    Retrying(**_retry_policy(settings))(migrations.migrate, config)
+    found, newest = Retrying(**_retry_policy(settings))(migrations.migrate, config)
+    if found is None:
+        print(f"the tables are made: revision {newest}")
+    elif found == newest:
+        print(f"nothing to do: the tables have revision {newest}")
+    else:
+        print(f"the tables are migrated: from revision {found} to {newest}")
 
 
 def _mapped(networks: Iterable[str]) -> list[str]:

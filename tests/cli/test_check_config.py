@@ -70,9 +70,9 @@ async def test_every_server_is_checked_even_if_another_one_does_not_answer(
         )
 
     sql = await connect(environment["AUTH_DATABASE_URL"])
-    await sql.execute("UPDATE alembic_version SET version_num = 'later'")
+    await sql.execute("UPDATE watchword_alembic_version SET version_num = 'later'")
     assert (await check(environment))["postgres"][-1].startswith("warning The tables have revision later")
-    await sql.execute("DELETE FROM alembic_version")
+    await sql.execute("DELETE FROM watchword_alembic_version")
     assert (await check(environment))["postgres"][-1].startswith("problem The tables are missing")
     own = await sql.fetchval("SELECT current_database()")
     await sql.execute(f"ALTER DATABASE {own} SET synchronous_commit = off")

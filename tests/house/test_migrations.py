@@ -59,7 +59,7 @@ async def tables(sql: Sql) -> set[str]:
 def test_the_tables_are_those_that_the_code_knows(empty_database: str) -> None:
     config = alembic_config(empty_database)
     command.upgrade(config, "head")
-    assert look(empty_database, tables) == TABLES | {"alembic_version"}
+    assert look(empty_database, tables) == TABLES | {"watchword_alembic_version"}
     command.check(config)
     # The check can fail: it finds a column that the code does not know.
     look(empty_database, lambda sql: sql.execute("ALTER TABLE accounts ADD COLUMN unknown text"))
@@ -72,7 +72,7 @@ def test_every_migration_can_be_taken_back_and_made_again(empty_database: str) -
     command.upgrade(config, "head")
     first = look(empty_database, schema)
     command.downgrade(config, "base")
-    assert look(empty_database, tables) == {"alembic_version"}
+    assert look(empty_database, tables) == {"watchword_alembic_version"}
     command.upgrade(config, "head")
     assert look(empty_database, schema) == first
     # Each revision by itself can be taken back as well.
@@ -80,7 +80,7 @@ def test_every_migration_can_be_taken_back_and_made_again(empty_database: str) -
         command.downgrade(config, "-1")
         command.upgrade(config, "+1")
         command.downgrade(config, "-1")
-    assert look(empty_database, tables) == {"alembic_version"}
+    assert look(empty_database, tables) == {"watchword_alembic_version"}
 
 
 def test_migrating_a_database_in_use_keeps_what_is_in_it(empty_database: str) -> None:
@@ -147,7 +147,7 @@ async def test_several_replicas_may_migrate_at_once(empty_database: str) -> None
     environment = {"AUTH_DATABASE_URL": empty_database}
     await asyncio.gather(*(asyncio.to_thread(migrate, environment) for _ in range(3)))
     sql = await connect(empty_database)
-    assert await tables(sql) == TABLES | {"alembic_version"}
+    assert await tables(sql) == TABLES | {"watchword_alembic_version"}
     await sql.close()
 
 

@@ -54,6 +54,6 @@ async def test_migrations_that_start_at_once_all_succeed(fresh: dict[str, str]) 
         done = list(threads.map(lambda _: app("migrate", environment=fresh), range(AT_ONCE)))
     assert [(each.returncode, each.stderr) for each in done if each.returncode] == []
     sql = await connect(fresh["AUTH_DATABASE_URL"])
-    assert await sql.fetchval("SELECT count(*) FROM alembic_version") == 1
+    assert await sql.fetchval("SELECT count(*) FROM watchword_alembic_version") == 1
     assert await sql.fetchval("SELECT count(*) FROM accounts") == 0
     await sql.close()
