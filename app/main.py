@@ -35,7 +35,7 @@ def create_app() -> FastAPI:
     return build(
         [*core_routes(settings.issuer), *(routes for feature in features for routes in feature.routes)],
         [*records(service.use_cases), *(cases for feature in features for cases in feature.cases)],
-        Origins(settings.issuer, settings.allowed_origins),
+        Origins(settings.issuer, settings.allowed_origins, settings.native_origins),
         lifespan,
         issuer=settings.issuer,
         version=__version__,

@@ -14,7 +14,7 @@ from starlette.responses import Response
 
 from app.domain.refusals import Refused
 from app.http import accounts, discovery, health, keys, openapi, passwords, problems, sessions
-from app.http.bodies import InvalidBody
+from app.http.cookies import Cookies
 from app.http.middleware.cors import Cors
 from app.http.middleware.head import HeadAsGet
 from app.http.middleware.last_resort import LastResort
@@ -65,11 +65,12 @@ def build(
         redoc_url=None,
         redirect_slashes=False,
     )
+    cookies = Cookies.of(issuer)
     records = {type(record): record for record in cases}
     for module in routes:
         if module.cases not in records:
             raise LookupError(f"the routes of {module.cases.__module__} need {module.cases.__name__}")
-        app.include_router(module.router(records[module.cases], origins))
+        app.include_router(module.router(records[module.cases], origins, cookies))
     # FastAPI's way to serve a document of one's own.
     app.openapi = cache(lambda: openapi.document(routes, issuer=issuer, version=version))  # type: ignore[method-assign]
     app.add_exception_handler(Refused, _refused)
@@ -78,7 +79,7 @@ def build(
     app.add_middleware(RequestLimits)
     app.add_middleware(LastResort)
     # Around all that answers, so that pages of allowed origins can read every error.
-    app.add_middleware(Cors, origins=origins.allowed)
+    app.add_middleware(Cors, origins=origins)
     app.add_middleware(LoginsInTurn, routes=_in_turn(routes))
     app.add_middleware(RequestLog)
     app.add_middleware(SecurityHeaders, hsts=hsts if _is_public(issuer) else None)
@@ -100,7 +101,7 @@ def _is_public(issuer: str) -> bool:
 
 async def _refused(_: Request, error: Exception) -> Response:
     assert isinstance(error, Refused)  # noqa: S101 - it is registered for nothing else
-    return problems.refused(error, error.errors if isinstance(error, InvalidBody) else ())
+    return problems.refused(error, error.errors if isinstance(error, problems.InvalidRequest) else ())
 
 
 async def _failed(_: Request, error: Exception) -> Response:

@@ -1,17 +1,18 @@
 """Bodies of requests: what each holds, and how it is read."""
 
-from collections.abc import Awaitable, Callable
+import re
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
+from enum import Enum
 from typing import Annotated, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
-from app.domain.refusals import Refusal, Refused
 from app.domain.sessions import ClientKind
 from app.http.answers import JSON
-from app.http.problems import FieldError
+from app.http.problems import FieldError, InvalidRequest
 
 
 class Body(BaseModel):
@@ -82,16 +83,11 @@ class PasswordBody(Body):
     new_password: Annotated[str, Field(repr=False)]
 
 
-class InvalidBody(Refused):
-    """A body that does not have the form of its route, and the fields that are to blame."""
-
-    def __init__(self, errors: tuple[FieldError, ...]) -> None:
-        super().__init__(Refusal.INVALID_REQUEST)
-        self.errors = errors
-
-
 # What HTTP clients send for a script that gives them nothing to send.
 _EMPTY = {b"", b"{}", b"[]", b"null", b'""'}
+# A longer name, or one of other letters, may be a secret in the wrong place.
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,31}", re.ASCII)
+_MOST_ERRORS = 20
 _AnyBody = TypeVar("_AnyBody", bound=Body)
 _Read_co = TypeVar("_Read_co", covariant=True)
 
@@ -112,7 +108,7 @@ def required(form: type[_AnyBody]) -> BodyReader[_AnyBody]:
     async def read(request: Request, _: bool) -> _AnyBody:  # noqa: FBT001 - as BodyReader calls it
         body = await _read(request, form)
         if body is None:
-            raise Refused(Refusal.INVALID_REQUEST)
+            raise InvalidRequest(FieldError("", "missing"))
         return body
 
     return BodyReader(read, form, is_required=True)
@@ -135,7 +131,7 @@ def optional(form: type[_AnyBody]) -> BodyReader[_AnyBody | None]:
 async def _read(request: Request, form: type[_AnyBody]) -> _AnyBody | None:
     """The body, or None when there is none; 415 for a body that is not JSON.
 
-    The errors of a refused body name only fields of the form: its own text is never sent back.
+    The errors of a refused body name fields: no value of it is ever sent back.
     """
     body = await request.body()
     content_type = request.headers.get("content-type")
@@ -148,9 +144,21 @@ async def _read(request: Request, form: type[_AnyBody]) -> _AnyBody | None:
     try:
         return form.model_validate_json(body)
     except ValidationError as error:
-        raise InvalidBody(_field_errors(form, error)) from None
+        raise InvalidRequest(*_field_errors(form, error)) from None
 
 
-def _field_errors(form: type[Body], error: ValidationError) -> tuple[FieldError, ...]:
-    problems = [(problem["loc"][0] if problem["loc"] else "", problem["type"]) for problem in error.errors()]
-    return tuple(FieldError(str(name), kind) for name, kind in problems if name in form.model_fields)
+def _field_errors(form: type[Body], error: ValidationError) -> Iterator[FieldError]:
+    """What is wrong, without any value. Of the names that a client made up, only short ones are repeated."""
+    for problem in error.errors(include_url=False, include_input=False)[:_MOST_ERRORS]:
+        name, reason = str(problem["loc"][0]) if problem["loc"] else "", problem["type"]
+        if reason == "extra_forbidden":
+            yield FieldError(name if _NAME.fullmatch(name) else "", reason, tuple(form.model_fields))
+        else:
+            annotation = form.model_fields[name].annotation if name else None
+            yield FieldError(name, reason, _values(annotation) if reason == "enum" else None)
+
+
+def _values(annotation: object) -> tuple[str, ...] | None:
+    if isinstance(annotation, type) and issubclass(annotation, Enum):
+        return tuple(member.value for member in annotation)
+    return None

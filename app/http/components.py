@@ -7,24 +7,10 @@ from pydantic import TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
-from app.http import cookies
+from app.http.cookies import Cookies
 from app.http.problems import Problem
 
 Object: TypeAlias = dict[str, Any]
-SECURITY_SCHEMES = {
-    "bearer": {
-        "type": "http",
-        "scheme": "bearer",
-        "bearerFormat": "JWT",
-        "description": "The access token (RFC 6750 section 2.1).",
-    },
-    "refreshTokenCookie": {
-        "type": "apiKey",
-        "in": "cookie",
-        "name": cookies.NAME,
-        "description": "A browser's refresh token. The browser sends it by itself.",
-    },
-}
 _HEADER_TEXTS = {
     "Cache-Control": "Whether caches may keep the answer.",
     "ETag": "The validator of the document, for `If-None-Match`.",
@@ -78,6 +64,24 @@ def schemas(bodies: Iterable[Any], answers: Iterable[Any], codes: list[str]) -> 
     }
     found[Problem.__name__]["properties"]["code"] = reference("schemas", "ProblemCode")
     return dict(sorted(found.items()))
+
+
+def security_schemes(cookies: Cookies) -> Object:
+    """The ways to authenticate, by name."""
+    return {
+        "bearer": {
+            "type": "http",
+            "scheme": "bearer",
+            "bearerFormat": "JWT",
+            "description": "The access token (RFC 6750 section 2.1).",
+        },
+        "refreshTokenCookie": {
+            "type": "apiKey",
+            "in": "cookie",
+            "name": cookies.refresh_token,
+            "description": "A browser's refresh token. The browser sends it by itself.",
+        },
+    }
 
 
 def reference(kind: str, name: str) -> Object:

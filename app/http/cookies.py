@@ -1,41 +1,72 @@
 """Cookies: a browser's refresh token and device token, out of reach of scripts and other sites."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
 from starlette.responses import Response
 
-from app.domain.refusals import Refusal, Refused
+from app.http.problems import FieldError, InvalidRequest
 
-NAME = "__Host-refresh_token"
-DEVICE_NAME = "__Host-device"
 _LONGEST_AGE = 400 * 24 * 60 * 60
 """Seconds. Browsers keep no cookie for longer (RFC 6265bis section 5.5)."""
-# The prefix binds the cookie to this host, over https, for every path (RFC 6265bis section 4.1.3.2).
-_ATTRIBUTES = "; Path=/; HttpOnly; Secure; SameSite=Strict"
+_ATTRIBUTES = "; Path=/; HttpOnly; SameSite=Strict"
+_LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
 
-def presented(headers: Headers, name: str = NAME) -> str | None:
+@dataclass(frozen=True, slots=True)
+class Cookies:
+    """The names and the attributes of the cookies of one issuer."""
+
+    refresh_token: str
+    device: str
+    is_secure: bool
+
+    @classmethod
+    def of(cls, issuer: str) -> "Cookies":
+        """The strict cookies, or those of development for an issuer on http and a loopback address.
+
+        The prefix binds a cookie to this host, over https, for every path (RFC 6265bis section 4.1.3.2).
+        In development, Safari would discard it. The name has the port, because cookies do not know ports.
+        """
+        url = urlsplit(issuer)
+        if url.scheme == "http" and url.hostname in _LOOPBACK:
+            port = url.port or 80
+            return cls(f"refresh_token_{port}", f"device_{port}", is_secure=False)
+        return cls("__Host-refresh_token", "__Host-device", is_secure=True)
+
+    def presented(self, headers: Headers) -> str | None:
+        """The refresh token of a browser."""
+        return _only(headers, self.refresh_token)
+
+    def presented_device(self, headers: Headers) -> str | None:
+        """The device token of a browser."""
+        return _only(headers, self.device)
+
+    def give(self, response: Response, refresh_token: str, max_age: int) -> None:
+        """Set the browser's refresh token for ``max_age`` seconds."""
+        self._set(response, self.refresh_token, refresh_token, max_age)
+
+    def give_device(self, response: Response, device: str) -> None:
+        """Set the browser's device token."""
+        self._set(response, self.device, device, _LONGEST_AGE)
+
+    def clear(self, response: Response) -> None:
+        """Delete the refresh token. A browser replaces only a cookie of the same name, path and flags."""
+        self._set(response, self.refresh_token, "", 0)
+
+    def _set(self, response: Response, name: str, value: str, max_age: int) -> None:
+        secure = "; Secure" if self.is_secure else ""
+        response.headers.append("Set-Cookie", f"{name}={value}; Max-Age={max_age}{_ATTRIBUTES}{secure}")
+
+
+def _only(headers: Headers, name: str) -> str | None:
     """The value of the cookie of this name. Two of them are refused, because one may have been planted."""
     values = list(_values(headers.getlist("cookie"), name))
     if len(values) > 1:
-        raise Refused(Refusal.INVALID_REQUEST)
+        raise InvalidRequest(FieldError(name, "several_cookies"))
     return values[0] if values else None
-
-
-def give(response: Response, refresh_token: str, max_age: int) -> None:
-    """Set the browser's refresh token for ``max_age`` seconds."""
-    response.headers.append("Set-Cookie", f"{NAME}={refresh_token}; Max-Age={max_age}{_ATTRIBUTES}")
-
-
-def give_device(response: Response, device: str) -> None:
-    """Set the browser's device token."""
-    response.headers.append("Set-Cookie", f"{DEVICE_NAME}={device}; Max-Age={_LONGEST_AGE}{_ATTRIBUTES}")
-
-
-def clear(response: Response) -> None:
-    """Delete the refresh token. A browser replaces only a cookie of the same name, path and flags."""
-    response.headers.append("Set-Cookie", f"{NAME}=; Max-Age=0{_ATTRIBUTES}")
 
 
 def _values(headers: Iterable[str], name: str) -> Iterable[str]:

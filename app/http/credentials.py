@@ -3,11 +3,11 @@
 from starlette.datastructures import Headers
 from starlette.responses import Response
 
-from app.domain.refusals import Refusal, Refused
 from app.domain.sessions import ClientKind
-from app.http import cookies
 from app.http.answers import BrowserTokens, NativeTokens, private
 from app.http.bodies import RefreshTokenBody
+from app.http.cookies import Cookies
+from app.http.problems import FieldError, InvalidRequest
 from app.services.open_session import TokenPair
 
 
@@ -21,11 +21,11 @@ def bearer(headers: Headers) -> str | None:
 def refresh_token(cookie: str | None, body: RefreshTokenBody | None) -> tuple[str | None, ClientKind]:
     """The refresh token and the kind of client that sends it this way; both ways at once are refused."""
     if cookie is not None and body is not None:
-        raise Refused(Refusal.INVALID_REQUEST)
+        raise InvalidRequest(FieldError("refresh_token", "cookie_and_body"))
     return (cookie, ClientKind.BROWSER) if body is None else (body.refresh_token, ClientKind.NATIVE)
 
 
-def tokens(pair: TokenPair) -> Response:
+def tokens(pair: TokenPair, cookies: Cookies) -> Response:
     """The response with new tokens; a refresh token goes back only the way it came."""
     minted = pair.access_token
     if pair.client is ClientKind.NATIVE:

@@ -9,7 +9,8 @@ from typing import Any
 
 from app.domain.refusals import SENTENCES, Refusal
 from app.http.answers import JSON
-from app.http.components import HEADERS, SECURITY_SCHEMES, Object, reference, schemas
+from app.http.components import HEADERS, Object, reference, schemas, security_schemes
+from app.http.cookies import Cookies
 from app.http.problems import FAILURES, MEDIA_TYPE, STATUS, Problem
 from app.http.routing import Answer, Bearer, Query, Reason, Route, Routes, SameSite
 
@@ -66,7 +67,7 @@ def document(modules: Sequence[Routes[Any]], *, issuer: str, version: str) -> Ob
             ),
             "responses": {_camel(FAILURES[status].code): _failure(status) for status in _common_failures()},
             "headers": HEADERS,
-            "securitySchemes": SECURITY_SCHEMES,
+            "securitySchemes": security_schemes(Cookies.of(issuer)),
         },
     }
 

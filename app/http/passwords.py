@@ -4,14 +4,12 @@ from dataclasses import dataclass
 
 from starlette.responses import Response
 
-from app.domain.refusals import Refusal, Refused
-from app.domain.sessions import ClientKind
-from app.http import cookies
+from app.domain.refusals import Refusal
 from app.http.answers import TokenResponse
-from app.http.bodies import InvalidBody, PasswordBody, required
+from app.http.bodies import PasswordBody, required
 from app.http.credentials import tokens
 from app.http.origins import is_browser
-from app.http.problems import FieldError
+from app.http.problems import FieldError, InvalidRequest
 from app.http.routing import Answer, Bearer, Call, Routes, SameSite
 from app.services.owner.caller import WhoAmI
 from app.services.owner.password import ChangePassword
@@ -44,17 +42,15 @@ route = Routes(PasswordCases, "passwords", "Changing the password.")
 )
 async def change_password(call: Call[PasswordCases, PasswordBody]) -> Response:
     """Change the password, end every session of the account, and open a new one of the same kind."""
-    device = cookies.presented(call.headers, cookies.DEVICE_NAME) or ""
+    device = call.cookies.presented_device(call.headers) or ""
     if is_browser(call.headers):
         caller = await call.cases.who_am_i(call.access_token)
-        if caller.token.client is ClientKind.NATIVE:
-            # As at a login: a page must not get hold of a refresh token.
-            raise Refused(Refusal.INVALID_REQUEST)
+        call.origins.require_fit(call.headers, caller.token.client)
     try:
         pair = await call.cases.change_password(
             call.access_token, call.body.current_password, call.body.new_password, call.visitor, device
         )
     except WeakPassword as weak:
         reason, advice = weak.objection.weakness.value, weak.objection.advice
-        raise InvalidBody((FieldError("new_password", reason, advice),)) from None
-    return tokens(pair)
+        raise InvalidRequest(FieldError("new_password", reason, advice=advice)) from None
+    return tokens(pair, call.cookies)

@@ -17,7 +17,7 @@ MEDIA_TYPE = "application/problem+json"
 
 @dataclass(frozen=True, slots=True)
 class FieldError:
-    """A field of the body that was refused."""
+    """A part of the request that was refused. Its value is never repeated."""
 
     __pydantic_config__ = documented(
         field="new_password",
@@ -26,10 +26,21 @@ class FieldError:
     )
 
     field: str
+    """The field of the body, the parameter, or the cookie; empty for the body as a whole."""
     reason: str
-    """Why, for programs: a type of pydantic's or a rule for passwords."""
+    """Why, for programs: a type of pydantic's, a rule for passwords, or another word."""
+    allowed: tuple[str, ...] | SkipJsonSchema[None] = None
+    """The values that the field may have, or the fields that the body may have."""
     advice: Omittable = None
-    """Advice for the person who typed it."""
+    """What to do about it, in a sentence for people."""
+
+
+class InvalidRequest(Refused):
+    """A request that does not have the form of its route, and the parts that are to blame."""
+
+    def __init__(self, *errors: FieldError) -> None:
+        super().__init__(Refusal.INVALID_REQUEST)
+        self.errors = errors
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +57,7 @@ class Problem:
     detail: str
     """The error in one sentence, for people."""
     errors: tuple[FieldError, ...] | SkipJsonSchema[None] = None
-    """The fields that were refused, with `invalid_request` only."""
+    """The parts that were refused, with `invalid_request` only."""
 
 
 _UNAUTHORIZED, _UNAVAILABLE = HTTPStatus.UNAUTHORIZED, HTTPStatus.SERVICE_UNAVAILABLE
@@ -91,6 +102,10 @@ class Failure(NamedTuple):
 
 FAILURES: Mapping[HTTPStatus, Failure] = {
     HTTPStatus.BAD_REQUEST: Failure("bad_request", "The request is malformed."),
+    HTTPStatus.FORBIDDEN: Failure(
+        "preflight_refused",
+        "Pages of this origin may not send this request; the service's log names what is not allowed.",
+    ),
     HTTPStatus.NOT_FOUND: Failure("not_found", "There is no resource at this path."),
     HTTPStatus.METHOD_NOT_ALLOWED: Failure("method_not_allowed", "This path does not support this method."),
     HTTPStatus.REQUEST_TIMEOUT: Failure("request_timeout", "The request took too long to arrive."),

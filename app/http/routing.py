@@ -13,9 +13,9 @@ from starlette.responses import Response
 
 from app.domain.refusals import Refusal, Refused
 from app.domain.visitors import Visitor
-from app.http import cookies
 from app.http.answers import JSON
 from app.http.bodies import BodyReader
+from app.http.cookies import Cookies
 from app.http.credentials import bearer
 from app.http.origins import Origins
 from app.http.visitors import visitor
@@ -35,6 +35,7 @@ class Bearer(Enum):
 class SameSite(Enum):
     """When a route refuses a request that a page of another site sent.
 
+    ``ALWAYS`` lets a page of an app in a web view pass, so the handler asks what kind of client it is.
     ``WITH_COOKIE`` also means that the route reads a refresh token from the cookie.
     ``BROWSERS`` leaves the check to the handler, because the body says whether the client is a browser.
     """
@@ -91,6 +92,7 @@ class Call(Generic[CasesT, BodyT]):
     bearer: str | None
     cookie: str | None
     origins: Origins
+    cookies: Cookies
 
     @property
     def headers(self) -> Headers:
@@ -108,10 +110,6 @@ class Call(Generic[CasesT, BodyT]):
     def visitor(self) -> Visitor:
         """Where the request comes from."""
         return visitor(self.request)
-
-    def require_same_site(self) -> None:
-        """Refuse a request that a page of another site sent."""
-        self.origins.require_same_site(self.request.headers)
 
 
 Handler: TypeAlias = Callable[[Call[CasesT, BodyT]], Awaitable[Response]]
@@ -134,7 +132,9 @@ class Route(Generic[CasesT, BodyT]):
         first, *others = self.handle.__name__.split("_")
         return first + "".join(word.capitalize() for word in others)
 
-    def endpoint(self, cases: CasesT, origins: Origins) -> Callable[[Request], Awaitable[Response]]:
+    def endpoint(
+        self, cases: CasesT, origins: Origins, cookies: Cookies
+    ) -> Callable[[Request], Awaitable[Response]]:
         """The route as FastAPI calls it: the checks in their order, and then the handler."""
         reads_bearer = self.policy.bearer is not Bearer.UNREAD
         requires_bearer = self.policy.bearer is Bearer.REQUIRED
@@ -148,10 +148,10 @@ class Route(Generic[CasesT, BodyT]):
             if requires_bearer and access_token is None:
                 raise Refused(Refusal.INVALID_TOKEN)
             cookie = cookies.presented(headers) if reads_cookie else None
-            if always_same_site or cookie is not None:
+            if cookie is not None or (always_same_site and not origins.is_native(headers)):
                 origins.require_same_site(headers)
             body = await read(request, bool(access_token) or cookie is not None)
-            return await handle(Call(request, cases, body, access_token, cookie, origins))
+            return await handle(Call(request, cases, body, access_token, cookie, origins, cookies))
 
         return endpoint
 
@@ -211,13 +211,13 @@ class Routes(Generic[CasesT]):
 
         return add
 
-    def router(self, cases: CasesT, origins: Origins) -> APIRouter:
+    def router(self, cases: CasesT, origins: Origins, cookies: Cookies) -> APIRouter:
         """The routes as FastAPI includes them, bound to their use cases."""
         router = APIRouter()
         for route in self.routes:
             router.add_api_route(
                 route.path,
-                route.endpoint(cases, origins),
+                route.endpoint(cases, origins, cookies),
                 methods=[route.method],
                 response_model=None,
                 include_in_schema=False,

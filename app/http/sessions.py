@@ -9,11 +9,11 @@ from starlette.responses import Response
 
 from app.domain.refusals import Refusal, Refused
 from app.domain.sessions import ClientKind
-from app.http import cookies, problems
+from app.http import problems
 from app.http.answers import Session, SessionList, TokenResponse, no_content, private
 from app.http.bodies import LoginBody, RefreshTokenBody, optional, required
+from app.http.cookies import Cookies
 from app.http.credentials import refresh_token, tokens
-from app.http.origins import is_browser
 from app.http.routing import Answer, Bearer, Call, Routes, SameSite
 from app.http.visitors import in_words
 from app.services.owner.login import Login
@@ -65,16 +65,14 @@ async def login(call: Call[SessionCases, LoginBody]) -> Response:
     """
     credentials = call.body
     device = credentials.device_token
+    call.origins.require_fit(call.headers, credentials.client)
     if credentials.client is ClientKind.BROWSER:
-        call.require_same_site()
-        device = cookies.presented(call.headers, cookies.DEVICE_NAME) or ""
-    elif is_browser(call.headers):
-        # A page must not get hold of a refresh token, which a native client reads in the body.
-        raise Refused(Refusal.INVALID_REQUEST)
+        device = call.cookies.presented_device(call.headers) or ""
     return tokens(
         await call.cases.login(
             credentials.email, credentials.password, credentials.client, call.visitor, device
-        )
+        ),
+        call.cookies,
     )
 
 
@@ -105,11 +103,11 @@ async def refresh(call: Call[SessionCases, RefreshTokenBody | None]) -> Response
     if token is None:
         raise Refused(Refusal.REFRESH_TOKEN_MISSING)
     try:
-        return tokens(await call.cases.refresh(token, client, call.visitor))
+        return tokens(await call.cases.refresh(token, client, call.visitor), call.cookies)
     except Refused as refused:
         response = problems.refused(refused)
         if client is ClientKind.BROWSER and refused.refusal in _FINAL:
-            cookies.clear(response)
+            call.cookies.clear(response)
         return response
 
 
@@ -125,7 +123,7 @@ async def logout(call: Call[SessionCases, RefreshTokenBody | None]) -> Response:
     """End the session of the refresh token, of the access token, or of both."""
     token, _ = refresh_token(call.cookie, call.body)
     await call.cases.logout(token, call.bearer, call.visitor)
-    return _signed_out()
+    return _signed_out(call.cookies)
 
 
 @route.post(
@@ -140,10 +138,10 @@ async def logout_everywhere(call: Call[SessionCases, RefreshTokenBody | None]) -
     """End every session of the account that the refresh token or the access token belongs to."""
     token, _ = refresh_token(call.cookie, call.body)
     await call.cases.logout_everywhere(token, call.bearer, call.visitor)
-    return _signed_out()
+    return _signed_out(call.cookies)
 
 
-def _signed_out() -> Response:
+def _signed_out(cookies: Cookies) -> Response:
     response = no_content()
     cookies.clear(response)
     return response

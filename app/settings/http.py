@@ -7,7 +7,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_settings import NoDecode
 
 from app.settings.environment import EnvironmentSettings
-from app.settings.values import network, off, origin, parts, web_address
+from app.settings.values import app_origin, network, off, origin, parts, web_address
 
 _HSTS = re.compile(r"max-age=[0-9]{1,10}(; includeSubDomains(; preload)?)?", re.ASCII)
 _ROOT_PATH = re.compile(r"(/[A-Za-z0-9._~-]+)*", re.ASCII)
@@ -41,6 +41,12 @@ class HttpSettings(EnvironmentSettings):
         NoDecode,
         BeforeValidator(parts),
         Field(description="Origins of the frontends, on the same site as the issuer; no wildcards."),
+    ] = ()
+    native_origins: Annotated[
+        tuple[Annotated[str, AfterValidator(app_origin)], ...],
+        NoDecode,
+        BeforeValidator(parts),
+        Field(description="Origins of apps in a web view, which sign in as native clients; any scheme."),
     ] = ()
     trusted_proxies: Annotated[
         tuple[Annotated[str, AfterValidator(network)], ...],

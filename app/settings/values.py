@@ -139,6 +139,17 @@ def origin(text: str) -> str:
     return text
 
 
+def app_origin(text: str) -> str:
+    """An origin of an app in a web view: of any scheme, and with a host."""
+    if "*" in text or text == "null":
+        raise ValueError("wildcards and null are refused; list each origin, like capacitor://localhost")
+    if not re.fullmatch(r"[a-z][a-z0-9+.-]*://[a-z0-9._-]+(:[0-9]{1,5})?", text):
+        raise ValueError(
+            "each origin must be scheme, host and port in lower case, like capacitor://localhost"
+        )
+    return text
+
+
 def asymmetric(text: object) -> object:
     """The name of an algorithm; ValueError when it is symmetric."""
     if isinstance(text, str) and text.upper().startswith("HS"):

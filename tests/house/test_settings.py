@@ -34,6 +34,7 @@ OTHER = {
     "AUTH_ISSUER": "https://auth.example.com",
     "AUTH_AUDIENCE": "https://api.example.com",
     "AUTH_ALLOWED_ORIGINS": "https://app.example.com, http://localhost:5173",
+    "AUTH_NATIVE_ORIGINS": "capacitor://localhost, https://localhost",
     "AUTH_TRUSTED_PROXIES": "10.0.0.0/8 192.0.2.7 2001:db8::/32",
     "AUTH_ROOT_PATH": "/auth/",
     "AUTH_HSTS": "max-age=31536000; includeSubDomains",

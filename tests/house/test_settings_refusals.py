@@ -141,6 +141,19 @@ def test_wildcards_paths_and_null_are_no_origins() -> None:
     assert all(line.startswith("AUTH_ALLOWED_ORIGINS: ") for line in lines)
 
 
+def test_an_origin_of_an_app_has_a_scheme_and_a_host_and_is_no_wildcard() -> None:
+    fine = "capacitor://localhost ionic://localhost http://localhost https://localhost tauri://localhost"
+    origins = [
+        *("*", "null", "capacitor://*", "capacitor://", "capacitor:", "localhost", "file://", "://localhost"),
+        *("capacitor://localhost/", "Capacitor://localhost", "capacitor://Localhost", "x://u@h", "x://h?q"),
+        *("x://h:port", "x://h:123456", "x://h\u00fc"),
+    ]
+    lines = refusal(GOOD | {"AUTH_NATIVE_ORIGINS": " ".join([fine, *origins])})
+    assert len(lines) == len(origins), lines
+    assert all(line.startswith("AUTH_NATIVE_ORIGINS: ") for line in lines)
+    assert all("like capacitor://localhost" in line for line in lines)
+
+
 @pytest.mark.parametrize(
     ("wrong", "remedy"),
     [

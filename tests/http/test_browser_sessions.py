@@ -27,7 +27,8 @@ from tests.support.people import (
 
 pytestmark = pytest.mark.requirement("C1", "C2")
 
-ALWAYS = {"path": "/", "httponly": "", "secure": "", "samesite": "Strict"}
+# The cookies of development; test_cookies.py shows those of https.
+ALWAYS = {"path": "/", "httponly": "", "samesite": "Strict"}
 DAY = 86_400
 
 

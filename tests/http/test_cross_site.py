@@ -20,12 +20,14 @@ from tests.support.people import (
     cookies_of,
     everything,
     login,
+    marker,
     me,
     problem_of,
     sessions_of,
     with_cookie,
 )
 from tests.support.servers import ISSUER, Service
+from tests.support.waiting import logged
 
 pytestmark = pytest.mark.requirement("C3", "C4")
 
@@ -149,6 +151,23 @@ async def test_doubled_and_unknown_headers_are_refused(
     client: httpx2.AsyncClient, person: Person, sql: Sql, headers: list[tuple[str, str]]
 ) -> None:
     await assert_refused(client, sql, "refresh", person, headers)
+
+
+async def test_the_log_says_which_page_was_refused_and_what_to_do_about_it(
+    client: httpx2.AsyncClient, service: Service
+) -> None:
+    unlisted = "https://new.example.com"
+    for site, origin, advice in (
+        (None, unlisted, "AUTH_ALLOWED_ORIGINS"),
+        ("same-site", unlisted, "AUTH_ALLOWED_ORIGINS"),
+        ("cross-site", FOREIGN, "the site of AUTH_ISSUER"),
+    ):
+        name = marker()
+        headers = {**sent_by(site, origin), **with_cookie("x"), "X-Request-ID": name}
+        problem_of(await client.post("/refresh", headers=headers), 403, "cross_site_request")
+        line = logged(service, "http.cross_site_refused", name)
+        assert (line["origin"], line["sec_fetch_site"]) == (origin, site or "")
+        assert advice in line["advice"]
 
 
 async def test_the_referer_plays_no_part(client: httpx2.AsyncClient, person: Person) -> None:

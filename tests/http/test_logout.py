@@ -5,6 +5,7 @@ import pytest
 
 from tests.support.database import Sql
 from tests.support.people import (
+    COOKIE,
     Person,
     bearing,
     browser_login,
@@ -129,7 +130,7 @@ async def test_garbage_ends_nothing_and_is_no_error(
     refresh_token, _ = await browser_login(client, person)
     before = await sessions_of(sql, person)
     raw = garbage.encode()
-    by_cookie = await client.post("/logout", headers={b"Cookie": b"__Host-refresh_token=" + raw})
+    by_cookie = await client.post("/logout", headers={b"Cookie": COOKIE.encode() + b"=" + raw})
     by_body = await client.post("/logout", json={"refresh_token": garbage})
     by_bearer = await client.post("/logout", headers={b"Authorization": (b"Bearer " + raw).strip()})
     by_scheme = await client.post("/logout", headers={b"Authorization": (b"Basic " + raw).strip()})

@@ -98,21 +98,44 @@ async def test_a_missing_field_is_named(client: httpx2.AsyncClient, field: str) 
     assert problem["errors"] == [{"field": field, "reason": "missing"}]
 
 
-async def test_an_unknown_kind_of_client_is_not_repeated(client: httpx2.AsyncClient) -> None:
+async def test_an_unknown_kind_of_client_is_not_repeated_and_the_known_ones_are_named(
+    client: httpx2.AsyncClient,
+) -> None:
     planted = marker()
     answer = await client.post("/login", json={**GOOD, "client": planted})
-    assert problem_of(answer, 422, "invalid_request")["errors"][0]["field"] == "client"
+    (error,) = problem_of(answer, 422, "invalid_request")["errors"]
+    assert error == {"field": "client", "reason": "enum", "allowed": ["browser", "native"]}
     assert planted not in everything(answer)
+
+
+async def test_an_unknown_field_is_named_beside_the_known_ones(client: httpx2.AsyncClient) -> None:
+    answer = await client.post("/login", json={**GOOD, "userName": marker()})
+    known = ["email", "password", "client", "device_token"]
+    (error,) = problem_of(answer, 422, "invalid_request")["errors"]
+    assert error == {"field": "userName", "reason": "extra_forbidden", "allowed": known}
+
+
+async def test_a_body_that_is_missing_or_no_json_is_said_to_be_so(client: httpx2.AsyncClient) -> None:
+    for content, reason in ((b"", "missing"), (b"{", "json_invalid"), (b"[]", "model_type")):
+        answer = await client.post("/login", content=content, headers=JSON)
+        assert problem_of(answer, 422, "invalid_request")["errors"] == [{"field": "", "reason": reason}]
+
+
+async def test_a_body_of_many_unknown_fields_is_answered_in_short(client: httpx2.AsyncClient) -> None:
+    answer = await client.post("/login", json={**GOOD, **{f"x{number}": 1 for number in range(1000)}})
+    assert len(problem_of(answer, 422, "invalid_request")["errors"]) == 20
 
 
 @pytest.mark.parametrize("route", ROUTES)
-async def test_an_unknown_field_is_refused_and_its_name_not_repeated(
-    client: httpx2.AsyncClient, route: str
+@pytest.mark.parametrize("name", ["{0}", "{0:.20}-", "{0:.20} "], ids=["long", "a hyphen", "a space"])
+async def test_an_unknown_field_that_looks_like_no_field_is_refused_and_its_name_not_repeated(
+    client: httpx2.AsyncClient, route: str, name: str
 ) -> None:
+    """It may be a secret in the wrong place."""
     planted = marker()
-    answer = await client.post(route, json={**form(route), planted: planted})
+    answer = await client.post(route, json={**form(route), name.format(planted): planted})
     problem_of(answer, 422, "invalid_request")
-    assert planted not in everything(answer)
+    assert planted[:20] not in everything(answer)
 
 
 BROKEN = {

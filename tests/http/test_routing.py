@@ -11,13 +11,13 @@ from starlette.responses import Response
 from app.http.answers import no_content
 from app.http.application import build
 from app.http.bodies import RefreshTokenBody, optional, required
-from app.http.cookies import NAME
 from app.http.origins import Origins
 from app.http.routing import Answer, Bearer, Call, Routes, SameSite
+from tests.support.people import COOKIE as COOKIE_NAME
 from tests.support.servers import ISSUER
 
 CROSS_SITE = {"Sec-Fetch-Site": "cross-site"}
-COOKIE = {"Cookie": f"{NAME}=a-token"}
+COOKIE = {"Cookie": f"{COOKIE_NAME}=a-token"}
 BEARER = {"Authorization": "Bearer a-token"}
 DONE = Answer("Done.")
 

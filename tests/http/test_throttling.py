@@ -21,6 +21,7 @@ from tests.support.people import (
     refresh,
 )
 from tests.support.servers import Service
+from tests.support.waiting import client_of
 
 pytestmark = pytest.mark.requirement("P3")
 
@@ -45,7 +46,7 @@ def throttled(
 
 @pytest.fixture
 async def client(throttled: Service) -> AsyncIterator[httpx2.AsyncClient]:
-    async with httpx2.AsyncClient(base_url=throttled.url, trust_env=False, timeout=120) as client:
+    async with client_of(throttled) as client:
         yield client
 
 

@@ -22,7 +22,7 @@ from app.crypto.secrets import ServiceSecrets
 from app.settings import Settings
 from app.wiring import open_service
 from tests.support.database import connect
-from tests.support.people import Person, me
+from tests.support.people import COOKIE, Person, me
 from tests.support.servers import TEST_SECRET, Service
 from tests.support.waiting import client_of
 
@@ -45,7 +45,6 @@ VERDICTS = {
     "retried",
     "refresh_token_reused",
 }
-COOKIE = "__Host-refresh_token"
 SHIFT = """
 UPDATE sessions SET created_at = created_at - $2::interval, refreshed_at = refreshed_at - $2::interval,
     -- What is over for a day may be purged; what is over stays over.

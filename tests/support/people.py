@@ -48,8 +48,9 @@ async def me(client: httpx2.AsyncClient, access_token: str) -> httpx2.Response:
     return await client.get("/me", headers={"Authorization": f"Bearer {access_token}"})
 
 
-COOKIE = "__Host-refresh_token"
-DEVICE = "__Host-device"
+# The issuer of the tests is on http and localhost, so these are the cookies of development.
+COOKIE = "refresh_token_8000"
+DEVICE = "device_8000"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,10 +1,13 @@
 """Waiting for other processes by looking at them. The clock only ends a hang."""
 
 import asyncio
+import json
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
@@ -32,8 +35,30 @@ def eventually(condition: Callable[[], object], told: Callable[[], str] = str) -
         time.sleep(0.02)
 
 
+def logged(service: Service, event: str, request_id: str) -> dict[str, Any]:
+    """The line of this event and this request, as soon as the service has written it."""
+    found: list[dict[str, Any]] = []
+
+    def is_written() -> bool:
+        lines = map(json.loads, service.logs().splitlines(keepends=False))
+        wanted = (event, request_id)
+        found[:] = [line for line in lines if (line["event"], line.get("request_id")) == wanted]
+        return bool(found)
+
+    eventually(is_written, service.logs)
+    (line,) = found
+    return line
+
+
 def client_of(service: Service) -> httpx2.AsyncClient:
-    return httpx2.AsyncClient(base_url=service.url, verify=NO_TLS, trust_env=False, timeout=PATIENCE)
+    """A client that keeps no cookie: a test sends those that it means to send."""
+    return httpx2.AsyncClient(
+        base_url=service.url,
+        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
+        verify=NO_TLS,
+        trust_env=False,
+        timeout=PATIENCE,
+    )
 
 
 async def answers(service: Service) -> bool:

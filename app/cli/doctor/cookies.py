@@ -3,36 +3,29 @@
 from collections.abc import Iterator
 from datetime import timedelta
 from http import HTTPStatus
-from urllib.parse import urlsplit
 
 from app.cli.doctor.client import Answer, NoAnswer
-from app.cli.doctor.findings import Finding, duration, note, ok, problem, warning
-from app.http.cookies import DEVICE_NAME, NAME
+from app.cli.doctor.findings import Finding, duration, note, ok, problem
+from app.http.cookies import Cookies
 
 _MEND = "Let the proxy pass Set-Cookie on unchanged."
 
 
 def check_storage(issuer: str, session: timedelta) -> Iterator[Finding]:
     """Check whether browsers keep the cookies, where they send them, and for how long."""
-    url = urlsplit(issuer)
-    if url.scheme == "https":
+    cookies = Cookies.of(issuer)
+    if cookies.is_secure:
         yield ok(
             "cookies",
-            f"Browsers keep {NAME} and {DEVICE_NAME}, because they are set over https. Only this host "
-            "receives them: other hosts, scripts and pages of other sites do not.",
-        )
-    elif url.hostname == "localhost":
-        yield note(
-            "cookies",
-            f"Over http://localhost, Chrome and Firefox keep {NAME} and {DEVICE_NAME}, which are Secure. "
-            "Safari does not: its users are signed out when the first access token expires. Any other host "
-            "needs https.",
+            f"Browsers keep {cookies.refresh_token} and {cookies.device}, because they are set over https. "
+            "Only this host receives them: other hosts, scripts and pages of other sites do not.",
         )
     else:
-        yield warning(
+        yield note(
             "cookies",
-            f"{NAME} and {DEVICE_NAME} are Secure, so some browsers do not keep them from {issuer}. Their "
-            "users are signed out when the first access token expires. Use http://localhost, or https.",
+            f"The issuer is on http and on this machine, so its cookies are those of development: "
+            f"{cookies.refresh_token} and {cookies.device}, without Secure. Every program of this machine "
+            "can receive them. Over https they are __Host- cookies.",
         )
     yield ok(
         "cookies",
@@ -41,7 +34,7 @@ def check_storage(issuer: str, session: timedelta) -> Iterator[Finding]:
     )
 
 
-def check_logout(answer: Answer) -> Iterator[Finding]:
+def check_logout(answer: Answer, cookies: Cookies) -> Iterator[Finding]:
     """Check that the cookie which a logout deletes still has the service's attributes behind the proxy."""
     if isinstance(answer, NoAnswer) or answer.status_code != HTTPStatus.NO_CONTENT:
         reason = answer.reason if isinstance(answer, NoAnswer) else str(answer.status_code)
@@ -50,26 +43,30 @@ def check_logout(answer: Answer) -> Iterator[Finding]:
         )
         return
     set_cookies = answer.headers.get_list("set-cookie")
-    ours = [line for line in set_cookies if line.partition("=")[0].strip() == NAME]
+    ours = [line for line in set_cookies if line.partition("=")[0].strip() == cookies.refresh_token]
     foreign = [line.partition("=")[0].strip() for line in set_cookies if line not in ours]
     if len(ours) != 1:
         yield problem(
             "cookies",
-            f"POST /logout sets {NAME} {len(ours)} times instead of once: the browser keeps the refresh "
-            f"token after a logout, or never received it. {_MEND}",
+            f"POST /logout sets {cookies.refresh_token} {len(ours)} times instead of once: the browser keeps "
+            f"the refresh token after a logout, or never received it. {_MEND}",
         )
     for line in ours:
-        yield from _attributes(line)
+        yield from _attributes(line, cookies)
     for name in foreign:
         yield note("cookies", f"Something in front of the service sets a cookie of its own: {name}.")
 
 
-def _attributes(line: str) -> Iterator[Finding]:
+def _attributes(line: str, cookies: Cookies) -> Iterator[Finding]:
     pairs = [part.strip().partition("=") for part in line.split(";")[1:]]
     has = {name.lower(): value.lower() for name, _, value in pairs}
-    lost = "browsers discard such a __Host- cookie"
+    lost = (
+        "browsers discard such a __Host- cookie"
+        if cookies.is_secure
+        else "browsers send it to other places than the service asks for"
+    )
     faults = {
-        f"without Secure: {lost}": "secure" not in has,
+        f"without Secure: {lost}": cookies.is_secure and "secure" not in has,
         f"with Domain={has.get('domain')}: {lost}": "domain" in has,
         f"with Path={has.get('path')} instead of Path=/: {lost}": has.get("path") != "/",
         "without HttpOnly: a script on a page can read the refresh token": "httponly" not in has,
@@ -77,9 +74,12 @@ def _attributes(line: str) -> Iterator[Finding]:
         "without Max-Age=0: browsers keep it after a logout": has.get("max-age") != "0",
     }
     if not any(faults.values()):
+        secure = "Secure, " if cookies.is_secure else ""
         yield ok(
-            "cookies", f"{NAME} arrives unchanged: Secure, HttpOnly, SameSite=Strict, Path=/, no Domain."
+            "cookies",
+            f"{cookies.refresh_token} arrives unchanged: {secure}HttpOnly, SameSite=Strict, Path=/, "
+            "no Domain.",
         )
     for fault, present in faults.items():
         if present:
-            yield problem("cookies", f"{NAME} arrives {fault}. {_MEND}")
+            yield problem("cookies", f"{cookies.refresh_token} arrives {fault}. {_MEND}")

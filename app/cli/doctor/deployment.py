@@ -1,6 +1,7 @@
 """Checks of a running deployment, which is asked from outside as browsers and verifiers ask it."""
 
 import json
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
@@ -12,6 +13,7 @@ from app.cli.doctor.client import Answer, DeploymentClient, NoAnswer, json_objec
 from app.cli.doctor.findings import Finding
 from app.cli.doctor.sites import is_local
 from app.domain.clock import Clock
+from app.http.cookies import Cookies
 
 _JSON = {"Content-Type": "application/json"}
 _FORM = {"Content-Type": "application/x-www-form-urlencoded"}
@@ -39,7 +41,7 @@ async def check_deployment(
     findings += discovery.check_metadata(metadata, client.base, expected_issuer)
     findings += keys.check_key_set(await client.send(f"GET {_jwks_uri(metadata)}"))
     findings += await _check_refusals(client)
-    findings += cookies.check_logout(await client.send("POST /logout"))
+    findings += cookies.check_logout(await client.send("POST /logout"), _cookies(metadata, client.base))
     public = url.scheme == "https" and not is_local(client.base)
     return [*findings, *headers.check_headers(client.responses, public=public)]
 
@@ -70,6 +72,14 @@ def _jwks_uri(metadata: Answer) -> str:
     address: Any = (json_object(metadata) or {}).get("jwks_uri")
     is_url = isinstance(address, str) and address.startswith(("https://", "http://"))
     return str(address) if is_url else "/.well-known/jwks.json"
+
+
+def _cookies(metadata: Answer, base: str) -> Cookies:
+    issuer: Any = (json_object(metadata) or {}).get("issuer")
+    if isinstance(issuer, str):
+        with suppress(ValueError):
+            return Cookies.of(issuer)
+    return Cookies.of(base)
 
 
 def _expiry(response: httpx2.Response) -> datetime | None:

@@ -1,9 +1,10 @@
-"""``origins``: whether the pages of each allowed origin can sign in and stay signed in."""
+"""``origins``: which pages can sign in and stay signed in, and which of them hold tokens themselves."""
 
 from collections.abc import Iterator, Sequence
+from urllib.parse import urlsplit
 
-from app.cli.doctor.findings import Finding, note, ok, problem
-from app.cli.doctor.sites import Site, is_ip, is_public_suffix, origin_of, public_suffix_of, site_of
+from app.cli.doctor.findings import Finding, note, ok, problem, warning
+from app.cli.doctor.sites import Site, is_ip, is_local, is_public_suffix, origin_of, public_suffix_of, site_of
 
 
 def check_origins(issuer: str, allowed: Sequence[str]) -> Iterator[Finding]:
@@ -16,6 +17,36 @@ def check_origins(issuer: str, allowed: Sequence[str]) -> Iterator[Finding]:
         )
     for origin in allowed:
         yield _check(issuer, origin)
+
+
+def check_native_origins(issuer: str, allowed: Sequence[str], native: Sequence[str]) -> Iterator[Finding]:
+    """Check each entry of AUTH_NATIVE_ORIGINS."""
+    for origin in native:
+        yield _check_native(issuer, allowed, origin)
+
+
+def _check_native(issuer: str, allowed: Sequence[str], origin: str) -> Finding:
+    holds = f"A page of {origin} signs in as a native client and holds its refresh token itself"
+    url = urlsplit(origin)
+    if origin in allowed or origin == origin_of(issuer):
+        return warning(
+            "origins",
+            f"{holds}, though it may use the cookie: a script in that page can take the refresh token away. "
+            "Remove it from AUTH_NATIVE_ORIGINS, unless the same address is an app in a web view.",
+        )
+    if url.scheme not in {"http", "https"}:
+        return ok("origins", f"{holds}. Only an app can have this origin.")
+    if is_local(origin) or (url.hostname or "").endswith(".localhost"):
+        return note(
+            "origins",
+            f"{holds}. Apps in a web view have this origin, and so has a page that another program serves "
+            "on the user's own machine.",
+        )
+    return warning(
+        "origins",
+        f"{holds}. That is an address of the web: a script in that page can take the refresh token away. Use "
+        "AUTH_ALLOWED_ORIGINS and a browser's cookie, unless it is an app in a web view.",
+    )
 
 
 def _check(issuer: str, origin: str) -> Finding:

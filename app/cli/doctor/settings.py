@@ -16,6 +16,9 @@ def check_settings(settings: Settings) -> Iterator[Finding]:
     """Return the findings, in the order of their subjects."""
     yield from issuer.check_issuer(settings.issuer, settings.audience)
     yield from origins.check_origins(settings.issuer, settings.allowed_origins)
+    yield from origins.check_native_origins(
+        settings.issuer, settings.allowed_origins, settings.native_origins
+    )
     yield from cookies.check_storage(settings.issuer, settings.session_ttl)
     yield from proxies.check_proxies(settings.issuer, settings.trusted_proxies)
     with blaming("AUTH_DATABASE_URL"):

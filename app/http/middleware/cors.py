@@ -2,13 +2,23 @@
 
 from http import HTTPStatus
 
+import structlog
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.domain.refusals import Refusal, Refused
 from app.http import problems
+from app.http.origins import Origins, shortened
+
+_METHODS = ["GET", "POST", "DELETE"]
+# Scripts that trace or monitor a page add headers to each of its requests.
+_ANY_HEADER = ["*"]
+_READABLE = ["RateLimit", "RateLimit-Policy", "Retry-After", "WWW-Authenticate", "X-Request-ID"]
+_MAX_AGE = 600
+_UNLISTED = "list the origin in AUTH_ALLOWED_ORIGINS, or in AUTH_NATIVE_ORIGINS if it is an app in a web view"
+_NO_ROUTE = "the origin is listed, but no route takes the method"
+_log = structlog.get_logger()
 
 
 class _RefusingCors(CORSMiddleware):
@@ -19,7 +29,14 @@ class _RefusingCors(CORSMiddleware):
         response = super().preflight_response(request_headers)
         if response.status_code == HTTPStatus.OK:
             return response
-        return problems.refused(Refused(Refusal.CROSS_SITE_REQUEST))
+        asked = {
+            name: shortened(request_headers.get(f"access-control-request-{name}", ""))
+            for name in ("method", "headers")
+        }
+        origin = request_headers["origin"]
+        advice = _NO_ROUTE if self.is_allowed_origin(origin) else _UNLISTED
+        _log.info("http.preflight_refused", origin=shortened(origin), **asked, advice=advice)
+        return problems.failed(HTTPStatus.FORBIDDEN)
 
 
 class _PublicCors(_RefusingCors):
@@ -37,36 +54,52 @@ class _PublicCors(_RefusingCors):
         await send(message)
 
 
-class Cors(_RefusingCors):
-    """CORS with an exact allow-list.
+class Cors:
+    """CORS with exact lists of origins.
 
+    Pages of allowed origins send cookies. Apps in a web view do not, so they get no credentials.
     The documents under ``/.well-known/`` are for every page, without credentials.
     """
 
-    def __init__(self, app: ASGIApp, *, origins: frozenset[str]) -> None:
-        super().__init__(
+    def __init__(self, app: ASGIApp, *, origins: Origins) -> None:
+        self._origins = origins
+        self._browsers = _RefusingCors(
             app,
-            allow_origins=sorted(origins),
+            allow_origins=sorted(origins.allowed),
             allow_credentials=True,
-            allow_methods=["GET", "POST", "DELETE"],
-            # Scripts that trace or monitor a page add headers to each of its requests.
-            allow_headers=["*"],
-            expose_headers=[
-                "RateLimit",
-                "RateLimit-Policy",
-                "Retry-After",
-                "WWW-Authenticate",
-                "X-Request-ID",
-            ],
-            max_age=600,
+            allow_methods=_METHODS,
+            allow_headers=_ANY_HEADER,
+            expose_headers=_READABLE,
+            allow_private_network=True,
+            max_age=_MAX_AGE,
+        )
+        self._native = _RefusingCors(
+            app,
+            allow_origins=sorted(origins.native),
+            allow_methods=_METHODS,
+            allow_headers=_ANY_HEADER,
+            expose_headers=_READABLE,
+            allow_private_network=True,
+            max_age=_MAX_AGE,
         )
         self._public = _PublicCors(
-            app, allow_origins=["*"], allow_headers=["*"], expose_headers=["ETag"], max_age=600
+            app,
+            allow_origins=["*"],
+            allow_headers=_ANY_HEADER,
+            expose_headers=["ETag"],
+            allow_private_network=True,
+            max_age=_MAX_AGE,
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         if scope["type"] == "http" and scope["path"].startswith("/.well-known/"):
             await self._public(scope, receive, send)
+        elif scope["type"] == "http" and self._is_native(Headers(scope=scope)):
+            await self._native(scope, receive, send)
         else:
-            await super().__call__(scope, receive, send)
+            await self._browsers(scope, receive, send)
+
+    def _is_native(self, headers: Headers) -> bool:
+        """Whether an app in a web view asks. An origin of both lists is a frontend's, too."""
+        return self._origins.is_native(headers) and headers["origin"] not in self._origins.allowed

@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.cli.doctor.origins import check_origins
+from app.cli.doctor.origins import check_native_origins, check_origins
 
 HOME = "https://auth.example.com"
 
@@ -48,3 +48,26 @@ def test_an_origin_is_in_order_if_its_pages_can_stay_signed_in(
 def test_an_empty_list_of_origins_is_in_order() -> None:
     (finding,) = check_origins(HOME, [])
     assert (finding.level, finding.subject) == ("ok", "origins")
+
+
+@pytest.mark.parametrize(
+    ("origin", "level", "text"),
+    [
+        ("capacitor://localhost", "ok", "Only an app can have this origin"),
+        ("http://localhost", "note", "another program serves on the user's own machine"),
+        ("http://tauri.localhost", "note", "another program serves on the user's own machine"),
+        ("https://tauri.example.com", "warning", "That is an address of the web"),
+        ("https://app.example.com", "warning", "though it may use the cookie"),
+        (HOME, "warning", "though it may use the cookie"),
+    ],
+)
+def test_an_origin_of_an_app_is_in_order_if_no_page_of_the_web_has_it(
+    origin: str, level: str, text: str
+) -> None:
+    (finding,) = check_native_origins(HOME, ["https://app.example.com"], [origin])
+    assert (finding.level, finding.subject) == (level, "origins")
+    assert text in finding.text
+
+
+def test_no_origin_of_an_app_is_no_finding() -> None:
+    assert list(check_native_origins(HOME, [], [])) == []

@@ -7,8 +7,9 @@ import httpx2
 import pytest
 
 from app.dev import Servers
-from tests.support.people import PASSWORD, Person, everything, problem_of
+from tests.support.people import PASSWORD, Person, everything, marker, problem_of
 from tests.support.servers import ISSUER, ROOT, Service
+from tests.support.waiting import logged
 
 pytestmark = pytest.mark.requirement("C4")
 
@@ -79,16 +80,46 @@ async def test_a_preflight_of_a_foreign_origin_is_refused_with_a_problem_that_do
     client: httpx2.AsyncClient, origin: str
 ) -> None:
     answer = await preflight(client, origin)
-    problem_of(answer, 403, "cross_site_request")
+    problem_of(answer, 403, "preflight_refused")
     assert ALLOW_ORIGIN not in answer.headers
     assert origin.lower() not in everything(answer)
+
+
+@pytest.mark.parametrize(
+    ("origin", "method", "advice"),
+    [
+        (FOREIGN[0], "POST", "list the origin in AUTH_ALLOWED_ORIGINS, or in AUTH_NATIVE_ORIGINS"),
+        (APP, "PUT", "the origin is listed, but no route takes the method"),
+        ("https://" + "x" * 5000, "POST", "list the origin in"),
+    ],
+)
+async def test_the_log_says_which_preflight_was_refused_and_what_to_do_about_it(
+    client: httpx2.AsyncClient, service: Service, origin: str, method: str, advice: str
+) -> None:
+    client.headers["X-Request-ID"] = name = marker()
+    await preflight(client, origin, method=method, headers="x-a,content-type")
+    line = logged(service, "http.preflight_refused", name)
+    assert (line["origin"], line["method"], line["headers"]) == (origin[:256], method, "x-a,content-type")
+    assert advice in line["advice"]
+
+
+async def test_a_page_of_the_internet_may_call_a_service_of_a_private_network(
+    client: httpx2.AsyncClient,
+) -> None:
+    """Chrome asks for it (Private Network Access); the origin is listed, so nothing is lost."""
+    for path in ("/refresh", WELL_KNOWN[0]):
+        headers = {"Origin": APP, "Access-Control-Request-Method": "GET"}
+        headers["Access-Control-Request-Private-Network"] = "true"
+        answer = await client.options(path, headers=headers)
+        assert answer.status_code == 200
+        assert answer.headers["access-control-allow-private-network"] == "true"
 
 
 async def test_a_preflight_for_a_method_that_no_route_takes_is_refused_with_a_problem(
     client: httpx2.AsyncClient,
 ) -> None:
     answer = await preflight(client, APP, method="PUT")
-    problem_of(answer, 403, "cross_site_request")
+    problem_of(answer, 403, "preflight_refused")
     assert ALLOW_ORIGIN not in answer.headers
 
 
@@ -144,7 +175,7 @@ async def test_well_known_documents_are_for_every_page_and_without_credentials(
 async def test_a_refused_preflight_of_a_public_document_is_a_problem_too(
     client: httpx2.AsyncClient, path: str
 ) -> None:
-    problem_of(await preflight(client, FOREIGN[0], path=path, method="POST"), 403, "cross_site_request")
+    problem_of(await preflight(client, FOREIGN[0], path=path, method="POST"), 403, "preflight_refused")
 
 
 async def test_every_method_of_a_route_is_granted(client: httpx2.AsyncClient) -> None:

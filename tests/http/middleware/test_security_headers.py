@@ -9,7 +9,7 @@ import pytest
 
 from app.dev import Servers
 from app.main import create_app
-from tests.support.people import Person, everything, login, marker
+from tests.support.people import COOKIE, Person, everything, login, marker
 from tests.support.servers import Service
 from tests.support.waiting import client_of
 
@@ -33,7 +33,7 @@ REQUESTS: dict[str, tuple[int, dict[str, Any]]] = {
         {
             "method": "POST",
             "url": "/refresh",
-            "headers": {"Sec-Fetch-Site": "cross-site", "Cookie": "__Host-refresh_token=x"},
+            "headers": {"Sec-Fetch-Site": "cross-site", "Cookie": f"{COOKIE}=x"},
         },
     ),
     "a refused preflight": (403, {"method": "OPTIONS", "url": "/login", "headers": PREFLIGHT}),
