@@ -7,9 +7,9 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 
 from app import __version__
-from app.http.application import build, core_routes
+from app.http.application import Options, build, core_routes
 from app.http.origins import Origins
-from app.logs import configure_logs
+from app.logs import configure_logs, flush_logs
 from app.settings import Settings, load
 from app.wiring import maintained, open_service
 from app.wiring.features import build_features
@@ -19,18 +19,22 @@ from app.wiring.routes import records
 def create_app() -> FastAPI:
     """The application, with its settings from the environment."""
     settings = load(Settings)
-    configure_logs(settings.log_format)
+    configure_logs(settings.log_format, settings.log_level)
     service = open_service(settings)
     features = build_features(service.core, settings)
     jobs = [*service.jobs, *(job for feature in features for job in feature.jobs)]
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        async with service, maintained(jobs):
-            # Everything loaded by now stays. Searching it for garbage would delay all requests.
-            gc.collect()
-            gc.freeze()
-            yield
+        try:
+            async with service, maintained(jobs):
+                # Everything loaded by now stays. Searching it for garbage would delay all requests.
+                gc.collect()
+                gc.freeze()
+                yield
+        finally:
+            # The signal that ends a worker ends it before Python's own clearing up.
+            flush_logs()
 
     return build(
         [*core_routes(settings.issuer), *(routes for feature in features for routes in feature.routes)],
@@ -39,6 +43,5 @@ def create_app() -> FastAPI:
         lifespan,
         issuer=settings.issuer,
         version=__version__,
-        hsts=settings.hsts,
-        root_path=settings.root_path or "",
+        options=Options(settings.hsts, settings.root_path or "", settings.log_probes),
     )

@@ -80,7 +80,9 @@ def main() -> None:
     requests = int(sys.argv[1]) if len(sys.argv) > 1 else 2000
     with TemporaryDirectory() as folder, private_pair() as pair:
         migrate(pair.environment)
-        with Service(pair.environment | {"AUTH_DATABASE_POOL_SIZE": "10"}, Path(folder)) as service:
+        # Every request writes one line, also the one that the others are compared with.
+        settings = {"AUTH_DATABASE_POOL_SIZE": "10", "AUTH_LOG_PROBES": "on"}
+        with Service(pair.environment | settings, Path(folder)) as service:
             pids = (service.process.pid, pair.postgres.pid, pair.valkey.pid)
             costs = asyncio.run(measure(service, [psutil.Process(pid) for pid in pids], requests))
     floor = costs["GET /livez"]

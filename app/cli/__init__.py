@@ -6,9 +6,12 @@ The modules that declare the commands load quickly.
 Settings, storage and the web server are loaded when a command runs.
 """
 
+import errno
 import gc
+import os
 import signal
 import sys
+from typing import TextIO
 
 import typer
 
@@ -18,6 +21,7 @@ from app.cli import events, keys, sessions
 from app.cli import serve as service
 from app.domain.refusals import Refusal, Refused
 
+_UNWRITTEN = {errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EIO}
 cli = typer.Typer(
     help="Watchword: an authentication service.",
     no_args_is_help=True,
@@ -37,19 +41,54 @@ cli.command()(configuration.check_config)
 
 def main() -> None:
     """Run a command. An error that the operator can mend is one line on stderr."""
+    _open_streams()
     # Loaded modules never become garbage. Collecting among them takes a third of a short command.
     gc.freeze()
     gc.enable()
     # The first process of a container ignores SIGTERM unless it handles it.
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     try:
-        cli()
+        try:
+            cli()
+        finally:
+            if sys.stdout is not None:
+                sys.stdout.flush()
     except Exception as error:
-        line = _sentence(error)
+        line = _unwritten(error) if isinstance(error, OSError) else _sentence(error)
         if line is None:
             raise
-        print(line, file=sys.stderr)
+        if line and sys.stderr is not None:
+            try:
+                print(line, file=sys.stderr)
+            except OSError:
+                _discard(sys.stderr)
         sys.exit(1)
+
+
+def _open_streams() -> None:
+    """Keep the numbers of streams that were closed before the start: a socket must not get one."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+
+
+def _unwritten(error: OSError) -> str | None:
+    """Return the line for an answer that cannot be written, or None for a bug.
+
+    The line is empty when the reader went away, as ``head`` does.
+    """
+    if error.filename is not None or error.errno not in _UNWRITTEN:
+        return None
+    _discard(sys.stdout)
+    return "" if error.errno == errno.EPIPE else f"the answer cannot be written: {os.strerror(error.errno)}"
+
+
+def _discard(stream: TextIO | None) -> None:
+    """Let nothing more fail in a stream: Python would write the rest at its end, and complain."""
+    if stream is not None:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _sentence(error: Exception) -> str | None:

@@ -2,7 +2,6 @@
 
 import asyncio
 import gc
-import sys
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, TypeVar
@@ -28,7 +27,7 @@ def run(command: "Callable[[Service], Awaitable[_T]]") -> _T:
     async def run_command() -> _T:
         settings = load(Settings)
         # Standard output is for the command's answer.
-        configure_logs(settings.log_format, sys.stderr)
+        configure_logs(settings.log_format, settings.log_level, "stderr")
         async with open_service(settings) as service:
             return await command(service)
 

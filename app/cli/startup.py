@@ -32,7 +32,7 @@ _log = structlog.get_logger()
 def serve(host: str, port: int, workers: int) -> None:
     """Wait for Postgres, then run uvicorn until a signal stops it."""
     settings = load(Settings)
-    configure_logs(settings.log_format)
+    configure_logs(settings.log_format, settings.log_level)
     asyncio.run(_wait_for_postgres(settings))
     _refuse_taken_port(host, port)
     if "password_hash_threads" not in settings.model_fields_set:
@@ -65,7 +65,7 @@ def migrate() -> None:
     from app.storage.postgres import migrations
 
     settings = load(DatabaseSettings)
-    configure_logs("console", sys.stderr)
+    configure_logs("console", output="stderr")
     with blaming("AUTH_DATABASE_URL"):
         config = migrations.alembic_config(settings.database_url)
     found, newest = Retrying(**_retry_policy(settings))(migrations.migrate, config)

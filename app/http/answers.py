@@ -219,3 +219,5 @@ class Readiness:
     keys: Part
     redis: Part
     """Reported only: the service works without Redis."""
+    log: Part
+    """Reported only: it fails when lines were dropped, and none was written since."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
 from functools import cache
 from http import HTTPStatus
 from typing import Any
@@ -29,6 +30,22 @@ from app.http.routing import Routes
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
 
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the operator chooses for all routes.
+
+    ``hsts`` is sent where the issuer is public. The routes are also served below ``root_path``. Without
+    ``log_probes``, successful requests of orchestrators and load balancers are not logged.
+    """
+
+    hsts: str | None = None
+    root_path: str = ""
+    log_probes: bool = False
+
+
+_DEFAULTS = Options()
+
+
 def core_routes(issuer: str) -> tuple[Routes[Any], ...]:
     """The routes of the core, in the order of the OpenAPI document."""
     return (
@@ -49,12 +66,10 @@ def build(
     *,
     issuer: str,
     version: str,
-    hsts: str | None = None,
-    root_path: str = "",
+    options: Options = _DEFAULTS,
 ) -> FastAPI:
     """The application of these routes, each module with its own record among ``cases``.
 
-    ``hsts`` is sent where the issuer is public. The routes are also served below ``root_path``.
     Raises LookupError when a record is missing.
     """
     app = FastAPI(
@@ -81,10 +96,10 @@ def build(
     # Around all that answers, so that pages of allowed origins can read every error.
     app.add_middleware(Cors, origins=origins)
     app.add_middleware(LoginsInTurn, routes=_in_turn(routes))
-    app.add_middleware(RequestLog)
-    app.add_middleware(SecurityHeaders, hsts=hsts if _is_public(issuer) else None)
+    app.add_middleware(RequestLog, quiet=frozenset() if options.log_probes else health.PROBES)
+    app.add_middleware(SecurityHeaders, hsts=options.hsts if _is_public(issuer) else None)
     app.add_middleware(HeadAsGet)
-    app.add_middleware(RootPath, root_path=root_path)
+    app.add_middleware(RootPath, root_path=options.root_path)
     return app
 
 

@@ -18,6 +18,8 @@ class HealthCases:
     readiness: Readiness
 
 
+PROBES = frozenset({"/livez", "/readyz"})
+"""The paths that orchestrators ask every few seconds."""
 route = Routes(HealthCases, "health", "Probes for orchestrators and load balancers.")
 
 
@@ -33,9 +35,9 @@ async def livez(_: Call[HealthCases, None]) -> Response:
     Answer("Not ready.", answers.Readiness, HTTPStatus.SERVICE_UNAVAILABLE),
 )
 async def readyz(call: Call[HealthCases, None]) -> Response:
-    """Tell whether requests should be sent here: Postgres and the keys are needed, Redis is reported."""
+    """Tell whether requests should be sent here: Postgres and the keys are needed, the rest is reported."""
     health = await call.cases.readiness()
-    parts = (_part(health.postgres), _part(health.keys), _part(health.redis))
+    parts = tuple(map(_part, health))
     if health.is_ready:
         return private(answers.Readiness("ready", *parts))
     return private(answers.Readiness("not ready", *parts), 503)

@@ -1,5 +1,6 @@
 """Readiness: whether this process can serve requests."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -15,11 +16,12 @@ _log = structlog.get_logger()
 
 
 class Health(NamedTuple):
-    """Which parts work; without Redis every request is served, only slower."""
+    """Which parts work; without Redis and the log every request is served."""
 
     postgres: bool
     keys: bool
     redis: bool
+    log: bool
 
     @property
     def is_ready(self) -> bool:
@@ -34,10 +36,13 @@ class Readiness:
     database: Database
     keys: KeyRing
     index: RevocationIndex
+    is_log_failing: Callable[[], bool]
 
     async def __call__(self) -> Health:
         """The current health."""
-        return Health(await self._postgres(), self._can_sign(), self.index.is_trusted)
+        return Health(
+            await self._postgres(), self._can_sign(), self.index.is_trusted, not self.is_log_failing()
+        )
 
     async def _postgres(self) -> bool:
         try:

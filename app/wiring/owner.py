@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from app.logs import is_log_failing
 from app.services.health import Readiness
 from app.services.keys import KeyRing
 from app.services.owner.caller import WhoAmI
@@ -50,5 +51,5 @@ def use_cases(core: Core, settings: Settings) -> UseCases:
         own_sessions=OwnSessions(sessions, core.who_am_i, core.end_sessions),
         who_am_i=core.who_am_i,
         keys=core.keys,
-        readiness=Readiness(core.resources.database, core.keys, core.resources.index),
+        readiness=Readiness(core.resources.database, core.keys, core.resources.index, is_log_failing),
     )

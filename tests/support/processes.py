@@ -184,6 +184,7 @@ def _become(request: int, streams: Sequence[int]) -> NoReturn:
             raise
         sys.stdout.flush()
         sys.stderr.flush()
+        atexit._run_exitfuncs()  # noqa: SLF001 - what the interpreter does first at its end
         # The interpreter would touch all that was loaded to tear it down, and copy it by that.
         os._exit(ended.code or 0)
 

@@ -5,6 +5,11 @@ from collections.abc import Iterator
 from app.cli.doctor.client import Answer, describe, json_object
 from app.cli.doctor.findings import Finding, ok, problem, warning
 
+_HARM = {
+    "redis": "Postgres does the work of Redis, and is slower.",
+    "log": "Lines of the log are lost: nothing reads it, or it cannot be written.",
+}
+
 
 def check_health(alive: Answer, ready: Answer) -> Iterator[Finding]:
     """Check that the service reports itself alive and ready."""
@@ -20,12 +25,12 @@ def check_health(alive: Answer, ready: Answer) -> Iterator[Finding]:
     if report.get("status") not in ("ready", "not ready"):
         yield problem("health", f"/readyz is not answered by the service ({describe(ready)}).")
         return
-    failing = ", ".join(part for part, state in report.items() if state == "failing")
+    parts = [part for part, state in report.items() if state == "failing"]
+    failing = ", ".join(parts)
     if report["status"] == "not ready":
         yield problem("health", f"/readyz: not ready, failing: {failing}. Users cannot sign in or refresh.")
-    elif failing:
-        yield warning(
-            "health", f"/readyz: ready, but failing: {failing}. Postgres does its work, and is slower."
-        )
+    elif parts:
+        harm = " ".join(_HARM[part] for part in parts if part in _HARM)
+        yield warning("health", f"/readyz: ready, but failing: {failing}. {harm}".rstrip())
     else:
-        yield ok("health", "/readyz: ready; Postgres, keys and Redis are ok.")
+        yield ok("health", "/readyz: ready, and every part is ok.")

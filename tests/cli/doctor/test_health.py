@@ -10,8 +10,18 @@ from app.cli.doctor.health import check_health
 @pytest.mark.parametrize(
     ("status", "body", "text"),
     [
-        (200, {"status": "ready", "postgres": "ok", "keys": "ok", "redis": "ok"}, "ok /readyz: ready; "),
-        (200, {"status": "ready", "redis": "failing"}, "warning /readyz: ready, but failing: redis."),
+        (200, {"status": "ready", "postgres": "ok", "keys": "ok", "redis": "ok"}, "ok /readyz: ready, and"),
+        (
+            200,
+            {"status": "ready", "redis": "failing"},
+            "warning /readyz: ready, but failing: redis. Postgres",
+        ),
+        (
+            200,
+            {"status": "ready", "log": "failing"},
+            "warning /readyz: ready, but failing: log. Lines of the",
+        ),
+        (200, {"status": "ready", "later": "failing"}, "warning /readyz: ready, but failing: later."),
         (503, {"status": "not ready", "keys": "failing"}, "problem /readyz: not ready, failing: keys."),
         (200, ["ready"], "problem /readyz is not answered by the service (200, application/json)"),
     ],

@@ -96,7 +96,7 @@ async def test_a_service_without_keys_refuses_logins_and_refreshes_but_not_logou
         assert refused.value.refusal is Refusal.UNAVAILABLE
     assert await living(sql, person) == 1
     index = RevocationIndex("redis://127.0.0.1:1")
-    health = await Readiness(parts.database, parts.keys, index)()
+    health = await Readiness(parts.database, parts.keys, index, lambda: False)()
     assert (health.postgres, health.keys, health.redis, health.is_ready) == (True, False, False, False)
     # A refresh token needs no key to end its session.
     await cases.logout(pair.refresh_token, None, VISITOR)
