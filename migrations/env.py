@@ -5,12 +5,10 @@ import os
 
 from alembic import context
 from sqlalchemy import Connection, func, select, text
-from sqlalchemy.ext.asyncio import create_async_engine
-from sqlalchemy.pool import NullPool
 
-from app.storage.postgres.migrations import FOUND, VERSION_TABLE, find_revision
+from app.storage.postgres.database import open_migration_engine
+from app.storage.postgres.migrations import ENGINE, FOUND, VERSION_TABLE, find_revision
 from app.storage.postgres.tables import metadata
-from app.storage.postgres.urls import database_url
 
 _ADVISORY_LOCK = 0x6D696772
 
@@ -33,8 +31,8 @@ def run(connection: Connection) -> None:
 
 async def main() -> None:
     """Connect and migrate."""
-    url = context.config.attributes.get("url") or os.environ["AUTH_DATABASE_URL"]
-    engine = create_async_engine(database_url(url), poolclass=NullPool, connect_args={"timeout": 5})
+    given = context.config.attributes.get(ENGINE)
+    engine = given or open_migration_engine(os.environ["AUTH_DATABASE_URL"])
     async with engine.begin() as connection:
         await connection.run_sync(run)
     await engine.dispose()

@@ -67,7 +67,7 @@ def migrate() -> None:
     settings = load(DatabaseSettings)
     configure_logs("console", output="stderr")
     with blaming("AUTH_DATABASE_URL"):
-        config = migrations.alembic_config(settings.database_url)
+        config = migrations.alembic_config(settings.database_url, through_pooler=settings.through_pooler)
     found, newest = Retrying(**_retry_policy(settings))(migrations.migrate, config)
     if found is None:
         print(f"the tables are made: revision {newest}")

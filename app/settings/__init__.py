@@ -5,7 +5,7 @@ Each file holds the settings of one noun. ``Settings`` inherits them all, so nam
 
 from app.settings.activity import ActivitySettings
 from app.settings.database import DatabaseSettings, PoolSettings
-from app.settings.environment import PREFIX, SettingsError, load
+from app.settings.environment import PREFIX, SettingsError, load, read_again
 from app.settings.events import EventSettings
 from app.settings.keys import KeySettings
 from app.settings.logs import LogSettings
@@ -14,7 +14,7 @@ from app.settings.redis import RedisSettings
 from app.settings.secrets import SecretSettings
 from app.settings.throttling import ThrottlingSettings
 
-__all__ = ["PREFIX", "DatabaseSettings", "Settings", "SettingsError", "load"]
+__all__ = ["PREFIX", "DatabaseSettings", "RedisSettings", "Settings", "SettingsError", "load", "read_again"]
 
 
 class Settings(

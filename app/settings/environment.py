@@ -101,6 +101,16 @@ def load(kind: Callable[[], _AnySettings]) -> _AnySettings:
         raise SettingsError("\n".join(_line(problem) for problem in error.errors())) from None
 
 
+def read_again(kind: Callable[[], BaseSettings], field: str) -> str | None:
+    """Return what the file of a setting holds now, or None when no file or nothing usable is there."""
+    if not os.environ.get(f"{PREFIX}{field.upper()}_FILE"):
+        return None
+    try:
+        return str(getattr(load(kind), field))
+    except SettingsError:
+        return None
+
+
 def _line(problem: ErrorDetails) -> str:
     name = PREFIX + str(problem["loc"][0]).upper() if problem["loc"] else ""
     message = str(problem["msg"]).removeprefix("Value error, ")

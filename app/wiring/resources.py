@@ -3,11 +3,12 @@
 from collections.abc import Iterator
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 from app.crypto.passwords import HashingPolicy, PasswordHasher
 from app.domain.clock import Clock
 from app.services.password_rules import IsBreached
-from app.settings import Settings, SettingsError
+from app.settings import DatabaseSettings, Settings, SettingsError, read_again
 from app.storage.postgres.database import Database, open_engine
 from app.storage.redis.revocations import RevocationIndex
 from app.storage.redis.throttling import FailureCounters
@@ -36,7 +37,12 @@ def open_resources(settings: Settings, clock: Clock) -> Resources:
     """Make the resources; none of them connects before its first use."""
     closing = AsyncExitStack()
     with blaming("AUTH_DATABASE_URL"):
-        engine = open_engine(settings.database_url, pool_size=settings.database_pool_size)
+        engine = open_engine(
+            settings.database_url,
+            pool_size=settings.database_pool_size,
+            through_pooler=settings.through_pooler,
+            read_again=partial(read_again, DatabaseSettings, "database_url"),
+        )
     closing.push_async_callback(engine.dispose)
     with blaming("AUTH_REDIS_URL"):
         index, counters = RevocationIndex(settings.redis_url), FailureCounters(settings.redis_url, clock)

@@ -109,6 +109,7 @@ VIOLATIONS = {
         FEATURE_CRYPTO,
         FEATURE_DOMAIN,
         STANDARD_LIBRARY,
+        PURE,
         features__activity__domain="app.features.activity.storage",
     ),
     "a feature's domain imports the core's services": planted(

@@ -15,7 +15,6 @@ import pytest
 from app.domain.keys import Algorithm
 from app.settings import PREFIX, DatabaseSettings, Settings, SettingsError, load
 from app.settings.values import Between
-from app.storage.postgres.urls import database_url
 from tests.support.servers import ROOT, TEST_SECRET, app
 
 EXAMPLE = (ROOT / ".env.example").read_text()
@@ -59,6 +58,7 @@ OTHER = {
     "AUTH_PASSWORD_HASH_QUEUE": "0",
     "AUTH_EVENT_RETENTION": "P30D",
     "AUTH_DATABASE_POOL_SIZE": "20",
+    "AUTH_DATABASE_POOLER": "on",
     "AUTH_STARTUP_TIMEOUT": "PT1M30S",
     "AUTH_ACTIVITY": "off",
     "AUTH_LOG_FORMAT": "console",
@@ -231,15 +231,6 @@ def test_a_random_secret_is_never_refused(monkeypatch: pytest.MonkeyPatch) -> No
     taken = settings(monkeypatch, GOOD | {"AUTH_SECRET_KEYS": "\n".join(texts)}).secret_keys
     assert len(taken) == len(texts)
     assert taken[:6000] == (*raw, *raw)
-
-
-@pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+asyncpg"])
-def test_libpq_s_spelling_of_a_database_is_understood(scheme: str) -> None:
-    for mode in ("disable", "require", "verify-full"):
-        url = database_url(f"{scheme}://u:p@db.example:5433/d?sslmode={mode}")
-        assert (url.drivername, url.query) == ("postgresql+asyncpg", {"ssl": mode})
-        assert (url.host, url.port, url.database) == ("db.example", 5433, "d")
-        assert (url.username, url.password) == ("u", "p")
 
 
 def test_no_secret_shows_when_settings_are_printed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -189,7 +189,7 @@ class Faulty:
 
 
 @cache
-def _new_data() -> Path:
+def new_data() -> Path:
     """The data of a PostgreSQL that was started once, for this process."""
     stack = ExitStack()
     atexit.register(stack.close)
@@ -209,7 +209,7 @@ class PrivateServers:
 
     @cached_property
     def postgres(self) -> Faulty:
-        subprocess.run(["cp", "--archive", _new_data(), self._folder], check=True)
+        subprocess.run(["cp", "--archive", new_data(), self._folder], check=True)
         return self._started(postgres)
 
     @cached_property

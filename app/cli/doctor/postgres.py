@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
-from app.cli.doctor.findings import Finding, ok, problem, warning
+from app.cli.doctor.findings import Finding, note, ok, problem, warning
 from app.storage.postgres.database import ServerFacts
 
 _OLDEST = 14
@@ -31,6 +31,19 @@ def check_server(server: ServerFacts) -> Iterator[Finding]:
             "postgres",
             "fsync is off: a crash of the machine may destroy every account and key. Set it to on.",
         )
+
+
+def check_parameters(without_effect: Sequence[str]) -> Iterator[Finding]:
+    """Name the parameters of the URL that change nothing, and what one of them would protect from."""
+    if "channel_binding" in without_effect:
+        yield note(
+            "tls",
+            "channel_binding in AUTH_DATABASE_URL has no effect, because the driver cannot bind the password "
+            "to the TLS connection. sslmode=verify-full keeps an attacker from posing as Postgres as well.",
+        )
+    others = [name for name in without_effect if name != "channel_binding"]
+    if others:
+        yield note("postgres", f"These parameters of AUTH_DATABASE_URL have no effect: {', '.join(others)}.")
 
 
 def check_tables(found: str, known: Sequence[str]) -> Finding:

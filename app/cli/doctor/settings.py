@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from app.cli.doctor import cookies, issuer, lifetimes, limits, origins, proxies, secrets, tls
+from app.cli.doctor import cookies, issuer, lifetimes, limits, origins, postgres, proxies, secrets, tls
 from app.cli.doctor.findings import Finding
 from app.settings import PREFIX, Settings
 from app.storage.postgres import urls
@@ -22,10 +22,12 @@ def check_settings(settings: Settings) -> Iterator[Finding]:
     yield from cookies.check_storage(settings.issuer, settings.session_ttl)
     yield from proxies.check_proxies(settings.issuer, settings.trusted_proxies)
     with blaming("AUTH_DATABASE_URL"):
+        database_url = urls.parse_url(settings.database_url)
         postgres_hosts, ssl_mode = urls.servers(settings.database_url)
     with blaming("AUTH_REDIS_URL"):
         redis_hosts, with_tls = client.servers(settings.redis_url)
     yield tls.check_postgres_url(postgres_hosts, ssl_mode)
+    yield from postgres.check_parameters(database_url.without_effect)
     yield tls.check_redis_url(redis_hosts, tls=with_tls)
     yield from secrets.check_secrets(len(settings.secret_keys), _file_modes())
     yield from lifetimes.check_lifetimes(

@@ -22,12 +22,14 @@ def check_postgres_url(hosts: Sequence[str], mode: str | None) -> Finding:
         return note(
             "tls",
             "Postgres is reached over TLS, but its certificate is not verified (sslmode=require): an "
-            "attacker on the network path can pose as Postgres. sslmode=verify-full verifies it.",
+            "attacker on the network path can pose as Postgres. sslmode=verify-full verifies it; add "
+            "&sslrootcert=/path/ca.pem if the system does not trust its authority.",
         )
     return _nearby(hosts, "AUTH_DATABASE_URL", "sslmode=verify-full") or warning(
         "tls",
         f"AUTH_DATABASE_URL names {', '.join(hosts)} and does not require TLS. If the server offers none, "
-        "an attacker on the network path can read and change everything. Add ?sslmode=verify-full, or "
+        "an attacker on the network path can read and change everything. Add ?sslmode=verify-full, and "
+        "&sslrootcert=/path/ca.pem if the system does not trust the authority of its certificate. Use "
         "sslmode=require where the certificate cannot be verified.",
     )
 

@@ -9,17 +9,18 @@ import asyncpg
 from sqlalchemy import event
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.pool import NullPool
 
+from app.storage.postgres.connections import CONNECT_TIMEOUT, Connector, ReadAgain
 from app.storage.postgres.outages import is_left_unusable, translate
+from app.storage.postgres.poolers import PooledConnection
 from app.storage.postgres.tables import PROBE
-from app.storage.postgres.urls import database_url
 
 BATCH = 1000
 """How many rows one statement ends or deletes, where there may be millions."""
 PURGING = 0x776174636869
 """The advisory lock under which old rows are deleted. The number only has to be unique in the database."""
-CONNECT_TIMEOUT = 5.0
-STATEMENT_TIMEOUT = 5.0
+_DIALECT = "postgresql+asyncpg://"
 
 
 class ServerFacts(NamedTuple):
@@ -31,33 +32,45 @@ class ServerFacts(NamedTuple):
     now: datetime
 
 
-def open_engine(url: str, *, pool_size: int) -> AsyncEngine:
+def open_engine(
+    url: str, *, pool_size: int, through_pooler: bool | None = None, read_again: ReadAgain = lambda: None
+) -> AsyncEngine:
     """An engine with a pool of fixed size, which begins no transaction by itself.
 
     A connection that goes back to the pool is not reset: no statement here leaves session state behind.
+    ValueError when the URL cannot be used; ``Connector`` says what the arguments mean.
     """
     engine = create_async_engine(
-        database_url(url),
+        _DIALECT,
+        async_creator=Connector(url, through_pooler=through_pooler, read_again=read_again).connect,
+        isolation_level="READ COMMITTED",
         pool_size=pool_size,
         max_overflow=0,
         pool_timeout=CONNECT_TIMEOUT,
         pool_reset_on_return=None,
         hide_parameters=True,
-        connect_args={
-            "timeout": CONNECT_TIMEOUT,
-            "command_timeout": STATEMENT_TIMEOUT,
-            "target_session_attrs": "read-write",
-            "server_settings": {
-                "application_name": "watchword",
-                # The statements are written for it, and a database may have another default.
-                "default_transaction_isolation": "read committed",
-                "statement_timeout": str(int(STATEMENT_TIMEOUT * 1000)),
-                "idle_in_transaction_session_timeout": str(int(STATEMENT_TIMEOUT * 1000)),
-            },
-        },
     )
+    event.listen(engine.sync_engine, "connect", _keep_nothing_prepared)
     event.listen(engine.sync_engine, "checkout", _refuse_closed)
     return engine
+
+
+def open_migration_engine(url: str, *, through_pooler: bool | None = None) -> AsyncEngine:
+    """An engine without a pool and without time limits."""
+    engine = create_async_engine(
+        _DIALECT,
+        async_creator=Connector(url, through_pooler=through_pooler, limited=False).connect,
+        isolation_level="READ COMMITTED",
+        poolclass=NullPool,
+    )
+    event.listen(engine.sync_engine, "connect", _keep_nothing_prepared)
+    return engine
+
+
+def _keep_nothing_prepared(adapter: Any, *_: object) -> None:  # noqa: ANN401 - SQLAlchemy's adapter
+    """Switch SQLAlchemy's cache of prepared statements off where a pooler may change the session."""
+    if isinstance(adapter.driver_connection, PooledConnection):
+        adapter._prepared_statement_cache = None  # noqa: SLF001 - an engine has one size for all connections
 
 
 def _refuse_closed(dbapi_connection: Any, *_: object) -> None:  # noqa: ANN401 - SQLAlchemy's adapter

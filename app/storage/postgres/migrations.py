@@ -12,12 +12,13 @@ from alembic.util import CommandError
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from app.storage.postgres.database import Database
+from app.storage.postgres.database import Database, open_migration_engine
 from app.storage.postgres.outages import Misconfigured, translate
-from app.storage.postgres.urls import database_url
 
 VERSION_TABLE = "watchword_alembic_version"
 """Where Alembic keeps the revision. Its default name may be used by another application."""
+ENGINE = "engine"
+"""The attribute of the configuration with the engine for ``migrations/env.py``."""
 FOUND = "found"
 """The attribute of the configuration in which ``migrations/env.py`` leaves the revision that it found."""
 
@@ -47,11 +48,10 @@ class Migrated(NamedTuple):
     newest: str
 
 
-def alembic_config(url: str) -> Config:
+def alembic_config(url: str, *, through_pooler: bool | None = None) -> Config:
     """Alembic's configuration for this database; ValueError when the URL cannot be used."""
-    database_url(url)
     config = Config(_ROOT / "alembic.ini")
-    config.attributes["url"] = url
+    config.attributes[ENGINE] = open_migration_engine(url, through_pooler=through_pooler)
     return config
 
 

@@ -44,6 +44,8 @@ def is_left_unusable(error: BaseException) -> bool:
 
 def translate(error: Exception) -> None:
     """Raise the refusal for an outage or a wrong configuration; return for any other error."""
+    if isinstance(error, Refused):
+        return
     cause = _cause(error)
     if isinstance(cause, _OUTAGES):
         raise Refused(Refusal.UNAVAILABLE) from error

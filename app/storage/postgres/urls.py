@@ -1,39 +1,153 @@
-"""Converts the URL of Postgres from the form that operators write to the form that the driver takes."""
+"""Reads the URL of Postgres as operators and platforms write it, with the parameters of libpq."""
 
-from sqlalchemy import URL, make_url
-from sqlalchemy.exc import ArgumentError
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from itertools import repeat
+from re import fullmatch
+from urllib.parse import unquote
 
+_SCHEMES = {"postgresql", "postgres", "postgresql+asyncpg"}
+_FORM = "is not of the form postgresql://user:password@host:5432/database; percent-encode the password"
 _LAST_PORT = 65_535
 _SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
+_VALUES = {
+    "sslmode": _SSL_MODES,
+    "sslnegotiation": ("postgres", "direct"),
+    "target_session_attrs": ("read-write", "primary", "any"),
+    "channel_binding": ("disable", "prefer", "require"),
+    "gssencmode": ("disable", "prefer"),
+}
+"""The values of these parameters that can be kept; the service always asks for a server that takes writes."""
+_HONOURED = {
+    *("host", "port", "dbname", "user", "password", "passfile", "connect_timeout", "options"),
+    *("application_name", "fallback_application_name", "target_session_attrs", "ssl", "sslmode"),
+    *("sslrootcert", "sslcert", "sslkey", "sslpassword", "sslcrl", "sslnegotiation"),
+    *("ssl_min_protocol_version", "ssl_max_protocol_version"),
+}
+_WITHOUT_EFFECT = {
+    *("channel_binding", "gssencmode", "krbsrvname", "gsslib", "gssdelegation", "client_encoding"),
+    *("keepalives", "keepalives_idle", "keepalives_interval", "keepalives_count", "tcp_user_timeout"),
+    *("sslcompression", "sslsni", "load_balance_hosts", "min_protocol_version", "max_protocol_version"),
+    "pgbouncer",  # Not of libpq: a platform adds it for another client. A pooler is recognised without it.
+}
+_VARIABLES = {
+    name: f"PG{name.upper().replace('_', '')}"
+    for name in ("sslmode", "sslrootcert", "sslcert", "sslkey", "sslcrl", "sslnegotiation")
+}
+"""libpq's environment variables for encryption. The driver itself reads those for hosts and logins."""
 
 
-def database_url(text: str) -> URL:
-    """The URL for asyncpg; the given one may name a driver, and may have libpq's ``sslmode``.
+@dataclass(frozen=True, slots=True)
+class DatabaseUrl:
+    """What a URL says; no host stands for the driver's own choice, an empty name for that of the user."""
 
-    ValueError when it is not a URL of Postgres, or has an option that the driver does not know.
-    """
-    try:
-        url = make_url(text).set(drivername="postgresql+asyncpg")
-    except (ArgumentError, ValueError):
-        raise ValueError("is not of the form postgresql://user:password@host:5432/database") from None
-    if url.port is not None and not 0 < url.port <= _LAST_PORT:
-        raise ValueError(f"there is no port {url.port}")
-    if unknown := url.query.keys() - {"host", "port", "ssl", "sslmode"}:
-        raise ValueError(f"understands sslmode, host and port after the question mark, not {min(unknown)}")
-    mode = url.query.get("sslmode")
-    if mode is None:
-        return url
-    if mode not in _SSL_MODES:
-        raise ValueError(f"sslmode is one of {', '.join(_SSL_MODES)}")
-    return url.difference_update_query(["sslmode"]).update_query_dict({"ssl": mode})
+    hosts: tuple[tuple[str, int], ...]
+    user: str | None
+    password: str | None = field(repr=False)
+    database: str | None
+    parameters: Mapping[str, str] = field(repr=False)
+
+    @property
+    def ssl_mode(self) -> str | None:
+        """The ``sslmode`` that applies; ``sslrootcert=system`` alone asks for the strictest."""
+        weakest = "verify-full" if self.parameters.get("sslrootcert") == "system" else None
+        return self.parameters.get("sslmode", weakest)
+
+    @property
+    def without_effect(self) -> list[str]:
+        """The parameters that are taken and change nothing."""
+        return sorted(self.parameters.keys() & _WITHOUT_EFFECT)
+
+
+def parse_url(text: str) -> DatabaseUrl:
+    """Parse a URL; ValueError, without a piece of the password, for one that cannot be used as it stands."""
+    scheme, _, rest = text.partition("://")
+    before, _, query = rest.partition("?")
+    authority, _, database = before.partition("/")
+    login, at, hosts = authority.rpartition("@")
+    # A password with a slash or a question mark in it moves its end there.
+    if scheme not in _SCHEMES or "@" in database or (not at and "@" in query):
+        raise ValueError(_FORM)
+    user, _, password = login.partition(":")
+    parameters = _parameters(query)
+    return DatabaseUrl(
+        hosts=_hosts(parameters.pop("host", "") or _decoded(hosts), parameters.pop("port", "")),
+        user=parameters.pop("user", "") or _decoded(user) or None,
+        password=parameters.pop("password", "") or _decoded(password) or None,
+        database=parameters.pop("dbname", "") or _decoded(database) or None,
+        parameters=parameters,
+    )
 
 
 def servers(text: str) -> tuple[list[str], str | None]:
     """The hosts of a URL and its ``sslmode``; the host of a socket is a path or empty."""
-    url = database_url(text)
-    asked = url.query.get("host", url.host or "")
-    hosts = [asked] if isinstance(asked, str) else asked
-    mode = url.query.get("ssl")
-    # In a list, each host comes with its port. An IPv6 address has more than one colon.
-    named = [host.partition(":")[0] if host.count(":") == 1 else host for host in hosts]
-    return named, mode if isinstance(mode, str) else None
+    url = parse_url(text)
+    return [host for host, _ in url.hosts] or [""], url.ssl_mode
+
+
+def _parameters(query: str) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for item in filter(None, query.split("&")):
+        name, _, value = map(_decoded, item.partition("="))
+        if name not in _HONOURED | _WITHOUT_EFFECT:
+            raise ValueError(_unknown(name))
+        if name == "ssl":
+            # As drivers of other languages write it; libpq takes ssl=true as well.
+            name, value = "sslmode", {"true": "require", "false": "disable"}.get(value, value)
+        if name == "host" and name in found:
+            value = f"{found[name]},{value}"
+        if name in _VALUES and value not in _VALUES[name]:
+            raise ValueError(f"{name} is one of {', '.join(_VALUES[name])}")
+        if name == "connect_timeout" and not fullmatch("[0-9]{1,4}", value):
+            raise ValueError("connect_timeout is a number of seconds")
+        found[name] = value
+    defaults = {name: os.environ.get(variable) for name, variable in _VARIABLES.items()}
+    return {name: value for name, value in defaults.items() if value} | found
+
+
+def _unknown(name: str) -> str:
+    likely = get_close_matches(name.lower(), _HONOURED | _WITHOUT_EFFECT, 1)
+    meant = f"; {likely[0]} may be meant" if likely else ""
+    shown = name if fullmatch("[A-Za-z0-9_.-]{1,40}", name) else "what stands there"
+    return f"does not understand {shown} after the question mark{meant}; leave it out or correct it"
+
+
+def _hosts(named: str, ports: str) -> tuple[tuple[str, int], ...]:
+    """The hosts with their ports; a port that stands with its host goes before one of a list."""
+    if not named:
+        return (("", _port(ports)),) if ports else ()
+    hosts, listed = named.split(","), (ports or os.environ.get("PGPORT") or "5432").split(",")
+    if len(listed) not in {1, len(hosts)}:
+        raise ValueError(f"names {len(hosts)} hosts and {len(listed)} ports")
+    by_turn: Iterable[str] = repeat(listed[0]) if len(listed) == 1 else listed
+    return tuple(_host(host, port) for host, port in zip(hosts, by_turn, strict=False))
+
+
+def _host(text: str, port: str) -> tuple[str, int]:
+    if text.startswith("/") or (text.count(":") > 1 and not text.startswith("[")):
+        return text, _port(port)  # The path of a socket, or a bare IPv6 address.
+    read = fullmatch(r"\[([0-9A-Fa-f:.%a-z]+)\](?::(.*))?|([^\[\]:]*)(?::(.*))?", text)
+    if read is None:
+        raise ValueError(_FORM)
+    address, with_address, name, with_name = read.groups()
+    return address or name or "localhost", _port(with_address or with_name or port)
+
+
+def _port(text: str) -> int:
+    if not fullmatch("[0-9]{1,6}", text):
+        raise ValueError(_FORM)
+    if not 0 < int(text) <= _LAST_PORT:
+        raise ValueError(f"there is no port {int(text)}")
+    return int(text)
+
+
+def _decoded(text: str) -> str:
+    try:
+        decoded = unquote(text, errors="strict")
+    except UnicodeDecodeError:
+        raise ValueError(_FORM) from None
+    if "\0" in decoded:
+        raise ValueError(_FORM)
+    return decoded

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from app.cli.doctor.postgres import check_clock, check_server, check_tables
+from app.cli.doctor.postgres import check_clock, check_parameters, check_server, check_tables
 from app.storage.postgres.database import ServerFacts
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
@@ -65,3 +65,11 @@ def test_clocks_are_in_order_up_to_half_the_leeway(seconds: float, leeway: int, 
 def test_the_time_of_a_slow_answer_is_no_difference_between_clocks() -> None:
     late = NOW + timedelta(seconds=4)
     assert check_clock(NOW, NOW + timedelta(seconds=3), late, timedelta()).level == "ok"
+
+
+def test_parameters_without_effect_are_named() -> None:
+    assert [*check_parameters([])] == []
+    binding, others = check_parameters(["channel_binding", "keepalives", "sslsni"])
+    assert (binding.level, binding.subject) == ("note", "tls")
+    assert "sslmode=verify-full" in binding.text
+    assert others.text == "These parameters of AUTH_DATABASE_URL have no effect: keepalives, sslsni."

@@ -1,0 +1,236 @@
+"""Opens connections to Postgres, directly or through a pooler, with a login that may change meanwhile."""
+
+import os
+import ssl
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from getpass import getuser
+from typing import Any, TypeAlias
+
+import asyncpg
+
+from app.storage.postgres.encryption import encryption
+from app.storage.postgres.outages import Misconfigured
+from app.storage.postgres.poolers import (
+    LIMITS,
+    STATEMENT_TIMEOUT,
+    PooledConnection,
+    UnlimitedConnection,
+)
+from app.storage.postgres.urls import DatabaseUrl, parse_url
+
+CONNECT_TIMEOUT = 5.0
+"""Seconds that connecting to one host may take, unless the URL has another ``connect_timeout``."""
+
+_VARIABLE = "AUTH_DATABASE_URL"
+_SESSION = {"default_transaction_isolation": "read committed"}
+"""The statements are written for it, and a database may have another default."""
+_WHO_ANSWERS = """
+SELECT pg_backend_pid() AS pid, setting AS statement_timeout FROM pg_settings WHERE name = 'statement_timeout'
+"""
+_REFUSED_PARAMETERS = (asyncpg.ProtocolViolationError, asyncpg.FeatureNotSupportedError)
+_LASTING = (
+    asyncpg.InvalidAuthorizationSpecificationError,
+    asyncpg.InvalidCatalogNameError,
+    asyncpg.InsufficientPrivilegeError,
+)
+"""Refusals that waiting does not mend."""
+
+Connection: TypeAlias = asyncpg.Connection
+ReadAgain: TypeAlias = Callable[[], str | None]
+
+
+class Connector:
+    """Opens connections to the first host that answers and takes writes."""
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        through_pooler: bool | None = None,
+        read_again: ReadAgain = lambda: None,
+        limited: bool = True,
+    ) -> None:
+        """ValueError when the URL cannot be used.
+
+        ``through_pooler`` is None when that is to be found out. ``read_again`` returns the URL that its file
+        has now, or None; only the login of that URL is used. Only migrations are not ``limited``.
+        """
+        self._url = _with_user(parse_url(url))
+        self._encryption = encryption(self._url)
+        self._may_be_pooler, self._through_pooler = through_pooler is not False, through_pooler
+        self._read_again, self._limited = read_again, limited
+
+    async def connect(self) -> Connection:
+        """A connection. When its login is refused, it is tried again with one that has changed meanwhile."""
+        url = self._url
+        with _explaining():
+            try:
+                return await self._connect(url)
+            except asyncpg.InvalidAuthorizationSpecificationError:
+                self._read_login_again()
+                if self._url == url:
+                    raise
+                return await self._connect(self._url)
+
+    def _read_login_again(self) -> None:
+        text = self._read_again()
+        if text is not None:
+            with suppress(ValueError):
+                fresh = parse_url(text)
+                self._url = replace(self._url, user=fresh.user, password=fresh.password)
+
+    async def _connect(self, url: DatabaseUrl) -> Connection:
+        """Try the hosts in their order. Of their failures, one that may pass goes before one that lasts."""
+        failures: list[Exception] = []
+        for host, port in url.hosts or (("", 0),):
+            try:
+                return await self._reach(url, host, port)
+            except (OSError, asyncpg.CannotConnectNowError, Misconfigured) as error:
+                failures.append(error)
+        raise min(failures, key=lambda error: isinstance(error, Misconfigured | ssl.SSLError))
+
+    async def _reach(self, url: DatabaseUrl, host: str, port: int) -> Connection:
+        where = {"host": host or None, "port": port or None}
+        try:
+            return await self._open(url, where | {"ssl": self._encryption.context or False})
+        except (ssl.SSLError, ConnectionError, asyncpg.InvalidAuthorizationSpecificationError) as error:
+            is_final = isinstance(error, ConnectionRefusedError | asyncpg.InvalidPasswordError)
+            if not self._encryption.is_optional or is_final:
+                raise
+            try:
+                return await self._open(url, where | {"ssl": False})
+            except asyncpg.InvalidAuthorizationSpecificationError as without_tls:
+                # The first refusal does not blame the missing encryption.
+                is_first = isinstance(error, asyncpg.InvalidAuthorizationSpecificationError)
+                raise (error if is_first else without_tls) from None
+
+    async def _open(self, url: DatabaseUrl, where: dict[str, Any]) -> Connection:
+        if self._through_pooler is not True:
+            connection = await self._open_directly(url, where)
+            if connection is not None:
+                return connection
+        kind = PooledConnection if self._limited else UnlimitedConnection
+        connection = await self._open_as(
+            url, where, _session(url), connection_class=kind, statement_cache_size=0
+        )
+        self._through_pooler = True
+        return connection
+
+    async def _open_directly(self, url: DatabaseUrl, where: dict[str, Any]) -> Connection | None:
+        """A connection with parameters of its session, or None when a pooler refuses or ignores them."""
+        parameters = _session(url) | _SESSION | (LIMITS if self._limited else {})
+        try:
+            connection = await self._open_as(url, where, parameters)
+        except _REFUSED_PARAMETERS as error:
+            if self._may_be_pooler:
+                return None
+            raise Misconfigured(
+                f"AUTH_DATABASE_POOLER: is off, and what answers refuses parameters as a pooler does: {error}"
+            ) from error
+        if self._through_pooler is None:
+            try:
+                is_pooled = await _is_pooled(connection, parameters)
+            except BaseException:
+                connection.terminate()
+                raise
+            if is_pooled:
+                connection.terminate()
+                return None
+            self._through_pooler = False
+        return connection
+
+    async def _open_as(
+        self, url: DatabaseUrl, where: dict[str, Any], session: dict[str, str], **options: object
+    ) -> Connection:
+        arguments = where | {
+            "user": url.user,
+            "password": url.password,
+            "passfile": url.parameters.get("passfile"),
+            "database": url.database,
+            "direct_tls": self._encryption.is_direct and where["ssl"] is not False,
+            "timeout": float(url.parameters.get("connect_timeout", 0)) or CONNECT_TIMEOUT,
+            "command_timeout": STATEMENT_TIMEOUT if self._limited else None,
+            "server_settings": session,
+            "target_session_attrs": "any",
+        }
+        connection: Connection = await asyncpg.connect(**arguments | options)
+        try:
+            await _require_usable(connection)
+        except BaseException:
+            connection.terminate()
+            raise
+        return connection
+
+
+def _session(url: DatabaseUrl) -> dict[str, str]:
+    """The parameters that the URL itself sets; poolers take the name of the application."""
+    given = url.parameters
+    name = given.get("application_name") or given.get("fallback_application_name") or "watchword"
+    return {"application_name": name} | ({"options": given["options"]} if "options" in given else {})
+
+
+async def _is_pooled(connection: Connection, parameters: Mapping[str, str]) -> bool:
+    """Whether another session answers than the one that was opened, or one without its parameters."""
+    async with connection.transaction():
+        statement = await connection.prepare(_WHO_ANSWERS, name="")
+        (answer,) = await statement.fetch()
+    asked = parameters.get("statement_timeout", answer["statement_timeout"])
+    return (answer["pid"], answer["statement_timeout"]) != (connection.get_server_pid(), asked)
+
+
+async def _require_usable(connection: Connection) -> None:
+    """Raise Misconfigured unless the database stores UTF-8 and the server takes writes."""
+    reported = connection.get_settings()
+    if reported.server_encoding != "UTF8":
+        raise Misconfigured(
+            f"{_VARIABLE}: the database has the encoding {reported.server_encoding}; create one with: "
+            "CREATE DATABASE watchword TEMPLATE template0 ENCODING 'UTF8'"
+        )
+    if isinstance(connection, PooledConnection):
+        # The pooler repeats what another session reported.
+        is_read_only = (await connection.fetch("SHOW transaction_read_only"))[0][0] == "on"
+    else:
+        is_read_only = "on" in {reported.in_hot_standby, reported.default_transaction_read_only}
+    if is_read_only:
+        raise Misconfigured(f"{_VARIABLE}: the server is read-only; name the primary")
+
+
+def _with_user(url: DatabaseUrl) -> DatabaseUrl:
+    """The URL with the name of this process's user where it names none, as libpq does it."""
+    if url.user is None and not os.environ.get("PGUSER"):
+        try:
+            getuser()
+        except (OSError, KeyError):
+            raise ValueError("names no user, and this process has no name either") from None
+    return url
+
+
+@contextmanager
+def _explaining() -> Iterator[None]:
+    """Turn what waiting does not mend into Misconfigured, in words that name the setting."""
+    try:
+        yield
+    except ssl.SSLCertVerificationError as error:
+        raise Misconfigured(
+            f"{_VARIABLE}: the certificate of Postgres is refused: {error.verify_message}; "
+            "sslrootcert=/path names the certificate of its authority"
+        ) from error
+    except (ssl.SSLEOFError, ssl.SSLZeroReturnError):
+        raise
+    except ssl.SSLError as error:
+        raise Misconfigured(f"{_VARIABLE}: TLS with Postgres fails: {error.reason}") from error
+    except ConnectionError as error:
+        if "rejected SSL upgrade" in str(error):
+            raise Misconfigured(f"{_VARIABLE}: the server offers no TLS, and sslmode asks for it") from error
+        raise
+    except (ValueError, asyncpg.InterfaceError) as error:
+        raise Misconfigured(f"{_VARIABLE}: {error}") from error
+    except _LASTING:
+        raise
+    except asyncpg.PostgresError as error:
+        if "startup parameter" in str(error):
+            raise Misconfigured(f"{_VARIABLE}: the pooler refuses what the URL asks for: {error}") from error
+        # Poolers and platforms have SQLSTATEs of their own for "not now".
+        raise ConnectionError(str(error)) from None

