@@ -1,7 +1,7 @@
 """Password hashing: new hashes are Argon2id, hashes imported from other systems are only verified.
 
 An unknown account or hash costs one verification of a decoy hash, so response time does not reveal it.
-Hashing runs in a few threads beside the event loop, for a limited number of callers at a time.
+Hashing runs in a few threads beside the event loop.
 """
 
 import asyncio
@@ -10,9 +10,9 @@ import re
 import secrets
 import sys
 from base64 import b64decode, b64encode
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeAlias, TypeVar
@@ -20,7 +20,6 @@ from typing import Any, TypeAlias, TypeVar
 from passlib.context import CryptContext
 
 from app.domain.passwords import normalise, unusable
-from app.domain.refusals import Refusal, Refused
 
 # Ceilings for one stored hash, so no imported hash exhausts the service; times are for one slow core.
 MAX_KIB = 256 * 1024  # Memory of one hash; each hashing thread may use as much.
@@ -45,23 +44,21 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HashingPolicy:
-    """The cost of new hashes, and how many callers may hash at once.
+    """The cost of new hashes, and how many threads hash.
 
     ``memory_kib`` (KiB), ``time_cost`` (passes) and ``parallelism`` (lanes) are Argon2id's parameters.
-    ``threads`` hash at a time, and ``queue`` more callers may wait. Raises ValueError without a thread, for
-    a negative queue, or for a parameter over its ceiling.
+    Raises ValueError without a thread, or for a parameter over its ceiling.
     """
 
     memory_kib: int = 19_456
     time_cost: int = 2
     parallelism: int = 1
     threads: int
-    queue: int
 
     def __post_init__(self) -> None:
         bounded = _bounded(self.memory_kib, self.time_cost, self.parallelism)
-        if not bounded or self.threads < 1 or self.queue < 0:
-            raise ValueError("hashing needs a thread, no negative queue, and parameters below the ceilings")
+        if not bounded or self.threads < 1:
+            raise ValueError("hashing needs a thread, and parameters below the ceilings")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,18 +69,11 @@ class PasswordCheck:
     outdated: bool
 
 
-class Overloaded(Refused):
-    """All slots are taken; with sensible settings one is free again within a second."""
-
-    def __init__(self) -> None:
-        super().__init__(Refusal.OVERLOADED, retry_after=1)
-
-
 class PasswordHasher:
     """Hashes and verifies in threads; one instance serves one event loop.
 
-    ``hash`` and ``verify`` wait for a thread, and raise RuntimeError after ``close``. For unauthenticated
-    callers they must be called within a ``slot``.
+    ``hash`` and ``verify`` wait for a thread, and raise RuntimeError after ``close``. Callers from outside
+    must hold a slot.
     """
 
     def __init__(self, policy: HashingPolicy) -> None:
@@ -100,18 +90,6 @@ class PasswordHasher:
         self._executor = ThreadPoolExecutor(policy.threads, "passwords", os.nice, (niceness,))
         # Callers queue here and not in the executor, so a caller that gives up leaves no work behind.
         self._threads = asyncio.Semaphore(policy.threads)
-        self._free_slots = policy.threads + policy.queue
-
-    @contextmanager
-    def slot(self) -> Iterator[None]:
-        """Hold a slot while the caller waits, hashes, and does its work before and after; else Overloaded."""
-        if not self._free_slots:
-            raise Overloaded
-        self._free_slots -= 1
-        try:
-            yield
-        finally:
-            self._free_slots += 1
 
     async def hash(self, password: str) -> str:
         """A new Argon2id hash in PHC format, about 97 characters; ValueError for an ``unusable`` password."""

@@ -7,13 +7,15 @@ from datetime import datetime
 from uuid import UUID
 
 MAX_EMAIL_LENGTH = 254
+FIRST_VERSION = 1
+"""The password version of a new account; it rises with every password change."""
 _EMAIL = re.compile(r"[^\s@\x00-\x1f\x7f]+@[^\s@\x00-\x1f\x7f]+")
 _ROLE = re.compile(r"[a-z0-9][a-z0-9_.:-]{0,63}")
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """An account as Postgres stores it; ``password_version`` rises with every password change."""
+    """An account as Postgres stores it."""
 
     id: UUID
     email: str

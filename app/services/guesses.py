@@ -1,14 +1,15 @@
 """Guesses at a secret: the slot, the charge, the refund and the events that surround every guess."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 
 from app.crypto.passwords import PasswordCheck, PasswordHasher
 from app.domain.events import Event, Reason
 from app.domain.refusals import Refusal, Refused
 from app.domain.throttling import TooManyRequests
-from app.services.throttling import Throttle, Way
+from app.services.slots import Slots
+from app.services.throttling import Attempt, Throttle, Way
 from app.storage.postgres.events import EventStore
 
 
@@ -47,24 +48,26 @@ class Guesses:
     """Admits guesses at secrets, up to the limits of the account, of the network and in total."""
 
     hasher: PasswordHasher
+    slots: Slots
     throttle: Throttle
     events: EventStore
 
     @asynccontextmanager
     async def guess(
-        self, ways: Iterable[Way], throttled: Callable[[TooManyRequests], Awaitable[Event]]
+        self, attempt: Attempt, throttled: Callable[[TooManyRequests], Awaitable[Event]]
     ) -> AsyncIterator[Guess]:
         """Admit one guess; it is charged to the first of the ways that has budget left.
 
-        1. It takes a slot for hashing first; without one it raises Overloaded, which charges nothing.
+        1. It takes a slot for hashing first; without one, or when its account or its network holds its share
+           of them, it raises Overloaded, which charges nothing.
         2. It is charged before the comparison, so parallel guesses count like successive ones. Without budget
            it raises TooManyRequests; when that is news, the event that ``throttled`` makes is recorded.
         3. A refusal before the guess is decided refunds the charge; a later one does not. Otherwise guesses
            would be free while nothing can be written, and the refund would reveal the right one.
         4. When the block ends without an exception, the guess was right and earlier failures are cleared.
         """
-        with self.hasher.slot():
-            way = await self._admitted(ways, throttled)
+        with self.slots.take(attempt.holders):
+            way = await self._admitted(attempt, throttled)
             guess = Guess(self.hasher, self.events)
             try:
                 yield guess
@@ -75,17 +78,18 @@ class Guesses:
             await self.throttle.clear(way)
 
     async def _admitted(
-        self, ways: Iterable[Way], throttled: Callable[[TooManyRequests], Awaitable[Event]]
+        self, attempt: Attempt, throttled: Callable[[TooManyRequests], Awaitable[Event]]
     ) -> Way:
         refusals = []
-        for way in ways:
-            try:
-                await self.throttle.charge(way)
-            except TooManyRequests as refused:
-                refusals.append(refused)
-                if refused.is_news:
-                    await self.events.add(await throttled(refused))
-            else:
-                return way
+        async with aclosing(attempt.ways) as ways:
+            async for way in ways:
+                try:
+                    await self.throttle.charge(way)
+                except TooManyRequests as refused:
+                    refusals.append(refused)
+                    if refused.is_news:
+                        await self.events.add(await throttled(refused))
+                else:
+                    return way
         # The client learns when the first of the ways opens.
         raise min(refusals, key=lambda refused: refused.opens_in)

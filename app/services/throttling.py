@@ -1,14 +1,24 @@
 """Throttling: charges guesses and failed refreshes to budgets."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import NamedTuple
 from uuid import UUID
 
 from app.crypto.device_tokens import DeviceTokens
-from app.domain.throttling import Budget, Limit, ThrottlingPolicy, TooManyRequests, network_of
+from app.domain.throttling import (
+    Budget,
+    Holder,
+    Limit,
+    Rule,
+    ThrottlingPolicy,
+    TooManyRequests,
+    networks_of,
+)
 from app.storage.redis.throttling import FailureCounters
+
+_ACCOUNT_HOLDS_ONE_IN, _NETWORK_HOLDS_ONE_IN = 4, 2
 
 
 class Way(NamedTuple):
@@ -18,12 +28,21 @@ class Way(NamedTuple):
     cleared: tuple[Budget, ...]
 
 
+class Attempt(NamedTuple):
+    """An attempt to guess: who holds its slot, and the ways to charge it, the first one first."""
+
+    holders: tuple[Holder, ...]
+    ways: AsyncGenerator[Way]
+
+
 @dataclass(frozen=True, slots=True)
 class Throttle:
     """Charges guesses at passwords to the budgets of an account, a network and everyone.
 
-    An account is counted under the keyed ``label`` of its e-mail address, whether or not it exists. Known
-    devices that last signed in with the same password version share a budget of their own.
+    An account is counted under the keyed ``label`` of its e-mail address, whether or not it exists.
+    Callers who have proved before that they know the account, by a device token or a session, have budgets
+    of their own for all three. Their guesses are counted in the budgets of strangers too, which do not
+    refuse them: strangers cannot lock them out.
     """
 
     counters: FailureCounters
@@ -31,24 +50,50 @@ class Throttle:
     label: Callable[[str], str]
     policy: ThrottlingPolicy
 
-    def ways(self, email: str, address: str | None, device: str | None) -> Iterator[Way]:
-        """The ways to guess at the account with this address: as a known device, then as an unknown one.
+    def login(
+        self,
+        email: str,
+        address: str | None,
+        device: str | None,
+        current_version: Callable[[], Awaitable[int]],
+    ) -> Attempt:
+        """A login at the account with this address: as a known device, then as an unknown one.
 
-        A sign-in from a known device does not clear the budget of unknown devices.
+        ``current_version`` returns the account's password version, and is called only for a device with a
+        genuine token. It returns that of a new account where there is none.
         """
-        account, device_budgets = self._unknown_devices(email), tuple[Budget, ...]()
-        version = self.devices.password_version(device, email)
-        if version is not None:
-            device_budgets = (Budget("device", f"{account.key}/{version}", self.policy.account),)
-            yield Way(device_budgets, cleared=device_budgets)
-        network = Budget("address", network_of(address), self.policy.address)
-        everyone = Budget("everyone", "", self.policy.everyone)
-        yield Way((account, network, everyone), cleared=(account, *device_budgets))
+        claimed = self.devices.password_version(device, email)
+        holders = self._holders(email, address, is_known=claimed is not None)
+        return Attempt(holders, self._login_ways(email, address, claimed, current_version))
 
-    def password_change(self, session_id: UUID) -> Way:
-        """The way for a session to guess its account's password; every session has its own budget."""
+    async def _login_ways(
+        self,
+        email: str,
+        address: str | None,
+        claimed: int | None,
+        current_version: Callable[[], Awaitable[int]],
+    ) -> AsyncGenerator[Way]:
+        """A sign-in from a known device does not clear the budget of unknown devices."""
+        account, device = self._unknown_devices(email), tuple[Budget, ...]()
+        strangers = (account, *self._strangers(address))
+        current = 0 if claimed is None else await current_version()
+        # The holder of the service secret can write any version, so a version makes no budget of its own:
+        # one that the account never had counts for nothing, and all former ones share a budget.
+        if claimed is not None and claimed <= current:
+            key = str(claimed) if claimed == current else "former"
+            device = (Budget("device", f"{account.key}/{key}", self.policy.account),)
+            yield self._known_way(device, address, strangers)
+        yield Way(strangers, cleared=(account, *device))
+
+    def password_change(self, session_id: UUID, email: str, address: str | None) -> Attempt:
+        """A guess of a session at its account's password; every session has its own budget."""
         own = (Budget("password", str(session_id), self.policy.account),)
-        return Way(own, cleared=own)
+        strangers = (self._unknown_devices(email), *self._strangers(address))
+
+        async def ways() -> AsyncGenerator[Way]:
+            yield self._known_way(own, address, strangers)
+
+        return Attempt(self._holders(email, address, is_known=True), ways())
 
     async def charge(self, way: Way) -> None:
         """Charge a guess as if it had failed; refuses with TooManyRequests, and then charges nothing."""
@@ -72,6 +117,33 @@ class Throttle:
     def _unknown_devices(self, email: str) -> Budget:
         return Budget("account", self.label(email), self.policy.account)
 
+    def _strangers(self, address: str | None) -> tuple[Budget, ...]:
+        """The shared budgets of strangers: half of what everyone may do is reserved for quiet networks."""
+        everyone = self.policy.everyone
+        return (
+            *(network.budget("address", self.policy.address) for network in networks_of(address)),
+            Budget("everyone", "", everyone, refuses=Rule.NOISY),
+            Budget("everyone", "all", tuple(limit.times(2) for limit in everyone)),
+        )
+
+    def _known_way(self, own: tuple[Budget, ...], address: str | None, strangers: Sequence[Budget]) -> Way:
+        networks = (
+            network._replace(key=f"known/{network.key}").budget("address", self.policy.address)
+            for network in networks_of(address)
+        )
+        everyone = Budget("everyone", "known", self.policy.everyone)
+        counting = (budget.only_counting() for budget in strangers)
+        return Way((*own, *networks, everyone, *counting), cleared=own)
+
+    def _holders(self, email: str, address: str | None, *, is_known: bool) -> tuple[Holder, ...]:
+        """Strangers and those who know the account hold slots apart: neither takes the others' share."""
+        kind = "known" if is_known else "account"
+        widest = networks_of(address)[-1].key
+        return (
+            Holder(f"{kind}/{self.label(email)}", _ACCOUNT_HOLDS_ONE_IN),
+            Holder(f"network/{widest}", _NETWORK_HOLDS_ONE_IN),
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class RefreshThrottle:
@@ -84,14 +156,17 @@ class RefreshThrottle:
     counters: FailureCounters
     limits: tuple[Limit, ...]
 
-    def require_open(self, key: str) -> None:
-        """Refuse with TooManyRequests while too many refreshes under this key have failed."""
-        self.counters.require_open([self._budget(key)])
+    def budgets(self, session_id: UUID | None, address: str | None) -> tuple[Budget, ...]:
+        """The budgets of a refresh; ``session_id`` is None when the token is forged."""
+        if session_id is not None:
+            return (Budget("refresh", str(session_id), self.limits),)
+        return tuple(network.budget("refresh", self.limits) for network in networks_of(address))
 
-    async def failed(self, key: str) -> None:
-        """Count a failure. If it uses up the budget, the next attempt is refused."""
+    def require_open(self, budgets: Sequence[Budget]) -> None:
+        """Refuse with TooManyRequests while too many refreshes have failed."""
+        self.counters.require_open(budgets)
+
+    async def failed(self, budgets: Sequence[Budget]) -> None:
+        """Count a failure. If it uses up a budget, the next attempt is refused."""
         with suppress(TooManyRequests):
-            await self.counters.charge([self._budget(key)])
-
-    def _budget(self, key: str) -> Budget:
-        return Budget("refresh", key, self.limits)
+            await self.counters.charge(budgets)

@@ -7,7 +7,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_settings import NoDecode
 
 from app.settings.environment import EnvironmentSettings
-from app.settings.values import app_origin, network, off, origin, parts, web_address
+from app.settings.values import app_origin, network, not_everyone, off, origin, parts, web_address
 
 _HSTS = re.compile(r"max-age=[0-9]{1,10}(; includeSubDomains(; preload)?)?", re.ASCII)
 _ROOT_PATH = re.compile(r"(/[A-Za-z0-9._~-]+)*", re.ASCII)
@@ -52,6 +52,7 @@ class HttpSettings(EnvironmentSettings):
         tuple[Annotated[str, AfterValidator(network)], ...],
         NoDecode,
         BeforeValidator(parts),
+        AfterValidator(not_everyone),
         Field(description="Addresses or networks of the proxies whose X-Forwarded-For is trusted."),
     ] = ()
     root_path: Annotated[

@@ -2,11 +2,11 @@
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from app.domain.throttling import Limit, ThrottlingPolicy
 from app.settings.environment import EnvironmentSettings
-from app.settings.values import DAY, HOUR, MINUTE, Limits
+from app.settings.values import DAY, HOUR, MINUTE, Limits, within_a_day
 
 
 class ThrottlingSettings(EnvironmentSettings):
@@ -14,16 +14,19 @@ class ThrottlingSettings(EnvironmentSettings):
 
     login_limit_account: Annotated[
         Limits,
-        Field(description="Failed logins of one account from unknown devices."),
-    ] = (Limit(20, MINUTE), Limit(40, HOUR), Limit(60, DAY), Limit(100, 30 * DAY))
+        AfterValidator(within_a_day),
+        Field(description="Failed logins of one account from unknown devices, in a day at most."),
+    ] = (Limit(20, MINUTE), Limit(40, HOUR), Limit(60, DAY))
     login_limit_address: Annotated[
         Limits,
         Field(
-            description="Failed logins from one IPv4 address or IPv6 /64 network; known devices are exempt."
+            description="Failed logins from an IPv4 address or IPv6 /64; "
+            "a /56 has 4 times as many, a /48 16 times."
         ),
     ] = (Limit(100, MINUTE), Limit(1000, HOUR))
     login_limit_global: Annotated[
-        Limits, Field(description="Failed logins from everywhere together; known devices are exempt.")
+        Limits,
+        Field(description="Failed logins from all networks that fail; as many are reserved for the others."),
     ] = (Limit(600, MINUTE),)
     refresh_limit: Annotated[
         Limits,

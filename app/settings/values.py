@@ -5,7 +5,7 @@ from base64 import urlsafe_b64decode
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
-from ipaddress import ip_network
+from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_network
 from itertools import pairwise
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -176,10 +176,27 @@ def on_or_off(value: object) -> object:
 
 def network(text: str) -> str:
     """The address or the network of a proxy."""
-    parsed = ip_network(text)
-    if parsed.prefixlen == 0:
+    return str(ip_network(text))
+
+
+def not_everyone(networks: tuple[str, ...]) -> tuple[str, ...]:
+    """Networks of proxies; ValueError when they cover all addresses of IPv4 or of IPv6 together."""
+    parsed = [_unmapped(ip_network(text)) for text in networks]
+    covered: list[IPv4Network | IPv6Network] = [
+        *collapse_addresses(one for one in parsed if isinstance(one, IPv4Network)),
+        *collapse_addresses(one for one in parsed if isinstance(one, IPv6Network)),
+    ]
+    if any(one.prefixlen == 0 for one in covered):
         raise ValueError("this trusts every client; list your proxies' addresses")
-    return str(parsed)
+    return networks
+
+
+def _unmapped(parsed: IPv4Network | IPv6Network) -> IPv4Network | IPv6Network:
+    """An IPv4 network that is written as an IPv6 one in its IPv4 form, other networks unchanged."""
+    mapped = IPv6Network("::ffff:0:0/96")
+    if isinstance(parsed, IPv6Network) and parsed.subnet_of(mapped):
+        return IPv4Network((parsed.network_address.packed[12:], parsed.prefixlen - mapped.prefixlen))
+    return parsed
 
 
 def duration(text: str) -> timedelta:
@@ -203,6 +220,13 @@ def growing(limits: tuple[Limit, ...]) -> tuple[Limit, ...]:
     """Limits in the order of their windows; a longer one that allows no more makes the shorter useless."""
     if any(a.window >= b.window or a.amount >= b.amount for a, b in pairwise(limits)):
         raise ValueError("each limit must have a longer window and a larger number than the one before it")
+    return limits
+
+
+def within_a_day(limits: tuple[Limit, ...]) -> tuple[Limit, ...]:
+    """Limits of an account: with a longer window, a few guesses would lock its owner out for longer."""
+    if limits[-1].window > DAY:
+        raise ValueError("no window may be longer than a day, so that guesses lock nobody out for longer")
     return limits
 
 

@@ -21,6 +21,7 @@ from app.services.open_session import OpenSession
 from app.services.owner.caller import WhoAmI
 from app.services.password_rules import PasswordRules
 from app.services.revocations import Revocations
+from app.services.slots import Slots
 from app.services.throttling import RefreshThrottle, Throttle
 from app.settings import Settings
 from app.storage.postgres.accounts import AccountStore
@@ -116,6 +117,7 @@ def build_core(settings: Settings, resources: Resources, clock: Clock) -> Core:
         end_sessions=EndSessions(stores.sessions, stores.accounts, revocations),
         guesses=Guesses(
             resources.hasher,
+            Slots(settings.password_hash_threads + settings.password_hash_queue),
             Throttle(resources.counters, crypto.devices, crypto.secrets.label, throttling),
             stores.events,
         ),

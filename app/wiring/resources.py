@@ -45,7 +45,8 @@ def open_resources(settings: Settings, clock: Clock) -> Resources:
         )
     closing.push_async_callback(engine.dispose)
     with blaming("AUTH_REDIS_URL"):
-        index, counters = RevocationIndex(settings.redis_url), FailureCounters(settings.redis_url, clock)
+        index = RevocationIndex(settings.redis_url, settings.issuer)
+        counters = FailureCounters(settings.redis_url, settings.issuer, clock)
     closing.push_async_callback(index.close)
     closing.push_async_callback(counters.close)
     hasher = PasswordHasher(_hashing_policy(settings))
@@ -60,7 +61,6 @@ def _hashing_policy(settings: Settings) -> HashingPolicy:
             memory_kib=settings.password_hash_memory_kib,
             time_cost=settings.password_hash_time_cost,
             threads=settings.password_hash_threads,
-            queue=settings.password_hash_queue,
         )
 
 

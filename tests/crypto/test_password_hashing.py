@@ -21,7 +21,6 @@ from app.crypto import passwords
 from app.crypto.passwords import (
     NICENESS,
     HashingPolicy,
-    Overloaded,
     PasswordCheck,
     PasswordHasher,
     parse_hash,
@@ -29,7 +28,7 @@ from app.crypto.passwords import (
 
 PASSWORD = "l\u00e8tmein \U0001f511"
 LONG = "0123456789" * 20
-CHEAP = HashingPolicy(memory_kib=8, time_cost=1, threads=1, queue=1)
+CHEAP = HashingPolicy(memory_kib=8, time_cost=1, threads=1)
 
 NO = PasswordCheck(matches=False, outdated=False)
 CURRENT = PasswordCheck(matches=True, outdated=False)
@@ -269,7 +268,7 @@ def start(work: Any) -> asyncio.Task[PasswordCheck]:
 
 @pytest.mark.requirement("P1")
 async def test_a_new_hash_is_argon2id_that_argon2_itself_verifies() -> None:
-    hasher = PasswordHasher(HashingPolicy(memory_kib=32, time_cost=3, parallelism=2, threads=1, queue=0))
+    hasher = PasswordHasher(HashingPolicy(memory_kib=32, time_cost=3, parallelism=2, threads=1))
     stored = await hasher.hash(PASSWORD)
     assert stored.startswith("$argon2id$v=19$m=32,t=3,p=2$")
     assert len(stored.split("$")[4]) == 22, "a salt of 16 bytes"
@@ -286,7 +285,7 @@ def test_the_backends_are_loaded_before_there_are_threads() -> None:
 
 @pytest.mark.requirement("P1")
 def test_the_default_parameters_are_those_of_the_design() -> None:
-    policy = HashingPolicy(threads=2, queue=32)
+    policy = HashingPolicy(threads=2)
     assert (policy.memory_kib, policy.time_cost, policy.parallelism) == (19_456, 2, 1)
 
 
@@ -294,7 +293,6 @@ def test_the_default_parameters_are_those_of_the_design() -> None:
     "change",
     [
         {"threads": 0},
-        {"queue": -1},
         {"memory_kib": 262_145},
         {"memory_kib": 262_144, "time_cost": 5},
         {"parallelism": 17},
@@ -302,7 +300,7 @@ def test_the_default_parameters_are_those_of_the_design() -> None:
 )
 def test_an_invalid_policy_is_refused(change: dict[str, int]) -> None:
     with pytest.raises(ValueError, match="hashing needs"):
-        HashingPolicy(**{"threads": 1, "queue": 1} | change)
+        HashingPolicy(**{"threads": 1} | change)
 
 
 @pytest.mark.parametrize("scheme", IMPORTED)
@@ -372,7 +370,7 @@ async def test_bcrypt_truncates_after_72_bytes_not_characters(hasher: PasswordHa
 async def test_a_hash_is_outdated_when_a_parameter_is_below_the_policy(
     parameters: dict[str, Any], verdict: PasswordCheck
 ) -> None:
-    hasher = PasswordHasher(HashingPolicy(memory_kib=16, time_cost=2, threads=1, queue=0))
+    hasher = PasswordHasher(HashingPolicy(memory_kib=16, time_cost=2, threads=1))
     assert await hasher.verify(PASSWORD, argon2_hash(**parameters)) == verdict
     assert await hasher.verify(PASSWORD + "z", argon2_hash(**parameters)) == NO
     hasher.close()
@@ -449,20 +447,6 @@ async def test_every_byte_of_the_longest_password_is_hashed(hasher: PasswordHash
     stored = await hasher.hash("x" * 1024)
     assert await hasher.verify("x" * 1024, stored) == CURRENT
     assert await hasher.verify("x" * 1023, stored) == NO
-
-
-@pytest.mark.requirement("P4")
-def test_there_are_as_many_slots_as_threads_and_queue_places(hasher: PasswordHasher) -> None:
-    def use_both() -> None:
-        with hasher.slot(), hasher.slot():
-            with pytest.raises(Overloaded) as overload, hasher.slot():
-                raise AssertionError
-            assert overload.value.retry_after == 1
-            raise LookupError
-
-    for _ in range(2):
-        with pytest.raises(LookupError):
-            use_both()
 
 
 async def test_one_thread_computes_one_hash_at_a_time(hasher: PasswordHasher, gate: Gate) -> None:

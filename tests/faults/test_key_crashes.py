@@ -16,11 +16,12 @@ from app.dev import Servers
 from app.domain.events import Actor
 from app.domain.keys import KeyState, retirement
 from app.storage.postgres.keys import ADVISORY_LOCK
+from app.storage.redis.client import prefix
 from tests.support.database import Sql, connect
 from tests.support.people import Person, login, me, new_person
 from tests.support.processes import Process
 from tests.support.races import parts
-from tests.support.servers import Service, database, migrate, process_environment
+from tests.support.servers import ISSUER, Service, database, migrate, process_environment
 from tests.support.tokens import sealed_keys
 from tests.support.waiting import client_of, spawned, until
 
@@ -232,7 +233,7 @@ async def test_a_retirement_that_redis_was_not_told_of_is_known_everywhere_in_th
 
         async def is_known() -> bool:
             with redis.Redis.from_url(own["AUTH_REDIS_URL"]) as index:
-                return bool(index.exists(f"{{watchword}}:blacklist:{signing}"))
+                return bool(index.exists(f"{prefix(ISSUER)}blacklist:{signing}"))
 
         await until(is_known)
     await assert_well(client, person)

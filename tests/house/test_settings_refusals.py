@@ -119,7 +119,15 @@ def test_a_guessable_secret_is_refused_beside_a_good_one(guise: str, monkeypatch
 
 
 def test_a_proxy_list_that_trusts_every_client_is_refused() -> None:
-    for everything in ("0.0.0.0/0", "::/0"):
+    halves = "0.0.0.0/1 10.0.0.0/8 128.0.0.0/1"
+    for everything in (
+        "0.0.0.0/0",
+        "::/0",
+        halves,
+        "::/1,8000::/1",
+        "::ffff:0:0/96",
+        "::ffff:0:0/97 128.0.0.0/1",
+    ):
         (line,) = refusal(GOOD | {"AUTH_TRUSTED_PROXIES": everything})
         assert line == "AUTH_TRUSTED_PROXIES: this trusts every client; list your proxies' addresses"
 
@@ -166,6 +174,7 @@ def test_an_origin_of_an_app_has_a_scheme_and_a_host_and_is_no_wildcard() -> Non
         ({"AUTH_SECRET_KEYS": f"{TEST_SECRET},{TEST_SECRET}"}, "replace one"),
         ({"AUTH_ISSUER": "https://auth.example.com:port"}, "ort"),
         ({"AUTH_LEEWAY": "9" * 30}, ""),
+        ({"AUTH_LOGIN_LIMIT_ACCOUNT": "20/PT1M,100/P30D"}, "longer than a day"),
         ({"AUTH_PASSWORD_HASH_MEMORY_KIB": "262144", "AUTH_PASSWORD_HASH_TIME_COST": "10"}, ""),
     ],
 )

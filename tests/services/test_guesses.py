@@ -1,7 +1,7 @@
 """Guesses at a secret: the slot, the charge, the comparison, and then the refund or the cleared failures."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -10,18 +10,20 @@ from uuid import uuid4
 import pytest
 
 from app.crypto.device_tokens import DeviceTokens
-from app.crypto.passwords import HashingPolicy, Overloaded, PasswordCheck, PasswordHasher
+from app.crypto.passwords import HashingPolicy, PasswordCheck, PasswordHasher
 from app.crypto.secrets import ServiceSecrets
 from app.dev import Servers
 from app.domain.events import Actor, Event, EventKind, Reason
 from app.domain.refusals import Refusal, Refused
-from app.domain.throttling import Budget, Limit, ThrottlingPolicy, TooManyRequests
+from app.domain.throttling import Budget, Holder, Limit, ThrottlingPolicy, TooManyRequests
 from app.services.guesses import Guesses
-from app.services.throttling import Throttle, Way
+from app.services.slots import Overloaded, Slots
+from app.services.throttling import Attempt, Throttle, Way
 from app.storage.postgres.events import EventStore
 from app.storage.redis.throttling import FailureCounters
 from tests.support.people import PASSWORD
 from tests.support.races import CHEAP_HASH
+from tests.support.servers import ISSUER
 
 NOW = datetime(2026, 7, 1, 12, tzinfo=UTC)
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
@@ -30,29 +32,37 @@ FAILED = Event(EventKind.LOGIN_FAILED, Actor.VISITOR)
 
 
 class TracedHasher(PasswordHasher):
-    """Records the use of slots and the comparisons."""
+    """Records the comparisons."""
 
     def __init__(self, steps: list[str]) -> None:
-        super().__init__(HashingPolicy(memory_kib=8, time_cost=1, threads=1, queue=1))
+        super().__init__(HashingPolicy(memory_kib=8, time_cost=1, threads=1))
         self.steps = steps
-
-    @contextmanager
-    def slot(self) -> Iterator[None]:
-        with super().slot():
-            self.steps.append("slot taken")
-            yield
-        self.steps.append("slot free")
 
     async def verify(self, password: str, stored: str | None) -> PasswordCheck:
         self.steps.append("comparison")
         return await super().verify(password, stored)
 
 
+class TracedSlots(Slots):
+    """Records the use of slots."""
+
+    def __init__(self, steps: list[str]) -> None:
+        super().__init__(2)
+        self.steps = steps
+
+    @contextmanager
+    def take(self, holders: Sequence[Holder]) -> Iterator[None]:
+        with super().take(holders):
+            self.steps.append("slot taken")
+            yield
+        self.steps.append("slot free")
+
+
 class TracedCounters(FailureCounters):
     """Records the charges."""
 
     def __init__(self, url: str, steps: list[str]) -> None:
-        super().__init__(url, lambda: NOW)
+        super().__init__(url, ISSUER, lambda: NOW)
         self.steps = steps
 
     async def charge(self, budgets: object) -> None:
@@ -88,7 +98,7 @@ async def guesses(
     counters, hasher = TracedCounters(url, steps), TracedHasher(steps)
     devices = DeviceTokens(ServiceSecrets([bytes(range(32))]))
     throttle = Throttle(counters, devices, str, ThrottlingPolicy((), (), (), ()))
-    yield Guesses(hasher, throttle, events)
+    yield Guesses(hasher, TracedSlots(steps), throttle, events)
     hasher.close()
     await counters.close()
 
@@ -104,6 +114,16 @@ def way(amount: int, window: timedelta = MINUTE) -> Way:
     return Way(account, cleared=account)
 
 
+def attempt(*ways: Way) -> Attempt:
+    """An attempt with these ways, whose holder has no smaller share than all slots."""
+
+    async def each() -> AsyncGenerator[Way]:
+        for one in ways:
+            yield one
+
+    return Attempt((Holder("account", 1),), each())
+
+
 async def throttled(refused: TooManyRequests) -> Event:
     return Event(EventKind.LOGIN_THROTTLED, Actor.VISITOR, details={"budget": refused.budget.name})
 
@@ -111,7 +131,7 @@ async def throttled(refused: TooManyRequests) -> Event:
 async def guess(guesses: Guesses, *ways: Way, password: str = WRONG) -> Refusal | None:
     """Guess once, and return why the guess was refused, or None when it was right."""
     try:
-        async with guesses.guess(ways, throttled) as current:
+        async with guesses.guess(attempt(*ways), throttled) as current:
             check = await current.verify(password, CHEAP_HASH)
             if not check.matches:
                 raise await current.refuse(FAILED, Reason.WRONG_PASSWORD)
@@ -122,7 +142,7 @@ async def guess(guesses: Guesses, *ways: Way, password: str = WRONG) -> Refusal 
 
 async def interrupted_guess(guesses: Guesses, only: Way, password: str | None, *, undo: bool = False) -> None:
     """A guess that an outage ends, before the comparison or after it; ``undo`` makes it undecided again."""
-    async with guesses.guess([only], throttled) as current:
+    async with guesses.guess(attempt(only), throttled) as current:
         if password is not None:
             await current.verify(password, CHEAP_HASH)
         if undo:
@@ -133,7 +153,7 @@ async def interrupted_guess(guesses: Guesses, only: Way, password: str | None, *
 async def test_a_guess_takes_a_slot_then_is_charged_and_then_compared(
     guesses: Guesses, steps: list[str]
 ) -> None:
-    async with guesses.guess([way(1)], throttled) as current:
+    async with guesses.guess(attempt(way(1)), throttled) as current:
         states = [current.is_decided]
         assert (await current.verify(PASSWORD, CHEAP_HASH)).matches
         states.append(current.is_decided)
@@ -142,15 +162,15 @@ async def test_a_guess_takes_a_slot_then_is_charged_and_then_compared(
 
 
 async def test_a_guess_without_a_free_slot_is_not_charged(guesses: Guesses, steps: list[str]) -> None:
-    with guesses.hasher.slot(), guesses.hasher.slot(), pytest.raises(Overloaded):
-        async with guesses.guess([way(1)], throttled):
+    with guesses.slots.take([]), guesses.slots.take([]), pytest.raises(Overloaded):
+        async with guesses.guess(attempt(way(1)), throttled):
             raise AssertionError
     assert "charge" not in steps
 
 
 async def test_a_new_hash_needs_no_second_slot(guesses: Guesses) -> None:
-    with guesses.hasher.slot():
-        async with guesses.guess([way(1)], throttled) as current:
+    with guesses.slots.take([]):
+        async with guesses.guess(attempt(way(1)), throttled) as current:
             assert (await guesses.hasher.verify(PASSWORD, await current.hash(PASSWORD))).matches
 
 
@@ -176,7 +196,7 @@ async def test_a_refusal_after_the_guess_is_decided_refunds_nothing(guesses: Gue
 async def test_an_error_that_is_not_a_refusal_refunds_nothing(guesses: Guesses) -> None:
     only = way(1)
     with pytest.raises(LookupError):
-        async with guesses.guess([only], throttled):
+        async with guesses.guess(attempt(only), throttled):
             raise LookupError
     assert await guess(guesses, only) is Refusal.TOO_MANY_REQUESTS
 
@@ -214,7 +234,7 @@ async def test_a_throttled_guess_is_recorded_only_when_it_is_news(
 
 
 async def test_a_failed_guess_is_recorded_with_its_reason(guesses: Guesses, events: RecordedEvents) -> None:
-    async with guesses.guess([way(1)], throttled) as current:
+    async with guesses.guess(attempt(way(1)), throttled) as current:
         refused = await current.refuse(FAILED, Reason.ACCOUNT_DISABLED, Refusal.ACCOUNT_DISABLED)
     assert refused.refusal is Refusal.ACCOUNT_DISABLED
     assert events.events == [replace(FAILED, reason=Reason.ACCOUNT_DISABLED)]
@@ -235,7 +255,7 @@ async def test_the_refusal_is_that_of_the_way_that_opens_first(guesses: Guesses,
     for each in ways:
         await guess(guesses, each)
     with pytest.raises(TooManyRequests) as refused:
-        async with guesses.guess(ways, throttled):
+        async with guesses.guess(attempt(*ways), throttled):
             raise AssertionError
     assert refused.value.budget == soon.charged[0]
     assert 1 <= refused.value.opens_in <= 60
@@ -246,8 +266,8 @@ async def test_of_two_concurrent_guesses_with_budget_for_one_exactly_one_is_admi
 ) -> None:
     only, admitted, decided = way(1), list[object](), asyncio.Event()
 
-    async def attempt() -> None:
-        async with guesses.guess([only], throttled) as current:
+    async def one() -> None:
+        async with guesses.guess(attempt(only), throttled) as current:
             admitted.append(current)
             # The first one is compared after the second one has been refused, or has been admitted as well.
             if len(admitted) == 2:
@@ -256,7 +276,7 @@ async def test_of_two_concurrent_guesses_with_budget_for_one_exactly_one_is_admi
             await current.verify(WRONG, CHEAP_HASH)
             raise await current.refuse(FAILED, Reason.WRONG_PASSWORD)
 
-    attempts = [asyncio.create_task(attempt()) for _ in range(2)]
+    attempts = [asyncio.create_task(one()) for _ in range(2)]
     await asyncio.wait(attempts, return_when=asyncio.FIRST_COMPLETED)
     decided.set()
     outcomes = await asyncio.gather(*attempts, return_exceptions=True)

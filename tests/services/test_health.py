@@ -11,12 +11,13 @@ from app.storage.postgres.database import Database, open_engine
 from app.storage.postgres.migrations import alembic_config
 from app.storage.redis.revocations import RevocationIndex
 from app.wiring import Service
+from tests.support.servers import ISSUER
 from tests.support.waiting import until
 
 
 async def test_each_part_is_checked_independently(parts: Service) -> None:
     gone = open_engine("postgresql://nobody@127.0.0.1:1/nothing", pool_size=1)
-    index = RevocationIndex("redis://127.0.0.1:1")
+    index = RevocationIndex("redis://127.0.0.1:1", ISSUER)
     healthy, broken = parts.use_cases.readiness, Readiness(Database(gone), parts.keys, index, lambda: True)
     await until(parts.revocations.reindex)
     assert await healthy() == Health(postgres=True, keys=True, redis=True, log=True)

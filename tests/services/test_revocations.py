@@ -10,7 +10,7 @@ from app.services.revocations import Revocations
 from app.storage.postgres.database import Database, open_engine
 from app.storage.postgres.revocations import RevocationStore
 from app.storage.redis.revocations import RevocationIndex
-from tests.support.servers import Faulty, server_folder
+from tests.support.servers import ISSUER, Faulty, server_folder
 from tests.support.waiting import until
 
 
@@ -18,7 +18,7 @@ async def test_the_loss_of_redis_is_logged_once(migrated: Servers) -> None:
     engine = open_engine(migrated.database_url, pool_size=1)
     with server_folder() as folder, claimed(folder), structlog.testing.capture_logs() as logs:
         server = Faulty(lambda: valkey(folder, durable=False))
-        index = RevocationIndex(server.url)
+        index = RevocationIndex(server.url, ISSUER)
         revocations = Revocations(RevocationStore(Database(engine)), index, timedelta(minutes=15))
         await until(revocations.reindex)
         before = index.is_trusted

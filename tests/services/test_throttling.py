@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import pytest
 
-from app.crypto.passwords import HashingPolicy, Overloaded, PasswordHasher
 from app.dev import Servers
 from app.domain.refusals import Refusal, Refused
 from app.domain.sessions import ClientKind
 from app.domain.visitors import Visitor
 from app.services.open_session import TokenPair
+from app.services.slots import Overloaded, Slots
 from app.storage.redis.throttling import FailureCounters
 from app.wiring import Service
 from tests.support.database import (
@@ -29,6 +29,7 @@ from tests.support.database import (
 )
 from tests.support.people import PASSWORD, Person, new_person
 from tests.support.races import CHEAP_HASH
+from tests.support.servers import ISSUER
 
 pytestmark = pytest.mark.requirement("P3")
 
@@ -36,14 +37,6 @@ pytestmark = pytest.mark.requirement("P3")
 @pytest.fixture
 async def person(sql: Sql) -> Person:
     return await new_person(sql, password_hash=CHEAP_HASH)
-
-
-async def known_device(service: Service, person: Person, other: str = "") -> str:
-    """The device tokens of a device on which the owner has signed in."""
-    pair = await guess(service, person.email, PASSWORD, device=other)
-    assert isinstance(pair, TokenPair)
-    assert pair.device
-    return pair.device
 
 
 async def test_the_guesses_at_an_account_are_limited_from_all_addresses_together(
@@ -110,17 +103,6 @@ async def test_the_guesses_from_a_network_are_limited_over_all_accounts(
     assert code(neighbour) is Refusal.INVALID_CREDENTIALS
 
 
-async def test_the_total_of_guesses_is_limited_except_for_known_devices(
-    strict: Service, person: Person
-) -> None:
-    device = await known_device(strict, person)
-    for number in range(10):
-        outcome = await guess(strict, f"{number}@example.com", address=f"198.51.100.{number}")
-        assert code(outcome) is Refusal.INVALID_CREDENTIALS
-    assert used_up(await guess(strict, person.email, PASSWORD)) == ("everyone", MINUTE)
-    assert isinstance(await guess(strict, person.email, PASSWORD, device=device), TokenPair)
-
-
 async def test_a_refused_guess_is_not_charged(strict: Service, person: Person, migrated: Servers) -> None:
     await exhaust(strict, person.email)
     before = counted(migrated.redis_url)
@@ -134,50 +116,6 @@ async def test_a_refused_guess_is_not_charged(strict: Service, person: Person, m
     assert counted(migrated.redis_url) == before
 
 
-async def test_an_attacker_cannot_lock_out_an_owner_with_a_known_device(
-    strict: Service, person: Person
-) -> None:
-    device = await known_device(strict, person)
-    await exhaust(strict, person.email)
-    for _ in range(4):
-        assert used_up(await guess(strict, person.email, PASSWORD)) == ("account", MINUTE)
-        pair = await guess(strict, person.email, PASSWORD, device=device)
-        assert isinstance(pair, TokenPair)
-        assert pair.device
-
-
-async def test_a_known_device_without_budget_counts_as_an_unknown_one(
-    strict: Service, person: Person
-) -> None:
-    device = await known_device(strict, person)
-    await exhaust(strict, person.email, 3, device=device)
-    assert isinstance(await guess(strict, person.email, PASSWORD, device=device), TokenPair)
-    await exhaust(strict, person.email, 6, device=device)
-    # Both ways are closed; the refusal names the one that opens first.
-    assert used_up(await guess(strict, person.email, PASSWORD, device=device)) == ("device", MINUTE)
-
-
-async def test_a_device_of_another_account_is_unknown(strict: Service, person: Person, sql: Sql) -> None:
-    another = await new_person(sql, password_hash=CHEAP_HASH)
-    device = await known_device(strict, another)
-    await exhaust(strict, person.email, device=device)
-    assert used_up(await guess(strict, person.email, PASSWORD, device=device)) == ("account", MINUTE)
-    both = await known_device(strict, another, device)
-    assert both.count("wwd_") == 1
-
-
-async def test_devices_that_know_only_a_former_password_share_a_budget_of_their_own(
-    strict: Service, person: Person
-) -> None:
-    former = await known_device(strict, person)
-    await strict.accounts.set_password(person.email, "another battery horse staple")
-    pair = await guess(strict, person.email, "another battery horse staple", device="")
-    assert isinstance(pair, TokenPair)
-    await exhaust(strict, person.email, 5, device=former)
-    outcome = await guess(strict, person.email, "another battery horse staple", device=pair.device)
-    assert isinstance(outcome, TokenPair)
-
-
 async def test_an_operator_can_unlock_an_account_for_unknown_devices(strict: Service, person: Person) -> None:
     await exhaust(strict, person.email)
     await strict.accounts.unlock(person.email)
@@ -189,7 +127,7 @@ async def test_an_operator_can_unlock_an_account_for_unknown_devices(strict: Ser
 
 async def test_unlocking_is_refused_without_redis(strict: Service, person: Person) -> None:
     now = strict.core.clock()
-    counters = FailureCounters("redis://127.0.0.1:1", lambda: now)
+    counters = FailureCounters("redis://127.0.0.1:1", ISSUER, lambda: now)
     await counters.settle(())
     assert not counters.is_shared
     accounts = replace(strict.accounts, throttle=replace(strict.accounts.throttle, counters=counters))
@@ -217,9 +155,9 @@ async def test_a_guess_without_a_free_slot_is_refused_before_it_is_charged(
     pair = await guess(strict, person.email, PASSWORD)
     assert isinstance(pair, TokenPair)
     change, token = strict.use_cases.change_password, pair.access_token.text
-    guesses = replace(change.guesses, hasher=PasswordHasher(HashingPolicy(threads=1, queue=0)))
+    guesses = replace(change.guesses, slots=Slots(1))
     login = replace(strict.use_cases.login, guesses=guesses)
-    with guesses.hasher.slot():
+    with guesses.slots.take([]):
         with pytest.raises(Overloaded):
             await login(person.email, WRONG, ClientKind.NATIVE, Visitor(None, None))
         with pytest.raises(Overloaded):

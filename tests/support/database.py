@@ -27,14 +27,15 @@ async def connect(url: str) -> Sql:
     )
 
 
-PREFIX = "{watchword}:throttling:"
+COUNTED = "{watchword}:*:throttling:*"
+"""The keys of all deployments."""
 _ALL = 10_000  # Keys that one command looks at; with ten, which is the default, a look takes a thousand.
 
 
 def age(redis_url: str, seconds: float) -> None:
     """Let so much time pass for everything that was counted."""
     with redis.Redis.from_url(redis_url) as operator:
-        for key in operator.scan_iter(f"{PREFIX}*", count=_ALL):
+        for key in operator.scan_iter(COUNTED, count=_ALL):
             entries = operator.lrange(key, 0, -1)
             left = operator.ttl(key) - int(seconds)
             operator.delete(key)
@@ -46,15 +47,15 @@ def age(redis_url: str, seconds: float) -> None:
 def forget(redis_url: str) -> None:
     """Nothing was counted yet."""
     with redis.Redis.from_url(redis_url) as operator:
-        for key in operator.scan_iter(f"{PREFIX}*", count=_ALL):
+        for key in operator.scan_iter(COUNTED, count=_ALL):
             operator.delete(key)
 
 
 def counted(redis_url: str) -> dict[str, int]:
     """How many failures each budget holds within its longest window, by the budget's name and key."""
     with redis.Redis.from_url(redis_url) as operator:
-        keys = [key.decode() for key in operator.scan_iter(f"{PREFIX}*", count=_ALL)]
-        lengths = {key.removeprefix(PREFIX): operator.llen(key) for key in keys}
+        keys = [key.decode() for key in operator.scan_iter(COUNTED, count=_ALL)]
+        lengths = {key.partition(":throttling:")[2]: operator.llen(key) for key in keys}
     held: dict[str, int] = {}
     for key, length in lengths.items():
         budget = key.rsplit("/", 3)[0]
@@ -86,11 +87,11 @@ CLOCK = MovingClock()
 
 
 @asynccontextmanager
-async def limited(environment: Mapping[str, str]) -> AsyncIterator[Service]:
-    """The parts of a service with these limits, cheap hashing with room for all, and nothing counted yet."""
+async def limited(environment: Mapping[str, str], **limits: str) -> AsyncIterator[Service]:
+    """The parts of a service with small limits, cheap hashing with room for all, and nothing counted yet."""
     forget(environment["AUTH_REDIS_URL"])
     named = {name.removeprefix("AUTH_").lower(): value for name, value in environment.items()}
-    settings = Settings.model_validate(named | _LIMITS).model_copy(update=_CHEAP)
+    settings = Settings.model_validate(named | _LIMITS | limits).model_copy(update=_CHEAP)
     CLOCK.ahead = timedelta()
     async with open_service(settings, CLOCK) as service:
         await service.keys.load()

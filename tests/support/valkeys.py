@@ -19,7 +19,7 @@ from app.dev.processes import claimed
 from app.dev.servers import Server, _make_folder, _owner, _running, _wheel
 from app.storage.redis.revocations import RevocationIndex
 from tests.support import waiting
-from tests.support.servers import Faulty, free_port, server_folder
+from tests.support.servers import ISSUER, Faulty, free_port, server_folder
 from tests.support.waiting import until
 
 SERVICE = "service"
@@ -176,7 +176,7 @@ async def blacklists(nodes: Callable[[], Iterable[Node]]) -> AsyncIterator[Calla
     unheard: list[str] = []
 
     def blacklist(url: str) -> RevocationIndex:
-        opened.append(RevocationIndex(url))
+        opened.append(RevocationIndex(url, ISSUER))
         return opened[-1]
 
     async def nothing_is_left() -> bool:

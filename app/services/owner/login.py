@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from app.domain.accounts import Account, normalise_email
+from app.domain.accounts import FIRST_VERSION, Account, normalise_email
 from app.domain.events import Event, EventKind, Reason, by_visitor
 from app.domain.proofs import PASSWORD, Proof
 from app.domain.refusals import Refusal
@@ -32,15 +32,25 @@ class Login:
         """
         self.open_session.require_ready()
         address = normalise_email(email)
+        read: list[Account | None] = []
+
+        async def account_once() -> Account | None:
+            if not read:
+                read.append(None if address is None else await self.accounts.by_email(address))
+            return read[0]
+
+        async def current_version() -> int:
+            account = await account_once()
+            return account.password_version if account else FIRST_VERSION
 
         async def throttled(refused: TooManyRequests) -> Event:
-            account = await self._account(address)
+            account = await account_once()
             event = by_visitor(visitor, EventKind.LOGIN_THROTTLED, account.id if account else None)
             return event.with_details(budget=refused.budget.name)
 
-        ways = self.guesses.throttle.ways(address or email, visitor.address, device)
-        async with self.guesses.guess(ways, throttled) as guess:
-            account = await self._account(address)
+        attempt = self.guesses.throttle.login(address or email, visitor.address, device, current_version)
+        async with self.guesses.guess(attempt, throttled) as guess:
+            account = await account_once()
             # An unknown account costs a verification too, so response time does not reveal it (ASVS 6.3.8).
             check = await guess.verify(password, account.password_hash if account else None)
             failed = by_visitor(visitor, EventKind.LOGIN_FAILED, account.id if account else None)
@@ -54,9 +64,6 @@ class Login:
                 await self._rehash(guess, account, password)
             proof = Proof(account.id, account.password_version, (PASSWORD,))
             return await self.open_session(proof, client, visitor, device)
-
-    async def _account(self, address: str | None) -> Account | None:
-        return None if address is None else await self.accounts.by_email(address)
 
     async def _rehash(self, guess: Guess, account: Account, password: str) -> None:
         await self.accounts.rehash(account.id, account.password_hash, await guess.hash(password))

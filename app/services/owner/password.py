@@ -44,8 +44,8 @@ class ChangePassword:
         async def throttled(_: TooManyRequests) -> Event:
             return failed.because(Reason.THROTTLED)
 
-        ways = [self.guesses.throttle.password_change(session_id)]
-        async with self.guesses.guess(ways, throttled) as guess:
+        attempt = self.guesses.throttle.password_change(session_id, account.email, visitor.address)
+        async with self.guesses.guess(attempt, throttled) as guess:
             check = await guess.verify(current, account.password_hash)
             if not check.matches:
                 raise await guess.refuse(failed, Reason.WRONG_PASSWORD)

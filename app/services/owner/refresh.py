@@ -17,7 +17,6 @@ from app.domain.sessions import (
     Standing,
     judge,
 )
-from app.domain.throttling import network_of
 from app.domain.visitors import Visitor
 from app.services.access_tokens import TokenMinter
 from app.services.end_sessions import EndSessions
@@ -43,19 +42,19 @@ class Refresh:
     async def __call__(self, presented: str, client: ClientKind, visitor: Visitor) -> TokenPair:
         """The session's next tokens; within the grace a superseded token is answered with the current one.
 
-        Refuses with TooManyRequests, before any query, when too many refreshes have failed under this key.
+        Refuses with TooManyRequests, before any query, when too many refreshes have failed.
         """
         self.minter.require_ready()
         token = self.tokens.read(presented)
-        key = network_of(visitor.address) if token is None else str(token.session_id)
-        self.throttle.require_open(key)
+        budgets = self.throttle.budgets(None if token is None else token.session_id, visitor.address)
+        self.throttle.require_open(budgets)
         try:
             if token is None:
                 raise Refused(Refusal.REFRESH_TOKEN_INVALID)
             return await self._refreshed(token, client, visitor)
         except Refused as refused:
             if refused.refusal is not Refusal.UNAVAILABLE:
-                await self.throttle.failed(key)
+                await self.throttle.failed(budgets)
             raise
 
     async def _refreshed(self, token: RefreshToken, client: ClientKind, visitor: Visitor) -> TokenPair:

@@ -1,6 +1,7 @@
 """A client of Redis or Valkey by URL: one server, a primary that Sentinels name, or a Cluster."""
 
 import asyncio
+import hashlib
 from collections.abc import Awaitable
 from contextlib import nullcontext
 from typing import Any, Protocol
@@ -31,6 +32,14 @@ _OPTIONS = {
 }
 _FORM = "is not of the form redis://user:password@host:port/db; percent-encode the password"
 _SENTINEL_PORT, _PORT = 26_379, 6_379
+
+
+def prefix(issuer: str) -> str:
+    """What the names of all keys of a deployment begin with, so that several can use one server.
+
+    One hash tag, so that a cluster keeps all keys on one node and answers for them together.
+    """
+    return f"{{watchword}}:{hashlib.sha256(issuer.encode()).hexdigest()[:8]}:"
 
 
 class Client(Protocol):

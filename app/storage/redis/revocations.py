@@ -16,13 +16,8 @@ from typing import Literal, NamedTuple
 
 from redis.exceptions import RedisError
 
-from app.storage.redis.client import LONGEST, open_client
+from app.storage.redis.client import LONGEST, open_client, prefix
 
-# One hash tag, so that a cluster keeps all keys on one node and answers for them together. The names stay as
-# they are, because replicas of an earlier release run beside this one during an upgrade.
-_PREFIX = "{watchword}:blacklist:"
-_MARKER = "{watchword}:marker"
-_NONCE = "{watchword}:nonce:"
 _NONCE_SECONDS = 60
 _CHUNK = 500
 _SLOTS = 16
@@ -86,9 +81,17 @@ class IndexFacts(NamedTuple):
 class RevocationIndex:
     """Revoked ids in Redis, as far as this process can trust it."""
 
-    def __init__(self, url: str) -> None:
-        """Take the server's URL, ValueError when it is none; nothing is sent before the first use."""
+    def __init__(self, url: str, issuer: str) -> None:
+        """Take the server's URL, ValueError when it is none, and the issuer, which tells deployments apart.
+
+        Nothing is sent before the first use.
+        """
         self._redis = open_client(url)
+        # Each deployment has a marker of its own: the marker says that this deployment's entries are there.
+        # The names stay, because replicas of an earlier release run beside this one during an upgrade.
+        self._entries, self._marker, self._nonces = (
+            f"{prefix(issuer)}{kind}" for kind in ("blacklist:", "marker", "nonce:")
+        )
         self._trusted = False
         self._failures = 0
         # A burst of checks must not open a burst of connections.
@@ -106,7 +109,7 @@ class RevocationIndex:
         """
         if not self._trusted:
             return None
-        keys = (_MARKER, *(_PREFIX + entry for entry in ids))
+        keys = (self._marker, *(self._entries + entry for entry in ids))
         try:
             async with self._slots, asyncio.timeout(LONGEST):
                 answer: int = await self._redis.eval(_FIND, len(keys), *keys)
@@ -129,7 +132,7 @@ class RevocationIndex:
         except _FAILURES:
             self._distrust()
             with suppress(*_FAILURES):
-                await self._redis.eval("redis.call('DEL', KEYS[1])", 1, _MARKER)
+                await self._redis.eval("redis.call('DEL', KEYS[1])", 1, self._marker)
             return False
         return True
 
@@ -140,11 +143,11 @@ class RevocationIndex:
         may be gone too, and the marker is not set. A write of this process that failed meanwhile has the same
         effect. A server that may evict keys is never trusted.
         """
-        failures, nonce = self._failures, _NONCE + token_hex(16)
+        failures, nonce = self._failures, self._nonces + token_hex(16)
         try:
             await self._redis.eval(_BEGIN, 1, nonce, _NONCE_SECONDS)
             await self._write(await live())
-            answer: bytes = await self._redis.eval(_MARK, 2, nonce, _MARKER)
+            answer: bytes = await self._redis.eval(_MARK, 2, nonce, self._marker)
         except _FAILURES:
             self._distrust()
             return IndexState.UNREACHABLE
@@ -159,7 +162,7 @@ class RevocationIndex:
     async def describe(self) -> IndexFacts | None:
         """Return the server's facts, or None when it does not answer."""
         try:
-            answer: bytes = await self._redis.eval(_INFO, 1, _MARKER)
+            answer: bytes = await self._redis.eval(_INFO, 1, self._marker)
         except _FAILURES:
             return None
         info = dict(line.split(":", 1) for line in answer.decode().splitlines() if ":" in line)
@@ -183,6 +186,6 @@ class RevocationIndex:
         items = list(entries.items())
         for start in range(0, len(items), _CHUNK):
             chunk = items[start : start + _CHUNK]
-            keys = [_PREFIX + entry for entry, _ in chunk]
+            keys = [self._entries + entry for entry, _ in chunk]
             lives = [max(1, int(remaining.total_seconds() * 1000)) for _, remaining in chunk]
             await self._redis.eval(_ADD, len(keys), *keys, *lives)

@@ -10,8 +10,8 @@ import structlog
 from redis.exceptions import RedisError, ResponseError
 
 from app.domain.clock import Clock
-from app.domain.throttling import Budget, Limit, TooManyRequests
-from app.storage.redis.client import open_client
+from app.domain.throttling import Budget, Limit, Rule, TooManyRequests
+from app.storage.redis.client import open_client, prefix
 from app.storage.redis.windows import Count, LocalWindows, SharedWindows, whole_seconds
 
 TIMEOUT = 5.0
@@ -41,11 +41,14 @@ class _Closed(NamedTuple):
 class FailureCounters:
     """Counts failures in moving windows, in Redis for all replicas or else in this process."""
 
-    def __init__(self, url: str, clock: Clock) -> None:
-        """Take the server's URL, ValueError when it is none; nothing is sent before the first use."""
+    def __init__(self, url: str, issuer: str, clock: Clock) -> None:
+        """Take the server's URL, ValueError when it is none, and the issuer, which tells deployments apart.
+
+        Nothing is sent before the first use.
+        """
         self._clock = clock
         self._client = open_client(url, TIMEOUT)
-        self._shared, self._local = SharedWindows(self._client), LocalWindows(clock)
+        self._shared, self._local = SharedWindows(self._client, prefix(issuer)), LocalWindows(clock)
         # Callers queue here, so that a burst of them becomes none of connections and of time-outs.
         self._slots = asyncio.Semaphore(_SLOTS)
         self._ask_at: datetime | None = None
@@ -58,7 +61,7 @@ class FailureCounters:
         return self._failed_at is None
 
     async def charge(self, budgets: Sequence[Budget]) -> None:
-        """Charge every budget with one failure, or none of them: TooManyRequests names the one used up."""
+        """Charge every budget with one failure, or none: TooManyRequests names the one that refuses."""
         self.require_open(budgets)
         counts = _counts(budgets)
         used_up = await self._ask(lambda counter: counter.charge(counts))
@@ -69,7 +72,8 @@ class FailureCounters:
         """Refuse with TooManyRequests when a budget was found used up a moment ago, without asking Redis."""
         now = self._clock()
         for budget in budgets:
-            closed = self._closed.get(budget)
+            # What a budget does not refuse to every attempt depends on what Redis has counted besides.
+            closed = self._closed.get(budget) if budget.refuses is Rule.EVERY else None
             if closed is not None and now < min(closed.opens_at, closed.seen_at + REMEMBERED):
                 opens_in = whole_seconds(closed.opens_at - now)
                 raise TooManyRequests(budget, closed.limit, opens_in, is_news=False)

@@ -18,6 +18,7 @@ from app.storage.redis.revocations import RevocationIndex
 from app.wiring import Service
 from tests.support.database import Sql
 from tests.support.people import PASSWORD, Person, login, me, refresh
+from tests.support.servers import ISSUER
 
 VISITOR = Visitor(None, None)
 POLICY = SessionPolicy(timedelta(days=30), timedelta(days=7), timedelta(seconds=10), ReuseRevokes.SESSION)
@@ -95,7 +96,7 @@ async def test_a_service_without_keys_refuses_logins_and_refreshes_but_not_logou
             await attempt
         assert refused.value.refusal is Refusal.UNAVAILABLE
     assert await living(sql, person) == 1
-    index = RevocationIndex("redis://127.0.0.1:1")
+    index = RevocationIndex("redis://127.0.0.1:1", ISSUER)
     health = await Readiness(parts.database, parts.keys, index, lambda: False)()
     assert (health.postgres, health.keys, health.redis, health.is_ready) == (True, False, False, False)
     # A refresh token needs no key to end its session.

@@ -79,7 +79,7 @@ class Interrupted(PasswordHasher):
     """Awaits an interruption before it makes a new hash."""
 
     def __init__(self, interrupt: Callable[[], Awaitable[object]]) -> None:
-        super().__init__(HashingPolicy(threads=1, queue=1))
+        super().__init__(HashingPolicy(threads=1))
         self._interrupt = interrupt
 
     async def hash(self, password: str) -> str:
@@ -94,7 +94,7 @@ def hashing_with(parts: Service, hasher: PasswordHasher) -> Login:
 
 async def test_a_rehash_needs_no_second_slot(parts: Service, sql: Sql) -> None:
     person = await new_person(sql, password_hash=OLD["bcrypt"])
-    use_case = hashing_with(parts, PasswordHasher(HashingPolicy(threads=1, queue=0)))
+    use_case = hashing_with(parts, PasswordHasher(HashingPolicy(threads=1)))
     await use_case(person.email, PASSWORD, ClientKind.NATIVE, VISITOR)
     rehashed, version = await row(sql, person)
     assert version == 1

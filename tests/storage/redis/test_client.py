@@ -23,6 +23,7 @@ from app.storage.redis.client import TIMEOUT, open_client
 from app.storage.redis.revocations import IndexState, RevocationIndex
 from app.storage.redis.throttling import FailureCounters
 from app.wiring import utc_now
+from tests.support.servers import ISSUER
 from tests.support.valkeys import Node, alone
 from tests.support.waiting import until
 
@@ -188,7 +189,7 @@ async def test_tls_is_used_and_a_server_of_another_authority_is_not_trusted(
     async with behind_tls(server, *own) as port:
         trusted = f"ssl_ca_certs={own[0]}&ssl_certfile={own[0]}&ssl_keyfile={own[1]}"
         query = trusted if known else f"ssl_ca_certs={other[0]}"
-        index = RevocationIndex(f"rediss://127.0.0.1:{port}/0?{query}")
+        index = RevocationIndex(f"rediss://127.0.0.1:{port}/0?{query}", ISSUER)
 
         async def live() -> dict[str, timedelta]:
             return {"revoked": timedelta(minutes=1)}

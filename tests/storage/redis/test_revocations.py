@@ -11,14 +11,15 @@ import redis
 from app.dev.processes import claimed
 from app.dev.servers import valkey
 from app.domain.refusals import Refusal, Refused
+from app.storage.redis.client import prefix
 from app.storage.redis.revocations import IndexState, RevocationIndex
-from tests.support.servers import Faulty, server_folder
+from tests.support.servers import ISSUER, Faulty, server_folder
 from tests.support.valkeys import unasked
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.requirement("L2")
 
-MARKER = "{watchword}:marker"
+MARKER = f"{prefix(ISSUER)}marker"
 LASTS = timedelta(minutes=16)
 REVOKED, FREE = str(uuid4()), str(uuid4())
 ENTRIES = {REVOKED: LASTS}
@@ -41,7 +42,7 @@ def operator(server: Faulty) -> Iterator["redis.Redis"]:
 @pytest.fixture
 async def index(server: Faulty) -> AsyncIterator[RevocationIndex]:
     """In step with a Postgres that has one entry."""
-    index = RevocationIndex(server.url)
+    index = RevocationIndex(server.url, ISSUER)
     await in_step(index)
     yield index
     await index.close()
@@ -75,7 +76,7 @@ async def test_the_index_is_not_trusted_before_every_entry_is_in_it(
     server: Faulty, index: RevocationIndex
 ) -> None:
     # A replica that has just started, on a server that another replica has filled.
-    newcomer = RevocationIndex(server.url)
+    newcomer = RevocationIndex(server.url, ISSUER)
     assert await cannot_tell(newcomer)
     assert await newcomer.add({str(uuid4()): LASTS})
     assert await cannot_tell(newcomer)
@@ -112,6 +113,26 @@ async def test_a_flushed_server_is_not_trusted_until_it_is_filled_again(
     assert await index.add({str(uuid4()): LASTS})
     assert await cannot_tell(index)
     await in_step(index)
+
+
+async def test_another_deployment_on_the_same_server_makes_nothing_trusted(
+    server: Faulty, index: RevocationIndex, operator: "redis.Redis"
+) -> None:
+    another = RevocationIndex(server.url, "https://another.example.com")
+
+    async def nothing() -> Mapping[str, timedelta]:
+        return {}
+
+    async def is_in_step() -> bool:
+        return await another.rebuild(nothing) is IndexState.TRUSTED
+
+    operator.flushall()
+    await until(is_in_step)
+    # The other one has filled the server with its own entries, which are not ours.
+    assert await cannot_tell(index)
+    await in_step(index)
+    assert await another.find([REVOKED]) is False
+    await another.close()
 
 
 async def test_a_restarted_server_is_not_trusted_until_it_is_filled_again(

@@ -7,14 +7,16 @@ from uuid import uuid4
 
 import pytest
 
+from app.storage.redis.client import prefix
 from app.storage.redis.revocations import IndexState, RevocationIndex
+from tests.support.servers import ISSUER
 from tests.support.valkeys import SLOT, Cluster, Node, blacklists, cluster, eventually, unasked
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.requirement("L2")
 
 Open = Callable[[str], RevocationIndex]
-MARKER = "{watchword}:marker"
+MARKER = f"{prefix(ISSUER)}marker"
 LASTS = timedelta(minutes=16)
 REVOKED, FREE, LOST = (str(uuid4()) for _ in range(3))
 ENTRIES = {REVOKED: LASTS}

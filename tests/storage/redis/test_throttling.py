@@ -15,7 +15,7 @@ from app.storage.redis.throttling import ASK_AGAIN_AFTER, FORGOTTEN_AFTER, REMEM
 from app.wiring import utc_now
 from tests.storage.redis.test_revocations_rights import RIGHTS, grant
 from tests.support.database import counted
-from tests.support.servers import PrivateServers
+from tests.support.servers import ISSUER, PrivateServers
 from tests.support.valkeys import Node, alone, cluster, watched
 
 MINUTE = timedelta(minutes=1)
@@ -28,7 +28,7 @@ class Replica(FailureCounters):
     """Counters whose clock a test moves on."""
 
     def __init__(self, url: str) -> None:
-        super().__init__(url, lambda: utc_now() + self.ahead)
+        super().__init__(url, ISSUER, lambda: utc_now() + self.ahead)
         self.ahead = timedelta()
 
 

@@ -7,8 +7,10 @@ from datetime import timedelta
 import pytest
 import redis
 
-from app.domain.throttling import Budget, Limit
-from app.storage.redis.throttling import REMEMBERED
+from app.domain.throttling import Budget, Limit, Rule, TooManyRequests
+from app.storage.redis.client import prefix
+from app.storage.redis.throttling import REMEMBERED, FailureCounters
+from app.wiring import utc_now
 from tests.storage.redis.test_throttling import (
     BUDGET,
     MINUTE,
@@ -19,8 +21,8 @@ from tests.storage.redis.test_throttling import (
     let_pass,
     refusal,
 )
-from tests.support.database import age
-from tests.support.servers import PrivateServers
+from tests.support.database import age, counted
+from tests.support.servers import ISSUER, PrivateServers
 
 TOGETHER = Budget("everyone", "", (Limit(7, MINUTE),))
 
@@ -84,7 +86,7 @@ async def test_an_attempt_is_one_round_trip(private_servers: PrivateServers, one
 
 @pytest.mark.parametrize("url", ["in Redis"], indirect=True)
 async def test_replicas_of_an_earlier_release_count_in_the_same_lists(url: str, one: Replica) -> None:
-    recorded = "{watchword}:throttling:account/one/5/60/second"
+    recorded = f"{prefix(ISSUER)}throttling:account/one/5/60/second"
     with redis.Redis.from_url(url, decode_responses=True) as operator:
         # The newest first, as a number of seconds in seventeen digits.
         operator.rpush(recorded, *(f"{time.time() - past:.17g}" for past in (0.5, 1.25, 2, 3, 30)))
@@ -98,3 +100,82 @@ async def test_replicas_of_an_earlier_release_count_in_the_same_lists(url: str, 
         assert entries == sorted(entries, reverse=True)
         assert operator.lrange(recorded, 0, 0) == operator.lrange(recorded.replace("5/60", "8/3600"), 0, -1)
         assert 50 < operator.ttl(recorded) <= 60
+
+
+def network(number: int, *, is_quiet_below: int = 2) -> Budget:
+    """A network of its own, which is quiet until it has had so many failures in an hour."""
+    limits = (Limit(100, MINUTE), Limit(100 * is_quiet_below, 60 * MINUTE))
+    return Budget("address", f"192.0.2.{number}", limits, is_network=True)
+
+
+def noisy_only(amount: int) -> Budget:
+    return Budget("everyone", "", (Limit(amount, MINUTE),), refuses=Rule.NOISY)
+
+
+async def test_a_budget_that_is_used_up_still_admits_quiet_networks(url: str, one: Replica) -> None:
+    shared = noisy_only(3)
+    for _ in range(3):
+        await one.charge([network(1), shared])
+    assert (await refusal(one, network(1), shared)).budget == shared
+    # It is not remembered against others that it refused this one.
+    with pytest.raises(TooManyRequests):
+        await one.charge([network(1), shared])
+    for _ in range(2):
+        await one.charge([network(2), shared])
+    assert (await refusal(one, network(2), shared)).budget == shared
+    wait(one, url, 61)
+    await one.charge([network(1), shared])
+    # The failures of the last hour say whether a network is quiet.
+    for number in range(3, 5):
+        await one.charge([network(number), shared])
+    assert (await refusal(one, network(1), shared)).budget == shared
+
+
+async def test_each_of_the_networks_of_an_attempt_must_be_quiet(one: Replica) -> None:
+    narrow, wide, shared = network(1), network(2, is_quiet_below=4), noisy_only(1)
+    for number in range(10, 14):
+        await one.charge([network(number), wide])
+    await one.charge([narrow])
+    await one.charge([narrow, shared])
+    assert (await refusal(one, network(3), wide, shared)).budget == shared
+    await one.charge([network(3), shared])
+
+
+async def test_a_budget_that_only_counts_refuses_nothing_and_loses_no_charge(one: Replica) -> None:
+    counting = BUDGET.only_counting()
+    assert await charged(one, times=5) == 5
+    for _ in range(10):
+        await one.charge([counting])
+        await one.settle([counting])
+        assert await charged(one, times=1) == 0
+        let_pass(one, REMEMBERED)
+    for _ in range(3):
+        await one.charge([counting])
+    assert (await refusal(one, BUDGET)).limit == BUDGET.limits[0]
+    await one.settle([counting])
+    let_pass(one, REMEMBERED)
+    assert await charged(one, times=1) == 0
+
+
+@pytest.mark.parametrize("url", ["in Redis"], indirect=True)
+async def test_a_list_keeps_nothing_that_has_left_its_window(url: str, one: Replica) -> None:
+    counting = Budget("account", "counted", (Limit(2, MINUTE),)).only_counting()
+    for _ in range(5):
+        await one.charge([counting])
+    age(url, 30)
+    await one.charge([counting])
+    assert counted(url) == {"account/counted": 6}
+    age(url, 31)
+    await one.charge([counting])
+    assert counted(url) == {"account/counted": 2}
+
+
+@pytest.mark.parametrize("url", ["in Redis"], indirect=True)
+async def test_deployments_with_different_issuers_count_apart(url: str, one: Replica) -> None:
+    another = FailureCounters(url, "https://another.example.com", utc_now)
+    for replica in (one, another):
+        for _ in range(7):
+            await replica.charge([TOGETHER])
+        with pytest.raises(TooManyRequests):
+            await replica.charge([TOGETHER])
+    await another.close()
