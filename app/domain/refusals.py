@@ -86,3 +86,11 @@ class Refused(Exception):
     def sentence(self) -> str:
         """The reason as one sentence for a person."""
         return SENTENCES[self.refusal].format(**self.facts)
+
+
+class Unavailable(Refused):
+    """The refusal ``unavailable``, with its ``reason`` for operators: no client is told."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(Refusal.UNAVAILABLE)
+        self.reason = reason

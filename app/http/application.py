@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.domain.refusals import Refused
+from app.domain.refusals import Refused, Unavailable
 from app.http import accounts, discovery, health, keys, openapi, passwords, problems, sessions
 from app.http.cookies import Cookies
 from app.http.middleware.cors import Cors
@@ -26,6 +26,7 @@ from app.http.middleware.root_path import RootPath
 from app.http.middleware.security_headers import SecurityHeaders
 from app.http.origins import Origins
 from app.http.routing import Routes
+from app.services.outages import log_outage
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
@@ -116,6 +117,8 @@ def _is_public(issuer: str) -> bool:
 
 async def _refused(_: Request, error: Exception) -> Response:
     assert isinstance(error, Refused)  # noqa: S101 - it is registered for nothing else
+    if isinstance(error, Unavailable):
+        log_outage(error)
     return problems.refused(error, error.errors if isinstance(error, problems.InvalidRequest) else ())
 
 

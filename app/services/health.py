@@ -4,15 +4,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import structlog
-
-from app.domain.refusals import Refused
+from app.domain.refusals import Unavailable
 from app.services.keys import KeyRing
+from app.services.outages import log_outage
 from app.storage.postgres.database import Database
-from app.storage.postgres.outages import Misconfigured
 from app.storage.redis.revocations import RevocationIndex
-
-_log = structlog.get_logger()
 
 
 class Health(NamedTuple):
@@ -47,16 +43,15 @@ class Readiness:
     async def _postgres(self) -> bool:
         try:
             await self.database.ping()
-        except Misconfigured as error:
-            _log.error("postgres.misconfigured", mend=error.mend)
-            return False
-        except Refused:
+        except Unavailable as error:
+            log_outage(error)
             return False
         return True
 
     def _can_sign(self) -> bool:
         try:
             self.keys.require_signer()
-        except Refused:
+        except Unavailable as error:
+            log_outage(error)
             return False
         return True

@@ -13,13 +13,15 @@ from app.crypto.access_tokens import Signer, Verifier
 from app.crypto.keys import KeyMaker, UnopenableKeyError
 from app.domain.clock import Clock
 from app.domain.keys import Algorithm, KeyState, SigningKey, in_state
-from app.domain.refusals import Refusal, Refused
+from app.domain.refusals import Unavailable
 from app.services.key_changes import MEND, KeyChanges
 
 LONGEST_VIEW = timedelta(minutes=15)
 """The age after which a view of the keys no longer signs or verifies."""
 RELOAD_INTERVAL = timedelta(seconds=1)
 """The minimum between reloads for an unknown ``kid``: an attacker can send as many as they like."""
+NO_SIGNER = "there is no signing key, or no listed secret opens it"
+NO_VIEW = "the signing keys could not be read for fifteen minutes, or not since the start"
 
 _log = structlog.get_logger()
 
@@ -65,7 +67,7 @@ class KeyRing:
     def require_signer(self) -> None:
         """Refuse with ``unavailable`` when there is no signing key or the view is too old."""
         if self._fresh().signer is None:
-            raise Refused(Refusal.UNAVAILABLE)
+            raise Unavailable(NO_SIGNER)
 
     async def signer(self, kid: str | None) -> Signer:
         """The signer of the signing key in Postgres; reloads when this process does not have it."""
@@ -75,7 +77,7 @@ class KeyRing:
                     await self._load()
         signer = self._fresh().signer
         if signer is None:
-            raise Refused(Refusal.UNAVAILABLE)
+            raise Unavailable(NO_SIGNER)
         return signer
 
     async def verifier(self, kid: str) -> Verifier:
@@ -92,12 +94,12 @@ class KeyRing:
     def key_set(self) -> KeySet:
         """The key set as last read, however old: for verifiers an old key set is better than none."""
         if self.view is None:
-            raise Refused(Refusal.UNAVAILABLE)
+            raise Unavailable(NO_VIEW)
         return self.view.key_set
 
     def _fresh(self) -> View:
         if self.view is None or self.clock() - self.view.loaded_at > LONGEST_VIEW:
-            raise Refused(Refusal.UNAVAILABLE)
+            raise Unavailable(NO_VIEW)
         return self.view
 
     def _may_reload(self) -> bool:

@@ -32,7 +32,7 @@ class Revocations:
         entries = dict.fromkeys(ids, ttl or self._ttl)
         is_indexed = not entries or await self.index.add(entries)
         if not is_indexed:
-            _log.warning("revocations.not_indexed", entries=len(entries))
+            _log.warning("revocations.not_indexed", entries=len(entries), cause=self.index.cause)
         return is_indexed
 
     async def any_indexed(self, ids: Sequence[str]) -> bool | None:
@@ -53,13 +53,21 @@ class Revocations:
         """Facts that the Redis server reports of itself; None when it does not answer."""
         return await self.index.describe()
 
+    async def fill(self) -> str | None:
+        """Synchronise the index with Postgres; returns why it cannot be trusted, None when it can."""
+        self._state = await self.index.rebuild(self.store.live)
+        return self.trouble
+
     async def reindex(self) -> bool:
-        """Synchronise the index with Postgres, called every few seconds; False while it cannot be trusted."""
-        state = await self.index.rebuild(self.store.live)
-        if state is not self._state:
-            self._state = state
-            if state is IndexState.TRUSTED:
+        """As ``fill``, called every few seconds; it logs a change, and is False while Postgres answers."""
+        before = self._state
+        trouble = await self.fill()
+        if self._state is not before:
+            if trouble is None:
                 _log.info("revocations.index_trusted")
             else:
-                _log.warning("revocations.index_not_trusted", reason=self.trouble, instead="Postgres answers")
-        return state is IndexState.TRUSTED
+                cause = self.index.cause if self._state is IndexState.UNREACHABLE else None
+                _log.warning(
+                    "revocations.index_not_trusted", reason=trouble, cause=cause, instead="Postgres answers"
+                )
+        return trouble is None

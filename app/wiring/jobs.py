@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from app.domain.refusals import Refused
+from app.domain.refusals import Refused, Unavailable
 
 # A replica has to learn within five seconds what another one could not announce.
 MAINTAIN_EVERY = 3.0
@@ -52,7 +52,8 @@ async def _done(job: Job) -> bool:
     try:
         return await job.run() is not False
     except Refused as refused:
-        _log.warning("job.postponed", job=name, reason=refused.refusal.value)
+        reason = refused.reason if isinstance(refused, Unavailable) else refused.refusal.value
+        _log.warning("job.postponed", job=name, reason=reason)
         return False
     except Exception:  # noqa: BLE001 - a job must outlive every failure
         _log.exception("job.failed", job=name)

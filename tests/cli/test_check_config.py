@@ -107,7 +107,7 @@ async def test_a_service_on_this_machine_has_no_problem(
     migrated: object, environment: dict[str, str]
 ) -> None:
     done = await asyncio.to_thread(app, "check-config", environment=environment)
-    assert done.returncode == 0, done.stdout
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout
     lines = done.stdout.splitlines()
     assert [lines[0], lines[-1].split(",")[0]] == ["issuer", "0 problems"]
 

@@ -22,8 +22,7 @@ async def check_servers(service: Service, leeway: timedelta, clock: Clock) -> li
         findings.append(postgres.check_tables(revision, migrations.known()))
         stored = [key for key, _ in await service.operated_keys.all()]
         findings += keys.check_stored_keys(stored, await service.operated_keys.unopenable())
-        await service.revocations.reindex()
-        trouble = service.revocations.trouble
+        trouble = await service.revocations.fill()
     except Misconfigured as error:
         findings += _unreadable(error.mend)
     except Refused as refused:

@@ -5,7 +5,7 @@ from typing import assert_never
 
 from app.crypto.refresh_tokens import RefreshTokens
 from app.domain.events import EventKind, by_visitor
-from app.domain.refusals import Refusal, Refused
+from app.domain.refusals import Refusal, Refused, Unavailable
 from app.domain.sessions import (
     ClientKind,
     RefreshToken,
@@ -68,7 +68,7 @@ class Refresh:
             pair = await self._judged(rotation, client, visitor)
             if pair is not None:
                 return pair
-        raise Refused(Refusal.UNAVAILABLE)
+        raise Unavailable("the session changed at every attempt to refresh it")
 
     async def _judged(self, rotation: Rotation, client: ClientKind, visitor: Visitor) -> TokenPair | None:
         token, found = rotation.token, await self.sessions.read(rotation.token.session_id)

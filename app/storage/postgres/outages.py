@@ -4,7 +4,7 @@ import asyncpg
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from app.domain.refusals import Refusal, Refused
+from app.domain.refusals import Refused, Unavailable
 
 _OUTAGES = (
     OSError,
@@ -19,6 +19,9 @@ _OUTAGES = (
     asyncpg.LockNotAvailableError,
     asyncpg.TransactionRollbackError,
     asyncpg.IdleInTransactionSessionTimeoutError,
+    # Errors of the server itself. Some poolers use their codes for "not now".
+    asyncpg.InternalServerError,
+    asyncpg.PostgresSystemError,
 )
 _DRIVER_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 _MISSING = (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError)
@@ -29,17 +32,20 @@ _DENIED = (
 )
 
 
-class Misconfigured(Refused):
+_LONGEST_REASON = 500
+
+
+class Misconfigured(Unavailable):
     """Postgres answers, but the tables or the rights are wrong; ``mend`` tells the operator what to do."""
 
-    def __init__(self, mend: str) -> None:
-        super().__init__(Refusal.UNAVAILABLE)
+    def __init__(self, mend: str, reason: str | None = None) -> None:
+        super().__init__(reason or mend)
         self.mend = mend
 
 
 def is_left_unusable(error: BaseException) -> bool:
     """Whether the connection is in an unknown state: cut off, timed out or cancelled."""
-    return isinstance(_cause(error), _OUTAGES) or not isinstance(error, Exception)
+    return _is_outage(_cause(error)) or not isinstance(error, Exception)
 
 
 def translate(error: Exception) -> None:
@@ -47,12 +53,25 @@ def translate(error: Exception) -> None:
     if isinstance(error, Refused):
         return
     cause = _cause(error)
-    if isinstance(cause, _OUTAGES):
-        raise Refused(Refusal.UNAVAILABLE) from error
+    if _is_outage(cause):
+        raise Unavailable(_words(cause)) from error
     if isinstance(cause, _MISSING):
-        raise Misconfigured("the tables are missing or too old; run: python -m app migrate") from error
+        mend = "the tables are missing or too old; run: python -m app migrate"
+        raise Misconfigured(mend, _words(cause)) from error
     if isinstance(cause, _DENIED):
-        raise Misconfigured(f"AUTH_DATABASE_URL: Postgres says: {cause}") from error
+        raise Misconfigured(f"AUTH_DATABASE_URL: Postgres says: {cause}", _words(cause)) from error
+
+
+def _is_outage(cause: BaseException) -> bool:
+    # A fatal error ends the session, whatever its code: poolers and platforms have their own.
+    is_fatal = isinstance(cause, asyncpg.PostgresError) and "FATAL" in {cause.severity, cause.severity_en}
+    return isinstance(cause, _OUTAGES) or (is_fatal and not isinstance(cause, _DENIED))
+
+
+def _words(cause: BaseException) -> str:
+    """What the server or the system says, without the details, which may hold values of a row."""
+    text = (str(cause).strip().splitlines() or [""])[0]
+    return text[:_LONGEST_REASON] or type(cause).__name__
 
 
 def _cause(error: BaseException) -> BaseException:

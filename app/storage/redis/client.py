@@ -31,6 +31,7 @@ _OPTIONS = {
     "rediss+cluster": _TLS_OPTIONS,
 }
 _FORM = "is not of the form redis://user:password@host:port/db; percent-encode the password"
+_LONGEST_REASON = 500
 _SENTINEL_PORT, _PORT = 26_379, 6_379
 
 
@@ -92,6 +93,12 @@ def open_client(url: str, timeout: float = TIMEOUT) -> Client:
     )
     primary: _Primary = sentinel.master_for(service, redis_class=_Primary, db=int(number or 0))
     return primary
+
+
+def words(error: Exception) -> str:
+    """What Redis or the system says about a failure; a timeout says nothing but its name."""
+    text = (str(error).strip().splitlines() or [""])[0]
+    return text[:_LONGEST_REASON] or type(error).__name__
 
 
 def servers(url: str) -> tuple[list[str], bool]:

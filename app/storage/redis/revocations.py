@@ -16,12 +16,13 @@ from typing import Literal, NamedTuple
 
 from redis.exceptions import RedisError
 
-from app.storage.redis.client import LONGEST, open_client, prefix
+from app.storage.redis.client import LONGEST, open_client, prefix, words
 
 _NONCE_SECONDS = 60
 _CHUNK = 500
 _SLOTS = 16
 _FAILURES = (RedisError, OSError, TimeoutError)
+_NO_MARKER = "Redis was restarted, emptied or replaced by a replica"
 
 # False on a replica, which may lack what its primary has. A promotion, which may lose writes, changes it.
 _RUN_ID = """
@@ -93,6 +94,8 @@ class RevocationIndex:
             f"{prefix(issuer)}{kind}" for kind in ("blacklist:", "marker", "nonce:")
         )
         self._trusted = False
+        self.cause: str | None = None
+        """Why Redis was last not trusted, in its own words where it answered."""
         self._failures = 0
         # A burst of checks must not open a burst of connections.
         self._slots = asyncio.Semaphore(_SLOTS)
@@ -113,11 +116,11 @@ class RevocationIndex:
         try:
             async with self._slots, asyncio.timeout(LONGEST):
                 answer: int = await self._redis.eval(_FIND, len(keys), *keys)
-        except _FAILURES:
-            self._distrust()
+        except _FAILURES as error:
+            self._distrust(words(error))
             return None
         if answer < 0:
-            self._distrust()
+            self._distrust(_NO_MARKER)
             return None
         return answer == 1
 
@@ -129,8 +132,8 @@ class RevocationIndex:
         """
         try:
             await self._write(entries)
-        except _FAILURES:
-            self._distrust()
+        except _FAILURES as error:
+            self._distrust(words(error))
             with suppress(*_FAILURES):
                 await self._redis.eval("redis.call('DEL', KEYS[1])", 1, self._marker)
             return False
@@ -148,12 +151,12 @@ class RevocationIndex:
             await self._redis.eval(_BEGIN, 1, nonce, _NONCE_SECONDS)
             await self._write(await live())
             answer: bytes = await self._redis.eval(_MARK, 2, nonce, self._marker)
-        except _FAILURES:
-            self._distrust()
+        except _FAILURES as error:
+            self._distrust(words(error))
             return IndexState.UNREACHABLE
         except BaseException:
             # Postgres could not be read, so the index may lack entries.
-            self._distrust()
+            self._distrust("Postgres could not be read")
             raise
         state = IndexState(answer.decode()) if failures == self._failures else IndexState.DISTURBED
         self._trusted = state is IndexState.TRUSTED
@@ -178,8 +181,8 @@ class RevocationIndex:
         with suppress(*_FAILURES):
             await self._redis.aclose()
 
-    def _distrust(self) -> None:
-        self._trusted = False
+    def _distrust(self, cause: str) -> None:
+        self._trusted, self.cause = False, cause
         self._failures += 1
 
     async def _write(self, entries: Mapping[str, timedelta]) -> None:

@@ -11,7 +11,7 @@ from redis.exceptions import RedisError, ResponseError
 
 from app.domain.clock import Clock
 from app.domain.throttling import Budget, Limit, Rule, TooManyRequests
-from app.storage.redis.client import open_client, prefix
+from app.storage.redis.client import open_client, prefix, words
 from app.storage.redis.windows import Count, LocalWindows, SharedWindows, whole_seconds
 
 TIMEOUT = 5.0
@@ -127,9 +127,7 @@ class FailureCounters:
 
     def _lose(self, error: Exception) -> None:
         if self._failed_at is None:
-            # What Redis answers names the command or the limit that it refused.
-            reason = str(error) if isinstance(error, ResponseError) else type(error).__name__
-            _log.warning("throttling.not_shared", reason=reason, instead="each process counts")
+            _log.warning("throttling.not_shared", reason=words(error), instead="each process counts")
         self._failed_at, self._ask_at = self._clock(), None
 
     def _find(self) -> None:
