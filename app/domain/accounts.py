@@ -6,10 +6,17 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
-MAX_EMAIL_LENGTH = 254
+import idna
+
+MAX_EMAIL_LENGTH, MAX_LOCAL_LENGTH = 254, 64
 FIRST_VERSION = 1
 """The password version of a new account; it rises with every password change."""
-_EMAIL = re.compile(r"[^\s@\x00-\x1f\x7f]+@[^\s@\x00-\x1f\x7f]+")
+_LABEL = "[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
+_EMAIL = re.compile(rf"[^@]+@{_LABEL}(?:\.{_LABEL})*")
+# Letters and marks that show nothing: Unicode's Default_Ignorable_Code_Point, and the empty Braille pattern.
+_BLANK = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2800\u3164\uffa0") | frozenset(
+    map(chr, (*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0)))
+)
 _ROLE = re.compile(r"[a-z0-9][a-z0-9_.:-]{0,63}")
 
 
@@ -27,14 +34,63 @@ class Account:
 
 
 def normalise_email(text: str) -> str | None:
-    """The canonical form of an e-mail address (trimmed, NFKC, lower case), or None when it is not valid."""
+    """The one canonical form of an e-mail address, or None when it is not valid.
+
+    The part before the ``@`` is in NFKC and lower case, the domain in the ASCII form of IDNA 2008 (RFC 5891),
+    mapped by UTS 46. White space and invisible letters around the address are removed.
+    """
     if len(text) > 4 * MAX_EMAIL_LENGTH:
         return None
-    email = unicodedata.normalize("NFKC", text).strip().lower()
+    local, _, domain = _trimmed(_fold(text)).rpartition("@")
+    email = f"{local}@{_ascii_domain(domain) or ''}"
+    is_valid = _EMAIL.fullmatch(email) and not any(map(_is_hidden, local))
+    # RFC 5321 section 4.5.3.1 counts octets, as RFC 6531 section 3.1 does for other letters than ASCII.
+    return (
+        email
+        if is_valid and len(local.encode()) <= MAX_LOCAL_LENGTH and len(email) <= MAX_EMAIL_LENGTH
+        else None
+    )
+
+
+def legacy_spelling(email: str) -> str | None:
+    """The form in which the previous release stores a canonical address, if it is another one.
+
+    It keeps the letters of a domain as they were typed.
+    """
+    local, _, domain = email.rpartition("@")
+    try:
+        other = f"{local}@{idna.decode(domain)}"
+    except idna.IDNAError:
+        return None
+    return None if other == email else other
+
+
+def _fold(text: str) -> str:
     # Lower-casing may undo the composition; a second pass makes the result stable.
-    email = unicodedata.normalize("NFKC", email)
-    is_text = not any("\ud800" <= letter <= "\udfff" for letter in email)
-    return email if is_text and len(email) <= MAX_EMAIL_LENGTH and _EMAIL.fullmatch(email) else None
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).lower())
+
+
+def _trimmed(text: str) -> str:
+    """Without what cannot be seen at either end, as texts from web pages have it."""
+    seen = [index for index, letter in enumerate(text) if not (letter.isspace() or _is_blank(letter))]
+    return text[seen[0] : seen[-1] + 1] if seen else ""
+
+
+def _ascii_domain(domain: str) -> str | None:
+    try:
+        # A name in ASCII is compared as it is: names that IDNA refuses are in use too.
+        return domain if domain.isascii() else idna.encode(domain, uts46=True).decode("ascii")
+    except idna.IDNAError:
+        return None
+
+
+def _is_blank(letter: str) -> bool:
+    return unicodedata.category(letter) == "Cf" or letter in _BLANK
+
+
+def _is_hidden(letter: str) -> bool:
+    """Whether it is white space, invisible, a control character, or no character at all (category C)."""
+    return _is_blank(letter) or unicodedata.category(letter)[0] in "CZ"
 
 
 def is_role(text: str) -> bool:

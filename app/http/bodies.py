@@ -6,13 +6,23 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Annotated, Generic, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import PydanticCustomError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
+from app.domain.accounts import normalise_email
 from app.domain.sessions import ClientKind
 from app.http.answers import JSON
 from app.http.problems import FieldError, InvalidRequest
+
+
+def _address(text: str) -> str:
+    """The canonical form of an e-mail address, which every account has."""
+    email = normalise_email(text)
+    if email is None:
+        raise PydanticCustomError("email", "must be an e-mail address")
+    return email
 
 
 class Body(BaseModel):
@@ -38,7 +48,7 @@ class LoginBody(Body):
         }
     )
 
-    email: str
+    email: Annotated[str, AfterValidator(_address)]
     password: Annotated[str, Field(repr=False)]
     client: Annotated[
         ClientKind,

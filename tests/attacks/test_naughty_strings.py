@@ -117,13 +117,13 @@ async def tokens(attacked: Service, sql: Sql) -> dict[str, str]:
     return opened
 
 
-async def test_a_login_takes_any_text_for_wrong_credentials(attacker: Attacker) -> None:
+async def test_a_login_takes_any_text_for_wrong_credentials_or_no_address(attacker: Attacker) -> None:
     # Nobody hashes a password that is too long, so that there is time for every address.
     attempts = [(text, "x" * 1025) for text in STRINGS] + [("a@example.com", text) for text in STRINGS[::4]]
     for email, password in attempts:
         body = json.dumps({"email": email, "password": password, "client": "native"})
         assert (await attacker.post("/login", body.encode())).status_code in {401, 422}, (email, password)
-    assert attacker.answers[401] > 200
+    assert min(attacker.answers[401], attacker.answers[422]) > len(STRINGS) // 8
 
 
 async def test_a_field_takes_any_text_for_a_wrong_value_and_any_name_for_an_unknown_one(

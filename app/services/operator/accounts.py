@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from app.crypto.passwords import PasswordHasher
 from app.domain.accounts import Account, is_role, normalise_email
@@ -30,6 +30,8 @@ class Accounts:
         if address is None:
             raise Refused(Refusal.EMAIL_INVALID, email=email)
         granted = _checked_roles(roles)
+        if await self.accounts.by_email(address):
+            raise Refused(Refusal.EMAIL_TAKEN, email=address)
         password_hash = await self._hash(password, address)
         account_id = uuid4()
         event = by_operator(EventKind.ACCOUNT_CREATED, account_id, roles=" ".join(granted))
@@ -41,12 +43,16 @@ class Accounts:
         """Every account, by address."""
         return await self.accounts.all()
 
-    async def find(self, email: str) -> Account:
-        """The account with this address in any case and form; refuses with ``account_unknown``."""
-        address = normalise_email(email)
-        account = None if address is None else await self.accounts.by_email(address)
+    async def find(self, name: str) -> Account:
+        """The account with this address in any case and form, or this id; or ``account_unknown``."""
+        address = normalise_email(name)
+        if address is not None:
+            account = await self.accounts.by_email(address)
+        else:
+            account_id = as_id(name)
+            account = None if account_id is None else await self.accounts.by_id(account_id)
         if account is None:
-            raise Refused(Refusal.ACCOUNT_UNKNOWN, email=email)
+            raise Refused(Refusal.ACCOUNT_UNKNOWN, email=name)
         return account
 
     async def enable(self, email: str) -> None:
@@ -90,6 +96,14 @@ class Accounts:
         self.rules.require_strong(password, email)
         await self.rules.require_unbreached(password)
         return await self.hasher.hash(password)
+
+
+def as_id(text: str) -> UUID | None:
+    """The id that is written in ``text``, or None when it is something else."""
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
 
 
 def _checked_roles(roles: Iterable[str]) -> list[str]:

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from app.domain.events import EventFilter, RecordedEvent
 from app.domain.refusals import Refused
-from app.services.operator.accounts import Accounts
+from app.services.operator.accounts import Accounts, as_id
 from app.storage.postgres.events import EventStore
 
 FIRST_SHOWN = 10
@@ -30,10 +30,7 @@ class Events:
 
         Refuses with ``account_unknown``.
         """
-        try:
-            return UUID(name)
-        except ValueError:
-            return (await self.accounts.find(name)).id
+        return as_id(name) or (await self.accounts.find(name)).id
 
     async def newest(self, wanted: EventFilter, limit: int) -> list[RecordedEvent]:
         """The last events that match, the newest one last."""

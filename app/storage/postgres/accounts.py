@@ -6,11 +6,11 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 import asyncpg
-from sqlalchemy import Column, Select, Update, delete, insert, select, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import Column, Select, Update, delete, select, update
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.domain.accounts import Account
+from app.domain.accounts import Account, legacy_spelling
 from app.domain.events import Event
 from app.domain.revocations import Ended
 from app.storage.postgres.database import Database
@@ -21,7 +21,10 @@ from app.storage.postgres.tables import accounts
 _T = TypeVar("_T")
 
 _COLUMNS = "id, email, roles, enabled, created_at, password_hash, password_version"
-_BY_EMAIL = f"SELECT {_COLUMNS} FROM accounts WHERE email = $1"  # noqa: S608 - constants of ours
+_BY_EMAIL = f"""
+SELECT {_COLUMNS} FROM accounts WHERE email = ANY($1::text[]) ORDER BY email = ($1::text[])[1] DESC LIMIT 1
+"""  # noqa: S608 - constants of ours
+_BY_ID = f"SELECT {_COLUMNS} FROM accounts WHERE id = $1"  # noqa: S608 - constants of ours
 _OF_SESSION = f"""
 SELECT {_COLUMNS} FROM accounts
 WHERE id = $1 AND enabled
@@ -42,7 +45,13 @@ class AccountStore:
 
     async def by_email(self, email: str) -> Account | None:
         """The account with this e-mail address, or None."""
-        row = await self._database.row(_BY_EMAIL, email)
+        spellings = [email, *filter(None, [legacy_spelling(email)])]
+        row = await self._database.row(_BY_EMAIL, spellings)
+        return None if row is None else _account(row)
+
+    async def by_id(self, account_id: UUID) -> Account | None:
+        """The account with this id, or None."""
+        row = await self._database.row(_BY_ID, account_id)
         return None if row is None else _account(row)
 
     async def of_session(
@@ -60,16 +69,13 @@ class AccountStore:
         self, account_id: UUID, email: str, password_hash: str, roles: Sequence[str], event: Event
     ) -> bool:
         """Add an account; False when another one has this e-mail address."""
-        statement = insert(accounts).values(
-            id=account_id, email=email, password_hash=password_hash, roles=list(roles)
-        )
-        try:
-            async with self._database.transaction() as connection:
-                await connection.execute(statement)
+        values = {"id": account_id, "email": email, "password_hash": password_hash, "roles": list(roles)}
+        statement = insert(accounts).values(values).on_conflict_do_nothing(index_elements=["email"])
+        async with self._database.transaction() as connection:
+            added = (await connection.execute(statement)).rowcount == 1
+            if added:
                 await record(connection, event)
-        except IntegrityError:
-            return False
-        return True
+        return added
 
     async def rehash(self, account_id: UUID, old_hash: str, new_hash: str) -> None:
         """Replace the hash, unless the password was changed in the meantime."""

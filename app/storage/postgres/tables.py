@@ -31,10 +31,11 @@ metadata = MetaData(
     }
 )
 
+# A trigger refuses an address that is not in its one spelling.
 accounts = Table(
     "accounts",
     metadata,
-    Column("id", Uuid, primary_key=True),
+    Column("id", Uuid, primary_key=True, server_default=func.gen_random_uuid()),
     Column("email", Text, nullable=False, unique=True),
     Column("password_hash", Text, nullable=False),
     Column("password_version", Integer, nullable=False, server_default=text("1")),
