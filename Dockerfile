@@ -47,8 +47,11 @@ COPY --from=builder /srv/watchword /srv/watchword
 USER 10001:10001
 EXPOSE 8000
 STOPSIGNAL SIGTERM
+# An orchestrator sends SIGTERM and tells its balancers at the same time, and they need some seconds.
+ENV AUTH_LISTEN=0.0.0.0:8000 AUTH_DRAIN=5
 # It checks /livez, not /readyz: an orchestrator must not replace containers because Postgres is down.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=60s \
-  CMD ["python", "-c", "import urllib.request as u; u.urlopen('http://127.0.0.1:8000/livez', timeout=4)"]
+  CMD ["python", "-c", "import os, urllib.request as u; \
+u.urlopen('http://127.0.0.1:' + os.environ['AUTH_LISTEN'].rpartition(':')[2] + '/livez', timeout=4)"]
 ENTRYPOINT ["python", "-m", "app"]
-CMD ["serve", "--host", "0.0.0.0"]
+CMD ["serve"]

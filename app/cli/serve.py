@@ -21,15 +21,17 @@ def dev(
 
 
 def serve(
-    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Port = 8000,
+    host: Annotated[str | None, typer.Option(help="Address to listen on. Default: AUTH_LISTEN.")] = None,
+    port: Annotated[
+        int | None, typer.Option(min=1, max=65535, help="TCP port. Default: AUTH_LISTEN.")
+    ] = None,
     workers: Annotated[int, typer.Option(min=1, max=64, help="Number of processes.")] = 1,
 ) -> None:
     """Run the service. It waits up to AUTH_STARTUP_TIMEOUT for Postgres."""
     with loading():
-        from app.cli import startup
+        from app.cli import serving
 
-    startup.serve(host, port, workers)
+    serving.serve(host, port, workers)
 
 
 def migrate() -> None:

@@ -1,13 +1,11 @@
 """Starting the service and migrating its tables, once Postgres answers."""
 
 import asyncio
-import os
-import signal
-import socket
-import sys
 from collections.abc import Iterable
 from ipaddress import IPv4Network, ip_network
+from socket import socket
 from typing import Any
+from urllib.parse import urlsplit
 
 import structlog
 import uvicorn
@@ -20,33 +18,37 @@ from tenacity import (
     wait_fixed,
 )
 
+from app.cli.failures import reported
 from app.domain.refusals import Refused
-from app.logs import configure_logs
-from app.settings import PREFIX, DatabaseSettings, Settings, SettingsError, load
+from app.logs import configure_logs, flush_logs
+from app.server.connections import ConnectionLimits
+from app.server.orders import Orders
+from app.server.sockets import most_connections
+from app.server.worker import Worker
+from app.settings import DatabaseSettings, Settings, load
 from app.storage.postgres.outages import Misconfigured
+from app.storage.postgres.urls import parse_url
 from app.wiring import blaming, open_service
 
 _log = structlog.get_logger()
 
 
-def serve(host: str, port: int, workers: int) -> None:
-    """Wait for Postgres, then run uvicorn until a signal stops it."""
+def work(orders: Orders, sockets: list[socket]) -> None:
+    """Be a worker: wait for Postgres, then serve until the parent's order or end."""
+    try:
+        with reported():
+            _serve(orders, sockets)
+    finally:
+        flush_logs()
+
+
+def _serve(orders: Orders, sockets: list[socket]) -> None:
     settings = load(Settings)
     configure_logs(settings.log_format, settings.log_level)
     asyncio.run(_wait_for_postgres(settings))
-    _refuse_taken_port(host, port)
-    if "password_hash_threads" not in settings.model_fields_set:
-        # The workers share the threads that one process would use by default. Each worker needs one.
-        share = max(1, settings.password_hash_threads // workers)
-        os.environ[f"{PREFIX}PASSWORD_HASH_THREADS"] = str(share)
-    # After an orderly stop uvicorn raises the signal again.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    uvicorn.run(
+    config = uvicorn.Config(
         "app.main:create_app",
         factory=True,
-        host=host,
-        port=port,
-        workers=workers,
         http="app.server.protocol:BoundedProtocol",
         ws="none",
         lifespan="on",
@@ -55,9 +57,13 @@ def serve(host: str, port: int, workers: int) -> None:
         server_header=False,
         proxy_headers=bool(settings.trusted_proxies),
         forwarded_allow_ips=[*settings.trusted_proxies, *_mapped(settings.trusted_proxies)],
-        timeout_keep_alive=75,
+        timeout_keep_alive=settings.keep_alive.total_seconds(),  # type: ignore[arg-type] # a delay
         timeout_graceful_shutdown=8,
     )
+    limits = ConnectionLimits(
+        most_connections(settings.connections), settings.connections_per_address, settings.trusted_proxies
+    )
+    Worker(config, limits, orders, _facts(settings)).run(sockets)
 
 
 def migrate() -> None:
@@ -83,12 +89,15 @@ def _mapped(networks: Iterable[str]) -> list[str]:
     return [f"::ffff:{network.network_address}/{96 + network.prefixlen}" for network in parsed]
 
 
-def _refuse_taken_port(host: str, port: int) -> None:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        socket.create_server((host, port), family=family).close()
-    except OSError as error:
-        raise SettingsError(f"cannot listen on {host}:{port}: {os.strerror(error.errno or 0)}") from None
+def _facts(settings: Settings) -> dict[str, str]:
+    """Where Postgres and Redis are, without user, password and options."""
+    postgres = parse_url(settings.database_url)
+    hosts = ",".join(host if host.startswith("/") else f"{host}:{port}" for host, port in postgres.hosts)
+    redis = urlsplit(settings.redis_url)
+    return {
+        "postgres": f"{hosts}/{postgres.database or postgres.user or ''}",
+        "redis": f"{redis.netloc.rpartition('@')[2]}{redis.path}",
+    }
 
 
 async def _wait_for_postgres(settings: Settings) -> None:

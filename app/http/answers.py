@@ -214,7 +214,7 @@ class Readiness:
 
     __pydantic_config__ = documented()
 
-    status: Literal["ready", "not ready"]
+    status: Literal["ready", "not ready", "draining"]
     postgres: Part
     keys: Part
     redis: Part

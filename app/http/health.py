@@ -35,9 +35,14 @@ async def livez(_: Call[HealthCases, None]) -> Response:
     Answer("Not ready.", answers.Readiness, HTTPStatus.SERVICE_UNAVAILABLE),
 )
 async def readyz(call: Call[HealthCases, None]) -> Response:
-    """Tell whether requests should be sent here: Postgres and the keys are needed, the rest is reported."""
+    """Tell whether requests should be sent here: Postgres and the keys are needed, the rest is reported.
+
+    A process that is about to end serves on for a while and is not ready: it is draining.
+    """
     health = await call.cases.readiness()
     parts = tuple(map(_part, health))
+    if getattr(call.request.state, "draining", False):  # The server puts it there.
+        return private(answers.Readiness("draining", *parts), 503)
     if health.is_ready:
         return private(answers.Readiness("ready", *parts))
     return private(answers.Readiness("not ready", *parts), 503)

@@ -14,6 +14,7 @@ import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from app.http.heads import FAILURE, MAX_HEADERS, headers_size
+from app.server.connections import Connections
 
 HEAD_TIMEOUT = 10.0
 """Seconds from the first byte of a head, or from the connection, to the end of the head."""
@@ -36,18 +37,27 @@ class BoundedProtocol(HttpToolsProtocol):
     _ignores_input = False
     _size_outside_body = 0
     _headers_size = 0
+    _counted_as: str | None = None
     _request_timer: TimerHandle | None = None
     _response_timer: TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn declares it
-        """Start the timer for the first head."""
+        """Start the timer for the first head, unless it is one connection too many."""
         super().connection_made(transport)
-        self._await_request()
+        host, _ = self.client or ("", 0)
+        self._counted_as = self._open_connections.admit(host)
+        if self._counted_as is None:
+            self._ignores_input = True
+            self.transport.abort()
+        else:
+            self._await_request()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop the timers."""
         self._stop_request_timer()
         self._stop_response_timer()
+        if self._counted_as is not None:
+            self._open_connections.release(self._counted_as)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -97,6 +107,8 @@ class BoundedProtocol(HttpToolsProtocol):
         if not self._names_its_host():
             raise ValueError("no host, or several")
         super().on_headers_complete()
+        if self._open_connections.closes_kept:
+            self.cycle.keep_alive = False
         self._in_head, self._in_body = False, True
         self._stop_request_timer()
 
@@ -131,6 +143,21 @@ class BoundedProtocol(HttpToolsProtocol):
     def timeout_keep_alive_handler(self) -> None:
         """No further request came."""
         self._close()
+
+    def let_go(self) -> None:
+        """Make the response that has not begun, or else the next one, the last one."""
+        cycle = cast("RequestResponseCycle | None", self.cycle)
+        if cycle and not cycle.response_started:
+            cycle.keep_alive = False
+
+    def shutdown(self) -> None:
+        """The server ends. A request of which a part has come is answered first."""
+        if not self._in_head:
+            super().shutdown()
+
+    @property
+    def _open_connections(self) -> Connections:
+        return cast("Connections", self.server_state)
 
     def _names_its_host(self) -> bool:
         """Whether it has one Host, which only HTTP/1.1 asks for (RFC 9112 section 3.2)."""

@@ -12,6 +12,7 @@ from app.settings.logs import LogSettings
 from app.settings.passwords import PasswordSettings
 from app.settings.redis import RedisSettings
 from app.settings.secrets import SecretSettings
+from app.settings.server import ServerSettings
 from app.settings.throttling import ThrottlingSettings
 
 __all__ = ["PREFIX", "DatabaseSettings", "RedisSettings", "Settings", "SettingsError", "load", "read_again"]
@@ -20,6 +21,7 @@ __all__ = ["PREFIX", "DatabaseSettings", "RedisSettings", "Settings", "SettingsE
 class Settings(
     ActivitySettings,
     LogSettings,
+    ServerSettings,
     EventSettings,
     PasswordSettings,
     ThrottlingSettings,

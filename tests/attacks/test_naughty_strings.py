@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator, Iterator
 from itertools import cycle, islice, product
 
 import httpx2
-import psutil  # type: ignore[import-untyped]
 import pytest
 
 from app.dev import Servers
@@ -217,7 +216,8 @@ def hostile() -> Iterator[bytes]:
 async def test_hostile_requests_leave_no_memory_behind(
     attacked: Service, attacker: Attacker, number: int
 ) -> None:
-    memory = psutil.Process(attacked.process.pid).memory_info
+    (worker,) = attacked.worker_processes()
+    memory = worker.memory_info
     requests = hostile()
     for request in islice(requests, 750):
         await attacker.send(request)

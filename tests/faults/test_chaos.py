@@ -5,7 +5,6 @@ import signal
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
-import psutil  # type: ignore[import-untyped]
 import pytest
 import redis
 from sqlalchemy import make_url
@@ -179,11 +178,7 @@ async def test_postgres_out_of_connections_is_an_outage_and_nothing_else(replica
 async def test_a_worker_that_is_killed_takes_no_session_with_it(replicas: Replicas) -> None:
     async with replicas.used() as book:
         book.excused = True
-        workers = [
-            child
-            for child in psutil.Process(replicas.services[0].process.pid).children()
-            if "resource_tracker" not in " ".join(child.cmdline())
-        ]
+        workers = replicas.services[0].worker_processes()
         assert len(workers) == 2
         workers[0].send_signal(signal.SIGKILL)
         await book.goes_on()

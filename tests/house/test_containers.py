@@ -2,11 +2,13 @@
 
 import re
 import tomllib
+import types
 from typing import Any
 
 import pytest
 import yaml  # type: ignore[import-untyped]
 
+from app.server.supervisor import GRACE
 from app.settings import PREFIX, Settings
 from tests.support.servers import ROOT
 
@@ -113,3 +115,22 @@ def test_the_image_s_packages_are_locked_by_hash() -> None:
 
     assert installs
     assert all("--require-hashes" in install for install in installs)
+
+
+def test_a_container_is_stopped_only_after_its_drain_and_its_requests_in_flight(
+    services: dict[str, Any],
+) -> None:
+    [drain] = re.findall(r"^ENV .*AUTH_DRAIN=(\d+)", DOCKERFILE, re.MULTILINE)
+
+    assert services["auth"]["stop_grace_period"] == "20s"
+    assert int(drain) + GRACE < 20
+
+
+def test_the_image_s_health_check_asks_the_port_that_the_setting_names() -> None:
+    [command] = re.findall(r'CMD \["python", "-c", "((?:[^"\\]|\\\n)*)"\]', DOCKERFILE)
+    asked: list[str] = []
+    monkey = types.SimpleNamespace(urlopen=lambda url, timeout: asked.append(url))
+    for listen in ("0.0.0.0:8000", "[::]:9000"):
+        script = command.replace("\\\n", "").replace("import os, urllib.request as u; ", "")
+        exec(script, {"os": types.SimpleNamespace(environ={"AUTH_LISTEN": listen}), "u": monkey})  # noqa: S102 - ours
+    assert asked == ["http://127.0.0.1:8000/livez", "http://127.0.0.1:9000/livez"]

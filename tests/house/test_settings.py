@@ -64,6 +64,11 @@ OTHER = {
     "AUTH_LOG_FORMAT": "console",
     "AUTH_LOG_LEVEL": "warning",
     "AUTH_LOG_PROBES": "on",
+    "AUTH_LISTEN": "[::]:8080",
+    "AUTH_KEEP_ALIVE": "620",
+    "AUTH_DRAIN": "5",
+    "AUTH_CONNECTIONS": "10000",
+    "AUTH_CONNECTIONS_PER_ADDRESS": "50",
 }
 
 

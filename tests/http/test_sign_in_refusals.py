@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 import signal
 from collections.abc import Iterator
 from contextlib import AsyncExitStack
@@ -146,12 +145,12 @@ async def test_a_request_after_a_burst_of_logins_waits_for_few_of_them(
             await each.send(KEY_SET)
             assert (await each.answer()).status_code == 200
         # What comes while it is stopped is all there at once when it goes on.
-        os.kill(narrow.process.pid, signal.SIGSTOP)
+        narrow.send_signal(signal.SIGSTOP)
         before = len(narrow.logs())
         for each in peers:
             await each.send(burst)
         await last.send(KEY_SET)
-        os.kill(narrow.process.pid, signal.SIGCONT)
+        narrow.send_signal(signal.SIGCONT)
         assert (await last.answer()).status_code == 200
         for each in peers:
             assert (await each.answer()).status_code in {200, 503}

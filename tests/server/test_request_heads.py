@@ -10,7 +10,7 @@ from tests.support.connections import peer
 from tests.support.people import marker
 from tests.support.servers import Service
 
-pytestmark = pytest.mark.requirement("E1", "E3")
+pytestmark = pytest.mark.requirement("E1", "E3", "E11")
 
 LINE, HOST = b"GET /livez HTTP/1.1\r\n", b"Host: localhost\r\n"
 POST = b"POST /login HTTP/1.1\r\n" + HOST + b"Content-Type: application/json\r\n"

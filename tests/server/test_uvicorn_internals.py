@@ -8,7 +8,7 @@ import pytest
 from starlette.types import Receive, Scope, Send
 from uvicorn import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
-from uvicorn.server import ServerState
+from uvicorn.server import Server, ServerState
 
 # The methods that the protocol overrides or calls, with their parameters.
 METHODS = {
@@ -25,6 +25,7 @@ METHODS = {
     "pause_writing": [],
     "resume_writing": [],
     "timeout_keep_alive_handler": [],
+    "shutdown": [],
     "_unset_keepalive_if_required": [],
     "_start_asgi_task": ["cycle", "app"],
 }
@@ -33,6 +34,7 @@ ATTRIBUTES = {
     "access_log",
     "access_logger",
     "app",
+    "client",
     "cycle",
     "flow",
     "logger",
@@ -89,3 +91,22 @@ async def test_a_request_is_made_and_kept_as_the_protocol_makes_and_keeps_it() -
     cycle = RequestResponseCycle(**arguments)  # type: ignore[arg-type] # None of them is used.
     assert vars(cycle).keys() >= STATES
     assert (cycle.more_body, cycle.response_started, cycle.response_complete) == (True, False, False)
+
+
+def test_the_server_has_the_methods_that_a_worker_extends() -> None:
+    extended = {name: parameters(getattr(Server, name)) for name in ("capture_signals", "startup", "on_tick")}
+    assert extended == {"capture_signals": [], "startup": ["sockets"], "on_tick": ["counter"]}
+    assert parameters(ServerState.__init__) == []
+
+
+async def test_the_server_keeps_its_listeners_and_the_state_of_its_requests_as_a_worker_needs() -> None:
+    server = Server(Config(nothing, log_config=None, lifespan="off", port=0))
+    own = server.server_state = ServerState()
+    server.config.load()
+    server.lifespan = server.config.lifespan_class(server.config)
+    await server.startup()
+    assert [listener.is_serving() for listener in server.servers] == [True]
+    assert server.lifespan.state == {}
+    assert await server.on_tick(0) is False
+    assert own.default_headers
+    await server.shutdown()

@@ -14,10 +14,10 @@ import psutil  # type: ignore[import-untyped]
 import pytest
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn import Config
-from uvicorn.server import ServerState
 
 from app.http.application import build, core_routes
 from app.http.origins import Origins
+from app.server.connections import ConnectionLimits, Connections
 from app.server.protocol import BoundedProtocol
 from tests.support.people import problem_of
 from tests.support.processes import PATIENCE
@@ -146,8 +146,8 @@ class Peer:
         self._writer = writer
 
     @classmethod
-    async def to(cls, port: int, **kwargs: Any) -> Self:
-        return cls(*await asyncio.open_connection("127.0.0.1", port, **kwargs))
+    async def to(cls, port: int, host: str = "127.0.0.1", **kwargs: Any) -> Self:
+        return cls(*await asyncio.open_connection(host, port, **kwargs))
 
     async def send(self, data: bytes) -> None:
         self._writer.write(data)
@@ -221,6 +221,9 @@ async def turns(number: int = 20) -> None:
         await asyncio.to_thread(sleep, 0.001)
 
 
+NO_LIMITS = ConnectionLimits(in_all=10_000, per_address=10_000)
+
+
 class Clock:
     """The loop's own clock, which stands still until it is moved."""
 
@@ -242,7 +245,7 @@ class Served:
 
     port: int = 0
     going_on: asyncio.Event = field(default_factory=asyncio.Event)
-    state: ServerState = field(default_factory=ServerState)
+    state: Connections = field(default_factory=lambda: Connections(NO_LIMITS))
     headers: list[tuple[bytes, bytes]] = field(default_factory=list)
     peers: AsyncExitStack = field(default_factory=AsyncExitStack)
 
@@ -282,8 +285,8 @@ class Served:
 
 
 @asynccontextmanager
-async def served() -> AsyncIterator[Served]:
-    found = Served()
+async def served(limits: ConnectionLimits = NO_LIMITS) -> AsyncIterator[Served]:
+    found = Served(state=Connections(limits))
     routes = core_routes(ISSUER)
     # The tests send no request that reaches a use case.
     cases = [object.__new__(module.cases) for module in routes]

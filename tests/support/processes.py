@@ -28,6 +28,7 @@ import psutil  # type: ignore[import-untyped]
 
 ROOT = Path(__file__).parents[2]
 _LOADED = (
+    "app.cli.serving",
     "app.cli.startup",
     "app.main",
     "app.server.protocol",
@@ -81,12 +82,12 @@ class Process:
         return status
 
     def terminate(self) -> None:
-        self._send(signal.SIGTERM)
+        self.send_signal(signal.SIGTERM)
 
     def kill(self) -> None:
-        self._send(signal.SIGKILL)
+        self.send_signal(signal.SIGKILL)
 
-    def _send(self, number: signal.Signals) -> None:
+    def send_signal(self, number: signal.Signals) -> None:
         with suppress(ProcessLookupError):
             if self.poll() is None:
                 os.kill(self.pid, number)
@@ -123,7 +124,7 @@ def _server() -> socket.socket:
 
 
 def _serve(requests: socket.socket) -> None:
-    # uvicorn asks for the way of starting workers as it is loaded, and gets the one of all else here.
+    # `serve` asks for the way of starting workers as it is loaded, and gets the one of all else here.
     # The workers of a test in tests/faults/test_startup.py load the program themselves.
     with patch.object(multiprocessing, "get_context", return_value=multiprocessing.get_context("fork")):
         for module in _LOADED:

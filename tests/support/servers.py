@@ -263,6 +263,7 @@ class Service:
         self._log = folder / "service.log"
         self._fixed_port = port
         self.port = 0
+        self._begun = 0
         self._process: Process | None = None
 
     @property
@@ -290,6 +291,19 @@ class Service:
         """All that it has written to stdout and stderr."""
         return self._log.read_text(errors="replace") if self._log.exists() else ""
 
+    def worker_processes(self) -> list[psutil.Process]:
+        """Those that serve; the process of the service itself is their parent."""
+        found = []
+        for child in psutil.Process(self.process.pid).children():
+            with suppress(psutil.Error):  # It has just ended.
+                if "resource_tracker" not in " ".join(child.cmdline()):
+                    found.append(child)
+        return found
+
+    def send_signal(self, number: signal.Signals) -> None:
+        """To all of its processes, as a terminal does."""
+        os.killpg(self.process.pid, number)
+
     def terminate(self, seconds: float = PATIENCE) -> int:
         """SIGTERM, as an orchestrator does; return the exit status."""
         self.process.terminate()
@@ -301,7 +315,7 @@ class Service:
     def kill(self) -> None:
         """SIGKILL to all of its processes."""
         with suppress(ProcessLookupError, PermissionError):
-            os.killpg(self.process.pid, signal.SIGKILL)
+            self.send_signal(signal.SIGKILL)
         self.process.wait()
 
     def keeps_its_port(self) -> None:
@@ -318,15 +332,19 @@ class Service:
 
     def spawn(self) -> None:
         """Start it, and do not wait until it is ready."""
-        where = ["--host", "127.0.0.1", "--port", str(self.port), "--workers", str(self.workers)]
+        self._begun = len(self.logs())
         with self._log.open("ab") as log, Path(os.devnull).open("rb") as nothing:
             self._process = Process(
-                *("serve", *where),
+                *("serve", *self.options(), "--workers", str(self.workers)),
                 environment=process_environment(self.environment),
                 stdin=nothing,
                 stdout=log,
                 stderr=log,
             )
+
+    def options(self) -> list[str]:
+        """Where it listens."""
+        return ["--host", "127.0.0.1", "--port", str(self.port)]
 
     def becomes_ready(self) -> bool:
         """Whether it is ready before it ends."""
@@ -334,7 +352,12 @@ class Service:
         with httpx2.Client(verify=NO_TLS, trust_env=False, timeout=2) as client:
             while self.process.poll() is None and time.monotonic() < deadline:
                 with suppress(httpx2.TransportError):
-                    if client.get(f"http://127.0.0.1:{self.port}/readyz").status_code == httpx2.codes.OK:
+                    answer = client.get(f"http://127.0.0.1:{self.port}/readyz")
+                    if answer.status_code == httpx2.codes.OK and self._all_serve():
                         return True
                 time.sleep(0.05)
         return False
+
+    def _all_serve(self) -> bool:
+        """Whether its other workers serve too. The first one is waited for before they are started."""
+        return self.workers == 1 or "serve.started" in self.logs()[self._begun :]

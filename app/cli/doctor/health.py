@@ -22,13 +22,15 @@ def check_health(alive: Answer, ready: Answer) -> Iterator[Finding]:
             "or the proxy does not forward the request.",
         )
     report = json_object(ready) or {}
-    if report.get("status") not in ("ready", "not ready"):
+    if report.get("status") not in ("ready", "not ready", "draining"):
         yield problem("health", f"/readyz is not answered by the service ({describe(ready)}).")
         return
     parts = [part for part, state in report.items() if state == "failing"]
     failing = ", ".join(parts)
     if report["status"] == "not ready":
         yield problem("health", f"/readyz: not ready, failing: {failing}. Users cannot sign in or refresh.")
+    elif report["status"] == "draining":
+        yield warning("health", "/readyz: the process that answered is about to end.")
     elif parts:
         harm = " ".join(_HARM[part] for part in parts if part in _HARM)
         yield warning("health", f"/readyz: ready, but failing: {failing}. {harm}".rstrip())

@@ -23,6 +23,7 @@ from app.cli.doctor.health import check_health
         ),
         (200, {"status": "ready", "later": "failing"}, "warning /readyz: ready, but failing: later."),
         (503, {"status": "not ready", "keys": "failing"}, "problem /readyz: not ready, failing: keys."),
+        (503, {"status": "draining"}, "warning /readyz: the process that answered is about to end."),
         (200, ["ready"], "problem /readyz is not answered by the service (200, application/json)"),
     ],
 )
