@@ -1,6 +1,6 @@
 """Password hashing: new hashes are Argon2id, hashes imported from other systems are only verified.
 
-An unknown account or hash costs one verification of a decoy hash, so response time does not reveal it.
+An unknown account or hash costs the verification of a decoy hash, so response time does not reveal it.
 Hashing runs in a few threads beside the event loop.
 """
 
@@ -15,7 +15,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 from passlib.context import CryptContext
 
@@ -69,6 +69,13 @@ class PasswordCheck:
     outdated: bool
 
 
+class Decoy(NamedTuple):
+    """A hash that no password matches, and its work in KiB times passes."""
+
+    handler: _Handler
+    work: int
+
+
 class PasswordHasher:
     """Hashes and verifies in threads; one instance serves one event loop.
 
@@ -84,7 +91,9 @@ class PasswordHasher:
             argon2__rounds=policy.time_cost,
             argon2__parallelism=policy.parallelism,
         )
-        self._decoy = _decoy(policy)
+        self._decoy = decoy(
+            f"$argon2id$v=19$m={policy.memory_kib},t={policy.time_cost},p={policy.parallelism}$"
+        )
         # The event loop has priority. Only Linux has a niceness for each thread.
         niceness = NICENESS if sys.platform == "linux" else 0
         self._executor = ThreadPoolExecutor(policy.threads, "passwords", os.nice, (niceness,))
@@ -97,27 +106,28 @@ class PasswordHasher:
             raise ValueError(f"password refused: {refused}")
         return await self._run(lambda: str(self._context.hash(normalise(password))))
 
-    async def verify(self, password: str, stored: str | None) -> PasswordCheck:
+    async def verify(self, password: str, stored: str | None, decoy: Decoy | None = None) -> PasswordCheck:
         """Compare with a stored hash; None stands for an account that does not exist.
 
-        Without an account, or with a hash that is unknown or over the ceilings, it verifies a decoy and does
-        not match. An ``unusable`` password never matches and costs nothing, for every account alike.
+        Without an account, or with a hash that is unknown or over the ceilings, it verifies the decoy, or one
+        with the cost of new hashes, and does not match. An ``unusable`` password never matches and costs
+        nothing, for every account alike.
         """
         if unusable(password):
             return PasswordCheck(matches=False, outdated=False)
-        return await self._run(lambda: self._verify(password, stored))
+        return await self._run(lambda: self._verify(password, stored, decoy or self._decoy))
 
     def close(self) -> None:
         """Accept no more work. A running hash is finished; waiting callers get a RuntimeError."""
         self._executor.shutdown(wait=False)
 
-    def _verify(self, password: str, stored: str | None) -> PasswordCheck:
+    def _verify(self, password: str, stored: str | None, decoy: Decoy) -> PasswordCheck:
         if handler := parse_hash(stored or ""):
             # Some well-formed hashes still fail in their backend, and bcrypt accepts no password with a NUL.
             with suppress(Exception):
                 return self._compare(password, handler)
         # Not suppressed: when memory is exhausted, the answer must not be that the password is wrong.
-        self._context.verify(normalise(password), self._decoy)
+        self._compare(password, decoy.handler)
         return PasswordCheck(matches=False, outdated=False)
 
     def _compare(self, password: str, handler: _Handler) -> PasswordCheck:
@@ -150,11 +160,16 @@ class PasswordHasher:
             loop.call_soon_threadsafe(self._threads.release)
 
 
-def _decoy(policy: HashingPolicy) -> str:
-    """A hash of nothing: to verify it costs what a real one costs, and no password matches it."""
+def decoy(cost: str) -> Decoy:
+    """A hash of nothing with a cost such as ``$argon2id$v=19$m=19456,t=2,p=1$``.
+
+    To verify it costs what a real hash costs. ValueError when that is unknown or over the ceilings.
+    """
     salt, digest = (b64encode(secrets.token_bytes(size)).decode().rstrip("=") for size in (16, 32))
-    cost = f"m={policy.memory_kib},t={policy.time_cost},p={policy.parallelism}"
-    return f"$argon2id$v=19${cost}${salt}${digest}"
+    handler = parse_hash(f"{cost}{salt}${digest}")
+    if handler is None:
+        raise ValueError("no decoy has this cost")
+    return Decoy(handler, handler.memory_cost * handler.rounds)
 
 
 def parse_hash(stored: str) -> _Handler | None:

@@ -59,6 +59,13 @@ class ServiceSecrets:
         """The secret with this id, or None when it is not listed."""
         return self._by_id.get(secret_id)
 
+    def fraction(self, text: str) -> float:
+        """A number from 0 up to 1 that nobody can foretell, and that is always the same for this text."""
+        digest = hmac.digest(
+            self.newest.label_key, b"fraction/" + text.encode(errors="surrogatepass"), "sha256"
+        )
+        return int.from_bytes(digest[:6]) / 2**48
+
     def label(self, text: str) -> str:
         """A keyed hash of a text that must not be stored in clear: 24 characters of base64url."""
         digest = hmac.digest(self.newest.label_key, text.encode(errors="surrogatepass"), "sha256")

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 
-from app.crypto.passwords import PasswordCheck, PasswordHasher
+from app.crypto.passwords import Decoy, PasswordCheck, PasswordHasher
 from app.domain.events import Event, Reason
 from app.domain.refusals import Refusal, Refused
 from app.domain.throttling import TooManyRequests
@@ -25,9 +25,9 @@ class Guess:
         self._events = events
         self.is_decided = False
 
-    async def verify(self, password: str, stored: str | None) -> PasswordCheck:
+    async def verify(self, password: str, stored: str | None, decoy: Decoy | None = None) -> PasswordCheck:
         """Compare a password with a stored hash; None stands for an account that does not exist."""
-        check = await self._hasher.verify(password, stored)
+        check = await self._hasher.verify(password, stored, decoy)
         self.is_decided = True
         return check
 

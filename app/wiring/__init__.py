@@ -70,6 +70,7 @@ def open_service(settings: Settings, clock: Clock = utc_now) -> Service:
         jobs=(
             Job(core.keys.load, MAINTAIN_EVERY, before_serving=True),
             Job(core.revocations.reindex, MAINTAIN_EVERY, before_serving=True),
+            Job(core.decoys.load, PURGE_EVERY, before_serving=True),
             Job(purge.__call__, PURGE_EVERY),
         ),
     )

@@ -13,6 +13,7 @@ from app.crypto.refresh_tokens import SEED_LENGTH, RefreshTokens
 from app.crypto.secrets import ServiceSecrets
 from app.domain.clock import Clock
 from app.services.access_tokens import Authenticate, TokenMinter
+from app.services.decoys import Decoys
 from app.services.end_sessions import EndSessions
 from app.services.guesses import Guesses
 from app.services.key_changes import KeyChanges
@@ -72,6 +73,7 @@ class Core:
     who_am_i: WhoAmI
     open_session: OpenSession
     end_sessions: EndSessions
+    decoys: Decoys
     guesses: Guesses
     refresh_throttle: RefreshThrottle
     password_rules: PasswordRules
@@ -115,6 +117,7 @@ def build_core(settings: Settings, resources: Resources, clock: Clock) -> Core:
             stores.events,
         ),
         end_sessions=EndSessions(stores.sessions, stores.accounts, revocations),
+        decoys=Decoys(stores.accounts, crypto.secrets.fraction),
         guesses=Guesses(
             resources.hasher,
             Slots(settings.password_hash_threads + settings.password_hash_queue),

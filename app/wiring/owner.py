@@ -36,7 +36,7 @@ def use_cases(core: Core, settings: Settings) -> UseCases:
     tokens, policy = core.crypto.refresh_tokens, settings.session_policy()
     find_session = FindSession(sessions, tokens)
     return UseCases(
-        login=Login(accounts, core.guesses, core.open_session),
+        login=Login(accounts, core.guesses, core.open_session, core.decoys),
         refresh=Refresh(sessions, tokens, core.minter, core.end_sessions, core.refresh_throttle, policy),
         logout=Logout(find_session, core.authenticate, core.end_sessions),
         logout_everywhere=LogoutEverywhere(find_session, core.who_am_i, core.end_sessions, policy),

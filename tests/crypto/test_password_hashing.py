@@ -23,6 +23,7 @@ from app.crypto.passwords import (
     HashingPolicy,
     PasswordCheck,
     PasswordHasher,
+    decoy,
     parse_hash,
 )
 
@@ -385,6 +386,36 @@ async def test_an_unknown_account_costs_one_decoy_with_the_current_parameters(
     assert await hasher.verify(PASSWORD, argon2_hash("another")) == NO
     assert counted.calls == 2, "the same number as for a wrong password"
     assert counted.hashes[0].startswith(b"$argon2id$v=19$m=8,t=1,p=1$"), "the decoy"
+
+
+@pytest.mark.requirement("P2")
+async def test_a_decoy_costs_what_a_hash_with_its_parameters_costs(
+    hasher: PasswordHasher, counted: Gate
+) -> None:
+    for cost in (
+        "$argon2id$v=19$m=16,t=3,p=1$",
+        "$argon2id$v=19$m=8,t=1,p=1$",
+        "$argon2id$v=19$m=64,t=1,p=2$",
+    ):
+        real, unreal = cost + f"{b64(b'saltsaltsaltsalt')}${b64(bytes(32))}", decoy(cost)
+        # A password that is not in NFKC is tried in both spellings where the hash is outdated.
+        for password in (PASSWORD, "e\u0301te\u0301"):
+            counted.hashes.clear()
+            assert await hasher.verify(password, real) == NO
+            expected = [stored.split(b"$")[:4] for stored in counted.hashes]
+            for stored in (None, "no hash at all"):
+                counted.hashes.clear()
+                assert await hasher.verify(password, stored, unreal) == NO
+                assert [stored.split(b"$")[:4] for stored in counted.hashes] == expected
+    assert [decoy(f"$argon2id$v=19$m={m},t={t},p=1$").work for m, t in ((8, 1), (16, 3))] == [8, 48]
+
+
+@pytest.mark.parametrize(
+    "cost", ["", "$argon2id$v=19$m=262145,t=1,p=1$", "$argon2id$v=19$m=8,t=0,p=1$", "$2b$04$"]
+)
+def test_there_is_no_decoy_with_an_unknown_or_absurd_cost(cost: str) -> None:
+    with pytest.raises(ValueError, match="no decoy"):
+        decoy(cost)
 
 
 @pytest.mark.parametrize("stored", UNKNOWN)

@@ -10,7 +10,7 @@ from uuid import uuid4
 import pytest
 
 from app.crypto.device_tokens import DeviceTokens
-from app.crypto.passwords import HashingPolicy, PasswordCheck, PasswordHasher
+from app.crypto.passwords import Decoy, HashingPolicy, PasswordCheck, PasswordHasher
 from app.crypto.secrets import ServiceSecrets
 from app.dev import Servers
 from app.domain.events import Actor, Event, EventKind, Reason
@@ -38,9 +38,9 @@ class TracedHasher(PasswordHasher):
         super().__init__(HashingPolicy(memory_kib=8, time_cost=1, threads=1))
         self.steps = steps
 
-    async def verify(self, password: str, stored: str | None) -> PasswordCheck:
+    async def verify(self, password: str, stored: str | None, decoy: Decoy | None = None) -> PasswordCheck:
         self.steps.append("comparison")
-        return await super().verify(password, stored)
+        return await super().verify(password, stored, decoy)
 
 
 class TracedSlots(Slots):

@@ -9,6 +9,7 @@ from app.domain.refusals import Refusal
 from app.domain.sessions import ClientKind
 from app.domain.throttling import TooManyRequests
 from app.domain.visitors import Visitor
+from app.services.decoys import Decoys
 from app.services.guesses import Guess, Guesses
 from app.services.open_session import OpenSession, TokenPair
 from app.storage.postgres.accounts import AccountStore
@@ -21,6 +22,7 @@ class Login:
     accounts: AccountStore
     guesses: Guesses
     open_session: OpenSession
+    decoys: Decoys
 
     async def __call__(
         self, email: str, password: str, client: ClientKind, visitor: Visitor, device: str | None = None
@@ -52,7 +54,9 @@ class Login:
         async with self.guesses.guess(attempt, throttled) as guess:
             account = await account_once()
             # An unknown account costs a verification too, so response time does not reveal it (ASVS 6.3.8).
-            check = await guess.verify(password, account.password_hash if account else None)
+            check = await guess.verify(
+                password, account.password_hash if account else None, self.decoys.of(address or email)
+            )
             failed = by_visitor(visitor, EventKind.LOGIN_FAILED, account.id if account else None)
             if account is None:
                 raise await guess.refuse(failed, Reason.UNKNOWN_ACCOUNT)

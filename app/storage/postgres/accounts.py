@@ -32,6 +32,14 @@ WHERE id = $1 AND enabled
     AND NOT EXISTS (SELECT FROM revocations AS r WHERE r.id = ANY($3) AND r.expires_at > clock_timestamp())
 """  # noqa: S608 - constants of ours
 _ALL = f"SELECT {_COLUMNS} FROM accounts ORDER BY email"  # noqa: S608 - constants of ours
+# Ids are random, so the first accounts by id are a sample: the same one for all replicas and at all times.
+_SAMPLE = 10_000
+_COSTS = r"""
+SELECT cost, count(*) AS number FROM (
+    SELECT substring(password_hash FROM '^\$argon2id\$v=19\$m=\d+,t=\d+,p=\d+\$') AS cost
+    FROM accounts ORDER BY id LIMIT $1
+) AS sample WHERE cost IS NOT NULL GROUP BY cost
+"""
 _REHASH = "UPDATE accounts SET password_hash = $3 WHERE id = $1 AND password_hash = $2"
 
 
@@ -64,6 +72,10 @@ class AccountStore:
     async def all(self) -> list[Account]:
         """Every account, in the order of the e-mail addresses."""
         return [_account(row) for row in await self._database.rows(_ALL)]
+
+    async def hash_costs(self) -> dict[str, int]:
+        """How many hashes of a sample of accounts have each cost, by how an Argon2id hash begins."""
+        return {row["cost"]: row["number"] for row in await self._database.rows(_COSTS, _SAMPLE)}
 
     async def add(
         self, account_id: UUID, email: str, password_hash: str, roles: Sequence[str], event: Event

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import argon2
@@ -9,6 +10,7 @@ import asyncpg
 import pytest
 from sqlalchemy import event
 
+from app.crypto.passwords import HashingPolicy, PasswordHasher
 from app.domain.refusals import Refusal, Refused
 from app.domain.sessions import ClientKind
 from app.domain.visitors import Visitor
@@ -20,6 +22,10 @@ pytestmark = pytest.mark.requirement("P2")
 
 WRONG = "not the password at all"
 VISITOR = Visitor("192.0.2.1", "tests")
+
+
+RAISED = HashingPolicy(memory_kib=24_576, time_cost=3, threads=1)
+LOWERED = HashingPolicy(memory_kib=8, time_cost=1, threads=1)
 
 
 class Work:
@@ -76,3 +82,53 @@ async def test_every_refused_login_verifies_one_hash_and_runs_the_same_queries(
         assert await work.of(attempt(person, password)) == (refusal, expected), person
     # With the right password a disabled account is reported as disabled, at the same cost.
     assert await work.of(attempt(disabled, PASSWORD)) == (Refusal.ACCOUNT_DISABLED, expected)
+
+
+@pytest.mark.parametrize("policy", [RAISED, LOWERED], ids=["raised", "lowered"])
+async def test_after_a_change_of_cost_an_unknown_account_costs_what_a_known_one_does(
+    parts: Service, sql: Sql, monkeypatch: pytest.MonkeyPatch, policy: HashingPolicy
+) -> None:
+    await sql.execute("DELETE FROM accounts")
+    known = [await new_person(sql) for _ in range(3)]
+    unknown = [Person(known[0].id, f"{marker()}@example.com") for _ in range(10)]
+    hasher = PasswordHasher(policy)
+    login = replace(parts.use_cases.login, guesses=replace(parts.use_cases.login.guesses, hasher=hasher))
+    await login.decoys.load()
+    work = Work(parts, monkeypatch)
+
+    def attempt(person: Person, password: str) -> Callable[[], Any]:
+        return lambda: login(person.email, password, ClientKind.NATIVE, VISITOR)
+
+    # With letters that are not in NFKC, a hash that is outdated is compared with both spellings.
+    for password in (WRONG, f"{WRONG} e\u0301"):
+        refusal, expected = await work.of(attempt(known[0], password))
+        hashed = [done for done in expected if done.startswith("$argon2")]
+        assert set(hashed) == {"$argon2id$v=19$m=19456,t=2,"}
+        for person in (*known, *unknown):
+            assert await work.of(attempt(person, password)) == (refusal, expected), person
+    # Once the accounts are hashed again, the unknown ones cost what they do.
+    for person in known:
+        await login(person.email, PASSWORD, ClientKind.NATIVE, VISITOR)
+    await login.decoys.load()
+    await asyncio.sleep(0.01)
+    refusal, expected = await work.of(attempt(known[0], WRONG))
+    raised = policy is RAISED
+    assert any(done.startswith("$argon2id$v=19$m=24576,t=3,") for done in expected) is raised
+    for person in unknown:
+        assert await work.of(attempt(person, WRONG)) == (refusal, expected), person
+    hasher.close()
+
+
+@pytest.mark.parametrize("version", [1, 2])
+async def test_a_device_token_makes_no_difference_between_known_and_unknown_accounts(
+    parts: Service, sql: Sql, monkeypatch: pytest.MonkeyPatch, version: int
+) -> None:
+    known = await new_person(sql)
+    unknown = Person(known.id, f"{marker()}@example.com")
+    work = Work(parts, monkeypatch)
+
+    def attempt(person: Person) -> Callable[[], Any]:
+        device = parts.core.crypto.devices.remember(None, person.email, version)
+        return lambda: parts.use_cases.login(person.email, WRONG, ClientKind.NATIVE, VISITOR, device)
+
+    assert await work.of(attempt(unknown)) == await work.of(attempt(known))
