@@ -1,6 +1,7 @@
 """A PostgreSQL on a port of loopback with the options, logins and certificates of a test, and PgBouncer."""
 
 import os
+import pwd
 import shutil
 import signal
 import subprocess
@@ -14,6 +15,7 @@ from typing import Any
 import pytest
 
 from app.dev.processes import MARK, claimed, end
+from tests.support.certificates import Pair
 from tests.support.database import connect
 from tests.support.servers import free_port, new_data, server_folder
 from tests.support.waiting import eventually
@@ -22,6 +24,11 @@ TRUST = "local all all trust\nhost all all 127.0.0.1/32 trust\nhost all all ::1/
 PASSWORDS = "local all all trust\nhost all all 127.0.0.1/32 scram-sha-256\n"
 PGBOUNCER = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
 
+# The wheel's PostgreSQL is built without TLS, that of a distribution with it.
+_WITH_TLS = next(iter(sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"))[::-1]), None)
+needs_tls = pytest.mark.skipif(
+    not _WITH_TLS and os.environ.get("CI") != "true", reason="there is no PostgreSQL with TLS"
+)
 needs_pgbouncer = pytest.mark.skipif(
     not PGBOUNCER and os.environ.get("CI") != "true", reason="there is no pgbouncer"
 )
@@ -56,32 +63,59 @@ class Postgres:
 
 
 @contextmanager
-def postgres(
-    options: Mapping[str, str] = {}, *, hba: str = TRUST, files: Mapping[str, bytes] = {}
-) -> Iterator[Postgres]:
-    """Start one. The files are put into its data folder, where the options may name them."""
+def postgres(options: Mapping[str, str] = {}, *, hba: str = TRUST) -> Iterator[Postgres]:
+    """Start the PostgreSQL of the wheel."""
     with server_folder() as folder, claimed(folder):
-        folder.chmod(0o711)  # As root, the server runs as another user.
         subprocess.run(["cp", "--archive", new_data(), folder], check=True)
-        server = Postgres(folder, free_port())
-        for name, content in ({"pg_hba.conf": hba.encode()} | dict(files)).items():
-            write_as_owner(server.data / name, content)
-        all_options = {
-            "listen_addresses": "127.0.0.1",
-            "unix_socket_directories": str(server.data),
-            "fsync": "off",
-            **options,
-        }
-        program = _programs() / "postgres"
-        command = [str(program), "-D", str(server.data), "-p", str(server.port)]
-        command += [part for name, value in all_options.items() for part in ("-c", f"{name}={value}")]
-        with running(command, server.data, folder / "postgres.log", signal.SIGINT):
-            pidfile = server.data / "postmaster.pid"
-            eventually(
-                lambda: pidfile.exists() and "ready" in pidfile.read_text(),
-                (folder / "postgres.log").read_text,
-            )
+        with _started(_programs(), Postgres(folder, free_port()), options, hba) as server:
             yield server
+
+
+@contextmanager
+def postgres_with_tls(*, hba: str, pair: Pair, authority: bytes) -> Iterator[Postgres]:
+    """Start the PostgreSQL of the distribution, with a certificate, and an authority for those of clients."""
+    assert _WITH_TLS, "run: apt-get install postgresql"
+    with server_folder() as folder, claimed(folder):
+        server = Postgres(folder, free_port())
+        server.data.mkdir(mode=0o700)
+        folder.chmod(0o711)
+        if os.geteuid() == 0:
+            nobody = pwd.getpwnam("nobody")
+            os.chown(server.data, nobody.pw_uid, nobody.pw_gid)
+        initdb = [
+            str(_WITH_TLS.with_name("initdb")),
+            "-D",
+            str(server.data),
+            "-U",
+            "postgres",
+            "--auth=trust",
+        ]
+        initdb += ["--encoding=UTF8", "--no-locale", "--no-sync"]
+        subprocess.run(initdb, check=True, stdout=subprocess.DEVNULL, **_as_owner(server.data))
+        files = {"server.crt": pair.certificate, "server.key": pair.key, "ca.crt": authority}
+        for name, content in files.items():
+            write_as_owner(server.data / name, content)
+        tls = {
+            "ssl": "on",
+            "ssl_cert_file": "server.crt",
+            "ssl_key_file": "server.key",
+            "ssl_ca_file": "ca.crt",
+        }
+        with _started(_WITH_TLS.parent, server, tls, hba):
+            yield server
+
+
+@contextmanager
+def _started(programs: Path, server: Postgres, options: Mapping[str, str], hba: str) -> Iterator[Postgres]:
+    server.folder.chmod(0o711)  # As root, the server runs as another user.
+    write_as_owner(server.data / "pg_hba.conf", hba.encode())
+    own = {"listen_addresses": "127.0.0.1", "unix_socket_directories": str(server.data), "fsync": "off"}
+    command = [str(programs / "postgres"), "-D", str(server.data), "-p", str(server.port)]
+    command += [part for name, value in (own | dict(options)).items() for part in ("-c", f"{name}={value}")]
+    log, pidfile = server.folder / "postgres.log", server.data / "postmaster.pid"
+    with running(command, server.data, log, signal.SIGINT):
+        eventually(lambda: pidfile.exists() and "ready" in pidfile.read_text(), log.read_text)
+        yield server
 
 
 @contextmanager
@@ -114,10 +148,6 @@ def pgbouncer(server: Postgres, mode: str, **settings: str) -> Iterator[int]:
 @contextmanager
 def running(command: Sequence[str], data: Path, log: Path, stop: signal.Signals) -> Iterator[None]:
     """Run a program as the owner of the data."""
-    owner = data.stat()
-    as_owner: dict[str, Any] = {}
-    if os.geteuid() == 0:
-        as_owner = {"user": owner.st_uid, "group": owner.st_gid, "extra_groups": []}
     environment = {MARK: str(data.parent), "PATH": os.environ["PATH"], "LC_ALL": "C", "TZ": "UTC"}
     with log.open("wb") as output:
         process = subprocess.Popen(
@@ -128,7 +158,7 @@ def running(command: Sequence[str], data: Path, log: Path, stop: signal.Signals)
             cwd=data.parent,
             env=environment,
             start_new_session=True,
-            **as_owner,
+            **_as_owner(data),
         )
     with ExitStack() as closing:
         closing.callback(end, process, stop)
@@ -140,6 +170,13 @@ def write_as_owner(path: Path, content: bytes) -> None:
     path.write_bytes(content)
     path.chmod(0o600)
     _give_to_owner(path)
+
+
+def _as_owner(data: Path) -> dict[str, Any]:
+    if os.geteuid() != 0:
+        return {}
+    owner = data.stat()
+    return {"user": owner.st_uid, "group": owner.st_gid, "extra_groups": []}
 
 
 def _give_to_owner(path: Path) -> None:

@@ -1,0 +1,18 @@
+-- The role of the service: it reads and changes rows, and can change no table, no function and no trigger.
+-- Run it as the owner of the tables, in the service's database, after `migrate`. It may be run again.
+-- The role gets its password, or another way to sign in, separately: ALTER ROLE watchword_service LOGIN PASSWORD '...';
+
+DO $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'watchword_service') THEN
+        CREATE ROLE watchword_service;
+    END IF;
+    EXECUTE format('GRANT CONNECT ON DATABASE %I TO watchword_service', current_database());
+END $$;
+
+-- Before version 15, every role may make tables in this schema.
+REVOKE CREATE ON SCHEMA public FROM PUBLIC;
+GRANT USAGE ON SCHEMA public TO watchword_service;
+GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO watchword_service;
+-- Tables of later releases, which `migrate` makes as the same owner.
+ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO watchword_service;
