@@ -33,10 +33,16 @@ class RefreshTokens:
 
     def at(self, token: RefreshToken, generation: int) -> RefreshToken:
         """The token of another generation of the same family; its secret must be listed (KeyError)."""
-        secret = self._secrets.find(token.secret_id)
-        if secret is None:
-            raise KeyError(token.secret_id)
-        return _write(secret, token.session_id, generation, token.seed)
+        return _write(self._secret(token), token.session_id, generation, token.seed)
+
+    def mark(self, token: RefreshToken, idempotency_key: str) -> bytes:
+        """What a rotation stores of its ``Idempotency-Key``: a mac over the rotated token and the key.
+
+        It matches with no other token, even of the same family. Without the service secret, a reader of the
+        database cannot test guesses at the key.
+        """
+        message = token.digest + idempotency_key.encode()
+        return hmac.digest(self._secret(token).mark_key, message, "sha256")
 
     def read(self, text: str) -> RefreshToken | None:
         """The token with this text, or None for any text that we did not write; needs no look-up."""
@@ -62,6 +68,12 @@ class RefreshTokens:
         the row stores.
         """
         return hmac.compare_digest(self.at(token, session.generation).digest, session.refresh_token_hash)
+
+    def _secret(self, token: RefreshToken) -> ServiceSecret:
+        secret = self._secrets.find(token.secret_id)
+        if secret is None:
+            raise KeyError(token.secret_id)
+        return secret
 
 
 def _write(secret: ServiceSecret, session_id: UUID, generation: int, seed: bytes) -> RefreshToken:

@@ -25,6 +25,7 @@ class ServiceSecret:
     device_key: bytes = field(repr=False)
     label_key: bytes = field(repr=False)
     features_key: bytes = field(repr=False)
+    mark_key: bytes = field(repr=False)
 
     @classmethod
     def of(cls, secret: bytes) -> "ServiceSecret":
@@ -36,6 +37,7 @@ class ServiceSecret:
             device_key=_derive(secret, b"watchword/device/1"),
             label_key=_derive(secret, b"watchword/label/1"),
             features_key=_derive(secret, b"watchword/features/1"),
+            mark_key=_derive(secret, b"watchword/mark/1"),
         )
 
     def feature_key(self, purpose: bytes) -> bytes:

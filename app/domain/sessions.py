@@ -1,14 +1,21 @@
 """Sessions: one row each, whose refresh tokens differ by a generation number.
 
+A superseded refresh token is a retry in two cases:
+
+- It was superseded within the grace.
+- It is the parent of the current token, and its client repeats the ``Idempotency-Key`` of the very rotation
+  that superseded it. This holds for as long as the session lives: the answer was lost, and a thief of the
+  parent does not know the key that the owner chose.
+
 A genuine refresh token is judged in this order (RFC 9700 section 4.14.2):
 
 1. The session was revoked: it stays revoked.
 2. The session has expired: it stays expired.
-3. The token was superseded longer ago than the grace: this is reuse, and ends the session.
+3. The token was superseded and is no retry: this is reuse, and ends the session.
 4. The token came the way of another kind of client: it is invalid, without effect.
 5. The token is the current one: it rotates.
 6. The token is ahead of the row, which a failover has set back: it rotates from its own generation.
-7. The token was superseded within the grace: this is a retry, answered with the current token.
+7. The token is a retry: it is answered with the current token, and nothing changes.
 
 Rule 3 comes before rule 4, since an old token is proof of a copy whichever way it comes. In the tokens of
 rules 5 to 7 there is no such proof, so a client that mistakes the way loses nothing.
@@ -65,10 +72,22 @@ class RefreshToken:
 
 
 @dataclass(frozen=True, slots=True)
+class Presented:
+    """A refresh token as its client presents it; ``client`` is the kind that sends it this way.
+
+    ``mark`` is a mac over the token and the ``Idempotency-Key``, or None without a key.
+    """
+
+    token: RefreshToken
+    client: ClientKind
+    mark: bytes | None = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Rotation:
     """One rotation: a row that stores the hash ``expected`` will store the successor's hash."""
 
-    token: RefreshToken
+    presented: Presented
     expected: bytes = field(repr=False)
     successor: RefreshToken
 
@@ -92,12 +111,17 @@ class SessionGrant:
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A session's row; ``superseded_at`` dates the superseded generations, newest first."""
+    """A session's row; ``superseded_at`` dates the superseded generations, newest first.
+
+    ``rotated_by`` is the mark of the last rotation, None without a key. The release before schema 0005 leaves
+    it as it was.
+    """
 
     grant: SessionGrant
     generation: int
     refresh_token_hash: bytes = field(repr=False)
     superseded_at: tuple[datetime, ...]
+    rotated_by: bytes | None = field(repr=False)
     refreshed_at: datetime
     revoked_at: datetime | None
 
@@ -120,6 +144,7 @@ class Standing(Enum):
     CURRENT = "current"
     AHEAD = "ahead"
     RETRY = "retry"
+    LATE_RETRY = "late_retry"
     REUSED = "reused"
 
 
@@ -129,7 +154,7 @@ def has_expired(session: Session, policy: SessionPolicy, *, now: datetime) -> bo
 
 
 def judge(
-    token: RefreshToken, session: Session, client: ClientKind, policy: SessionPolicy, *, now: datetime
+    presented: Presented, session: Session, policy: SessionPolicy, *, now: datetime
 ) -> Standing | Refusal:
     """The standing of a genuine refresh token, or why it is refused.
 
@@ -139,16 +164,18 @@ def judge(
         return Refusal.SESSION_REVOKED
     if has_expired(session, policy, now=now):
         return Refusal.REFRESH_TOKEN_EXPIRED
-    standing = _standing(token, session, policy, now=now)
-    if standing is not Standing.REUSED and session.grant.client is not client:
+    standing = _standing(presented, session, policy, now=now)
+    if standing is not Standing.REUSED and session.grant.client is not presented.client:
         return Refusal.REFRESH_TOKEN_INVALID
     return standing
 
 
-def _standing(token: RefreshToken, session: Session, policy: SessionPolicy, *, now: datetime) -> Standing:
-    behind = session.generation - token.generation
+def _standing(presented: Presented, session: Session, policy: SessionPolicy, *, now: datetime) -> Standing:
+    behind = session.generation - presented.token.generation
     if behind <= 0:
         return Standing.CURRENT if behind == 0 else Standing.AHEAD
     if behind <= len(session.superseded_at) and now < session.superseded_at[behind - 1] + policy.grace:
         return Standing.RETRY
+    if behind == 1 and presented.mark is not None and presented.mark == session.rotated_by:
+        return Standing.LATE_RETRY
     return Standing.REUSED

@@ -1,5 +1,7 @@
 """Credentials: how a client presents its tokens, and how it is given new ones."""
 
+import re
+
 from starlette.datastructures import Headers
 from starlette.responses import Response
 
@@ -9,6 +11,14 @@ from app.http.bodies import RefreshTokenBody
 from app.http.cookies import Cookies
 from app.http.problems import FieldError, InvalidRequest
 from app.services.open_session import TokenPair
+
+IDEMPOTENCY_KEY = "Idempotency-Key"
+_KEY = "[A-Za-z0-9._~:+/=-]{16,64}"
+IDEMPOTENCY_KEY_PATTERN = f'^(?:"{_KEY}"|{_KEY})$'
+"""A String of Structured Fields (draft-ietf-httpapi-idempotency-key-header-07 section 2.1), or the key alone.
+
+Many clients send no quotes. The alphabet has nothing that quotes would escape, so both forms hold one key.
+"""
 
 
 def bearer(headers: Headers) -> str | None:
@@ -23,6 +33,21 @@ def refresh_token(cookie: str | None, body: RefreshTokenBody | None) -> tuple[st
     if cookie is not None and body is not None:
         raise InvalidRequest(FieldError("refresh_token", "cookie_and_body"))
     return (cookie, ClientKind.BROWSER) if body is None else (body.refresh_token, ClientKind.NATIVE)
+
+
+def idempotency_key(headers: Headers) -> str | None:
+    """The client's ``Idempotency-Key``, or None when it sends none; refused unless it is one key."""
+    presented = headers.getlist(IDEMPOTENCY_KEY)
+    if not presented:
+        return None
+    # RFC 9110 section 5.3: several lines are one list, and a comma is in no key.
+    value = ",".join(presented)
+    if re.fullmatch(IDEMPOTENCY_KEY_PATTERN, value) is None:
+        advice = (
+            "Send the header once, with 16 to 64 letters, digits or . _ ~ : + / = -, in quotes or without."
+        )
+        raise InvalidRequest(FieldError(IDEMPOTENCY_KEY, "string_pattern_mismatch", advice=advice))
+    return value.strip('"')
 
 
 def tokens(pair: TokenPair, cookies: Cookies) -> Response:

@@ -12,7 +12,7 @@ from app.http.answers import JSON
 from app.http.components import HEADERS, Object, reference, schemas, security_schemes
 from app.http.cookies import Cookies
 from app.http.problems import FAILURES, MEDIA_TYPE, STATUS, Problem
-from app.http.routing import Answer, Bearer, Query, Reason, Route, Routes, SameSite
+from app.http.routing import Answer, Bearer, Parameter, Reason, Route, Routes, SameSite
 
 _DESCRIPTION = """\
 Watchword signs people in, keeps their sessions and issues access tokens that any service can check.
@@ -83,7 +83,7 @@ def _operation(route: Route[Any, Any]) -> Object:
     }
     if description:
         operation["description"] = description
-    if parameters := [*_path_parameters(route.path), *map(_query_parameter, route.policy.query)]:
+    if parameters := [*_path_parameters(route.path), *map(_parameter, route.policy.parameters)]:
         operation["parameters"] = parameters
     if route.body.form is not None:
         content = {JSON: {"schema": reference("schemas", route.body.form.__name__)}}
@@ -98,9 +98,14 @@ def _path_parameters(path: str) -> Iterable[Object]:
         yield {"name": name, "in": "path", "required": True, "schema": schema}
 
 
-def _query_parameter(query: Query) -> Object:
-    schema = {"type": "string", "pattern": query.pattern}
-    return {"name": query.name, "in": "query", "description": query.description, "schema": schema}
+def _parameter(parameter: Parameter) -> Object:
+    schema = {"type": "string", "pattern": parameter.pattern}
+    return {
+        "name": parameter.name,
+        "in": parameter.place,
+        "description": parameter.description,
+        "schema": schema,
+    }
 
 
 def _security(route: Route[Any, Any]) -> list[dict[str, list[str]]]:

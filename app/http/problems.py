@@ -26,7 +26,7 @@ class FieldError:
     )
 
     field: str
-    """The field of the body, the parameter, or the cookie; empty for the body as a whole."""
+    """The field of the body, the parameter, the header, or the cookie; empty for the body as a whole."""
     reason: str
     """Why, for programs: a type of pydantic's, a rule for passwords, or another word."""
     allowed: tuple[str, ...] | SkipJsonSchema[None] = None

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from enum import Enum, auto
 from http import HTTPStatus
-from typing import Any, Generic, TypeAlias, TypeVar
+from typing import Any, Generic, Literal, TypeAlias, TypeVar
 
 from fastapi import APIRouter
 from starlette.datastructures import Headers
@@ -58,9 +58,10 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class Query:
-    """An optional parameter of the query, for OpenAPI. The handler checks it."""
+class Parameter:
+    """An optional parameter of the query or in a header, for OpenAPI. The handler checks it."""
 
+    place: Literal["query", "header"]
     name: str
     description: str
     pattern: str
@@ -79,7 +80,7 @@ class Policy:
     bearer: Bearer = Bearer.UNREAD
     same_site: SameSite = SameSite.NEVER
     takes_turn: bool = False
-    query: tuple[Query, ...] = ()
+    parameters: tuple[Parameter, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,10 +179,10 @@ class Routes(Generic[CasesT]):
         *answers: Answer,
         refuses: tuple[Reason, ...] = (),
         bearer: Bearer = Bearer.UNREAD,
-        query: tuple[Query, ...] = (),
+        parameters: tuple[Parameter, ...] = (),
     ) -> Callable[[Handler[CasesT, None]], Handler[CasesT, None]]:
         """Add a route for GET, which takes no body."""
-        return self._add("GET", path, NO_BODY, Policy(answers, refuses, bearer, query=query))
+        return self._add("GET", path, NO_BODY, Policy(answers, refuses, bearer, parameters=parameters))
 
     def delete(
         self, path: str, *answers: Answer, refuses: tuple[Reason, ...] = (), bearer: Bearer = Bearer.UNREAD
@@ -198,9 +199,11 @@ class Routes(Generic[CasesT]):
         bearer: Bearer = Bearer.UNREAD,
         same_site: SameSite = SameSite.NEVER,
         takes_turn: bool = False,
+        parameters: tuple[Parameter, ...] = (),
     ) -> Callable[[Handler[CasesT, BodyT]], Handler[CasesT, BodyT]]:
         """Add a route for POST; one that takes a turn begins after the ones before it have begun."""
-        return self._add("POST", path, body, Policy(answers, refuses, bearer, same_site, takes_turn))
+        policy = Policy(answers, refuses, bearer, same_site, takes_turn, parameters)
+        return self._add("POST", path, body, policy)
 
     def _add(
         self, method: str, path: str, body: BodyReader[BodyT], policy: Policy

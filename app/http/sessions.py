@@ -13,8 +13,14 @@ from app.http import problems
 from app.http.answers import Session, SessionList, TokenResponse, no_content, private
 from app.http.bodies import LoginBody, RefreshTokenBody, optional, required
 from app.http.cookies import Cookies
-from app.http.credentials import refresh_token, tokens
-from app.http.routing import Answer, Bearer, Call, Routes, SameSite
+from app.http.credentials import (
+    IDEMPOTENCY_KEY,
+    IDEMPOTENCY_KEY_PATTERN,
+    idempotency_key,
+    refresh_token,
+    tokens,
+)
+from app.http.routing import Answer, Bearer, Call, Parameter, Routes, SameSite
 from app.http.visitors import in_words
 from app.services.owner.login import Login
 from app.services.owner.logout import Logout, LogoutEverywhere
@@ -83,6 +89,15 @@ async def login(call: Call[SessionCases, LoginBody]) -> Response:
     ),
     body=optional(RefreshTokenBody),
     same_site=SameSite.WITH_COOKIE,
+    parameters=(
+        Parameter(
+            "header",
+            IDEMPOTENCY_KEY,
+            "Choose a random text for one refresh, and repeat it when you retry that refresh. "
+            "The retry then gets its answer for as long as the session lives.",
+            pattern=IDEMPOTENCY_KEY_PATTERN,
+        ),
+    ),
     refuses=(
         Refusal.REFRESH_TOKEN_MISSING,
         Refusal.REFRESH_TOKEN_INVALID,
@@ -100,10 +115,11 @@ async def refresh(call: Call[SessionCases, RefreshTokenBody | None]) -> Response
     A native client sends it in the body.
     """
     token, client = refresh_token(call.cookie, call.body)
+    key = idempotency_key(call.headers)
     if token is None:
         raise Refused(Refusal.REFRESH_TOKEN_MISSING)
     try:
-        return tokens(await call.cases.refresh(token, client, call.visitor), call.cookies)
+        return tokens(await call.cases.refresh(token, client, call.visitor, key), call.cookies)
     except Refused as refused:
         response = problems.refused(refused)
         if client is ClientKind.BROWSER and refused.refusal in _FINAL:

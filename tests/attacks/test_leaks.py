@@ -24,6 +24,7 @@ from tests.support.leaks import (
     redis_contents,
     refresh_token_needles,
     service_secret_needles,
+    spellings,
     tables,
 )
 from tests.support.people import (
@@ -74,6 +75,11 @@ async def sign_in_and_out(trail: Trail, client: httpx2.AsyncClient, sql: Sql, em
     trail.took(await login(client, disabled))
 
     native = trail.took(await login(client, person, password=right)).json()
+    body = {"refresh_token": native["refresh_token"]}
+    for key, status in ((marker(), 200), (marker(), 200), (f"{marker()}!", 422)):
+        trail.idempotency_keys.append(key)
+        answer = trail.took(await client.post("/refresh", json=body, headers={"Idempotency-Key": key}))
+        assert answer.status_code == status
     renewed = trail.took(await refresh(client, native["refresh_token"])).json()
     browser = trail.took(await login(client, person, password=right, kind="browser"))
     trail.took(await client.post("/refresh", headers=with_cookie(cookie_of(browser))))
@@ -173,6 +179,14 @@ def test_the_search_finds_what_was_planted_in_each_place(trail: Trail) -> None:
 def test_no_refresh_token_nor_the_seed_of_one_was_left_behind(trail: Trail) -> None:
     for token in trail.refresh_tokens:
         for needle in refresh_token_needles(token):
+            assert places_of(trail, needle) == set()
+
+
+@pytest.mark.requirement("R4")
+def test_no_idempotency_key_was_left_behind(trail: Trail) -> None:
+    assert len(trail.idempotency_keys) == 3
+    for key in trail.idempotency_keys:
+        for needle in spellings(key.encode()):
             assert places_of(trail, needle) == set()
 
 

@@ -36,7 +36,7 @@ def row(token: RefreshToken) -> Session:
     """The session whose current token this is."""
     now = datetime(2026, 7, 1, tzinfo=UTC)
     grant = SessionGrant(token.session_id, SESSION, ClientKind.NATIVE, (), ("pwd",), now, now, None)
-    return Session(grant, token.generation, token.digest, (), now, None)
+    return Session(grant, token.generation, token.digest, (), None, now, None)
 
 
 tokens = st.builds(in_family, secret_ids, st.uuids(), seeds, generations)
@@ -229,3 +229,22 @@ def test_a_token_of_the_last_generation_is_refused_since_it_has_no_successor() -
     last, one_before = (tokens.at(first, 2**32 - back).text for back in (1, 2))
     assert tokens.read(last) is None
     assert tokens.read(one_before) == tokens.at(first, 2**32 - 2)
+
+
+def test_a_mark_is_a_mac_over_the_rotated_token_and_the_key_under_a_key_of_its_own() -> None:
+    for secret, token in ((NEW, TOKEN), (OLD, as_read(OLD))):
+        mark_key = ServiceSecret.of(secret).mark_key
+        expected = hmac.digest(
+            mark_key, sha256(token.text.encode()).digest() + b"a key of 16 chars", "sha256"
+        )
+        assert TOKENS.mark(token, "a key of 16 chars") == expected
+
+
+def test_a_mark_matches_no_other_key_and_no_other_token() -> None:
+    mark = TOKENS.mark(TOKEN, "a" * 16)
+
+    assert mark == TOKENS.mark(TOKEN, "a" * 16)
+    assert mark != TOKENS.mark(TOKEN, "a" * 17)
+    assert mark != TOKENS.mark(TOKENS.at(TOKEN, 1), "a" * 16)
+    assert mark != TOKENS.mark(TOKENS.first(SESSION, bytes(16)), "a" * 16)
+    assert mark != RefreshTokens(ServiceSecrets([NEW])).mark(TOKENS.first(UUID(int=1), SEED), "a" * 16)

@@ -21,6 +21,7 @@ def test_each_purpose_has_a_key_of_its_own() -> None:
     derived = ServiceSecret.of(FIRST)
 
     assert derived.refresh_key == hkdf(FIRST, b"watchword/refresh/1")
+    assert derived.mark_key == hkdf(FIRST, b"watchword/mark/1")
     assert derived.seal_key == hkdf(FIRST, b"watchword/seal/1")
     assert derived.id == hkdf(FIRST, b"watchword/id/1")[:4]
     assert derived.feature_key(b"any/1") == hkdf(hkdf(FIRST, b"watchword/features/1"), b"any/1")

@@ -12,6 +12,7 @@ from app.domain.refusals import Refusal
 from app.domain.sessions import (
     REMEMBERED_GENERATIONS,
     ClientKind,
+    Presented,
     RefreshToken,
     ReuseRevokes,
     Session,
@@ -38,7 +39,9 @@ GRANT = SessionGrant(
 )
 # Rotated one, two, three and four seconds ago.
 SUPERSEDED = tuple(NOW - number * SECOND for number in range(1, 5))
-LIVING = Session(GRANT, 10, b"the hash", SUPERSEDED, refreshed_at=SUPERSEDED[0], revoked_at=None)
+LIVING = Session(
+    GRANT, 10, b"the hash", SUPERSEDED, rotated_by=None, refreshed_at=SUPERSEDED[0], revoked_at=None
+)
 
 REVOKED = replace(LIVING, revoked_at=NOW - SECOND)
 EXPIRED = replace(LIVING, grant=replace(GRANT, expires_at=NOW))
@@ -54,9 +57,10 @@ def judgement(
     client: ClientKind = ClientKind.NATIVE,
     policy: SessionPolicy = POLICY,
     now: datetime = NOW,
+    mark: bytes | None = None,
 ) -> Standing | Refusal:
     token = RefreshToken(b"four", GRANT.session_id, generation, b"a seed, 16 bytes", "wwr_text", b"a digest")
-    return judge(token, session, client, policy, now=now)
+    return judge(Presented(token, client, mark), session, policy, now=now)
 
 
 @pytest.mark.parametrize("client", list(ClientKind))
@@ -194,6 +198,54 @@ def test_only_a_dated_generation_within_the_grace_is_a_retry(
     assert judgement(LIVING, generation, policy=policy, now=now) is expected
 
 
+MARK, OTHER_MARK = b"the mark", b"another mark"
+# The last rotation was made with a key. Its answer was lost, and the session almost expired meanwhile.
+LOST = replace(LIVING, superseded_at=(NOW - POLICY.idle + TICK,), refreshed_at=NOW - POLICY.idle + TICK)
+LOST = replace(LOST, rotated_by=MARK)
+PARENT = CURRENT - 1
+
+
+@pytest.mark.requirement("R4")
+@pytest.mark.parametrize("policy", [POLICY, STRICT])
+def test_the_parent_with_the_key_of_its_rotation_is_a_retry_as_long_as_the_session_lives(
+    policy: SessionPolicy,
+) -> None:
+    assert judgement(LOST, PARENT, policy=policy, mark=MARK) is Standing.LATE_RETRY
+    assert judgement(LOST, PARENT, policy=policy, mark=MARK, now=NOW + TICK) is Refusal.REFRESH_TOKEN_EXPIRED
+
+
+@pytest.mark.requirement("R4")
+@pytest.mark.parametrize(
+    ("stored", "presented"), [(MARK, OTHER_MARK), (MARK, None), (None, MARK), (None, None)]
+)
+def test_the_parent_with_another_key_or_none_is_a_retry_within_the_grace_only(
+    stored: bytes | None, presented: bytes | None
+) -> None:
+    assert judgement(replace(LOST, rotated_by=stored), PARENT, mark=presented) is Standing.REUSED
+    assert judgement(replace(LIVING, rotated_by=stored), PARENT, mark=presented) is Standing.RETRY
+
+
+@pytest.mark.requirement("R4")
+@pytest.mark.parametrize("generation", [0, CURRENT - 3, CURRENT - 2])
+def test_an_older_ancestor_is_no_retry_even_with_the_stored_mark(generation: int) -> None:
+    """The release before leaves the mark of an earlier rotation in the row."""
+    assert judgement(LOST, generation, mark=MARK) is Standing.REUSED
+
+
+@pytest.mark.parametrize("mark", [None, MARK, OTHER_MARK])
+def test_a_key_changes_nothing_for_a_token_that_was_not_superseded(mark: bytes | None) -> None:
+    assert judgement(LOST, CURRENT, mark=mark) is Standing.CURRENT
+    assert judgement(LOST, AHEAD, mark=mark) is Standing.AHEAD
+
+
+def test_the_key_makes_no_retry_in_an_ended_session_or_of_a_token_that_comes_another_kinds_way() -> None:
+    revoked = replace(LOST, revoked_at=NOW)
+
+    assert judgement(revoked, PARENT, mark=MARK) is Refusal.SESSION_REVOKED
+    assert judgement(LOST, PARENT, ClientKind.BROWSER, mark=MARK) is Refusal.REFRESH_TOKEN_INVALID
+    assert judgement(LOST, PARENT, ClientKind.BROWSER, mark=OTHER_MARK) is Standing.REUSED
+
+
 @pytest.mark.parametrize(
     ("shown", "hidden"),
     [
@@ -201,7 +253,9 @@ def test_only_a_dated_generation_within_the_grace_is_a_retry(
         (RefreshToken(b"four", UUID(int=1), 0, b"SEED", "wwr_TEXT", b"DIGEST"), "TEXT"),
         (RefreshToken(b"four", UUID(int=1), 0, b"SEED", "wwr_TEXT", b"DIGEST"), "DIGEST"),
         (LIVING, "the hash"),
+        (LOST, "the mark"),
+        (Presented(RefreshToken(b"four", UUID(int=1), 0, b"", "", b""), ClientKind.NATIVE, b"MARK"), "MARK"),
     ],
 )
-def test_seeds_and_hashes_are_not_in_a_repr(shown: object, hidden: str) -> None:
+def test_seeds_hashes_and_marks_are_not_in_a_repr(shown: object, hidden: str) -> None:
     assert hidden not in repr(shown)

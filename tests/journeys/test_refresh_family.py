@@ -19,7 +19,18 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from tests.support.families import DAY, GRACE, KINDS, LIMITS, TOKENS, VERDICTS, Family, World, codes
+from tests.support.families import (
+    DAY,
+    GRACE,
+    KINDS,
+    LIMITS,
+    TOKENS,
+    VERDICTS,
+    Family,
+    World,
+    codes,
+    rotate_as_before,
+)
 from tests.support.people import login, new_person
 from tests.support.servers import Service
 
@@ -29,7 +40,13 @@ which = st.sampled_from([0, 0, 0, 1, 1, 2, 3])  # The living sessions come first
 back = st.integers(1, 6)
 times = st.integers(1, 5)
 wait = st.sampled_from([0, 0, 20, 40, GRACE])
+WAITS = [GRACE, GRACE, DAY, 20, 0]
 kinds = st.sampled_from(KINDS)
+OTHER_KIND = dict(zip(KINDS, reversed(KINDS), strict=True))
+# The client's key for a refresh. Some clients have none, and some take one key again and again.
+keys = st.sampled_from([None, "the-same-every-time", "new", "new"])
+# What comes with a token that comes again: the key that rotated it, another one, or none.
+again = st.sampled_from(["the same", "the same", "another-than-before", None])
 
 
 class Families(RuleBasedStateMachine):
@@ -56,38 +73,67 @@ class Families(RuleBasedStateMachine):
         self.families.append(family)
         self._back_up(family)
 
-    @rule(n=which, often=st.integers(1, 5), times=times, wait=wait, late=st.booleans())
-    def refresh(self, n: int, often: int, times: int, wait: int, late: bool) -> None:
+    @rule(
+        n=which,
+        often=st.integers(1, 5),
+        times=times,
+        wait=wait,
+        astray=st.booleans(),
+        late=st.booleans(),
+        key=keys,
+    )
+    def refresh(
+        self, n: int, often: int, times: int, wait: int, astray: bool, late: bool, key: str | None
+    ) -> None:
         family = self._family(n)
         first = family.current
+        if astray:
+            self._present(family, first, times, kind=OTHER_KIND[family.kind])
         for _ in range(often):
-            verdict = self._present(family, family.current, times)
+            verdict = self._present(family, family.current, times, key=self._key(key))
             self._pass(wait)
             if verdict != "rotated":
                 return
         if late:
-            self._present(family, first, times)
+            self._present(family, first, times, key=self._key(key))
 
-    @rule(n=which, wait=wait)
-    def lose_the_answer_and_retry(self, n: int, wait: int) -> None:
+    @rule(n=which, often=st.integers(1, 3), times=times, key=keys, again=again, wait=st.sampled_from(WAITS))
+    def lose_the_answer_and_retry(
+        self, n: int, often: int, times: int, key: str | None, again: str | None, wait: int
+    ) -> None:
+        """The owner, who has the key, or a thief of the token, who has not."""
         family = self._family(n)
-        generation = family.current
-        self._present(family, generation, lost=True)
-        self._pass(wait)
-        self._present(family, generation)
+        for _ in range(often):
+            generation = family.current
+            self._present(family, generation, lost=True, key=self._key(key))
+            self._pass(wait)
+            verdict = self._present(family, generation, times, key=self._again(family, generation, again))
+            if not verdict.startswith("retried"):
+                return
 
-    @rule(n=which, back=back, times=times)
-    def replay(self, n: int, back: int, times: int) -> None:
-        """An ancestor, or a token ahead of a row that was set back."""
-        family = self._family(n)
-        self._present(family, max(0, len(family.tokens) - 1 - back), times)
-
-    @rule(n=which, back=st.integers(0, 6), times=times)
-    def present_the_wrong_way(self, n: int, back: int, times: int) -> None:
-        """In the body what belongs into the cookie, or the other way round."""
+    @rule(n=which, back=back, times=times, again=again, astray=st.booleans())
+    def replay(self, n: int, back: int, times: int, again: str | None, astray: bool) -> None:
+        """An ancestor, or a token ahead of a row that was set back; perhaps in the other kind's way."""
         family = self._family(n)
         generation = max(0, len(family.tokens) - 1 - back)
-        self._present(family, generation, times, kind=KINDS[family.kind == KINDS[0]])
+        kind = OTHER_KIND[family.kind] if astray else family.kind
+        self._present(family, generation, times, kind=kind, key=self._again(family, generation, again))
+
+    @rule(n=which, often=st.integers(1, 2), wait=wait, again=again)
+    def rotate_by_the_release_before(self, n: int, often: int, wait: int, again: str | None) -> None:
+        """An upgrade is under way; then the token comes once more, to a replica of this release."""
+        family = self._family(n)
+        for _ in range(often):
+            generation = family.row.generation
+            if not family.usable(self.now) or generation == len(family.tokens):
+                return
+            successor = self.world.run(rotate_as_before(self.world.sql, family.tokens[generation]))
+            family.row = family.row.rotated(generation, self.now, family.row.rotated_by)
+            family.take(successor)
+            self._back_up(family)
+            self._pass(wait)
+        parent = family.row.generation - 1
+        self._present(family, parent, key=self._again(family, parent, again))
 
     @rule(n=which, generation=st.integers(0, 9), how=st.sampled_from(["mac", "seed"]))
     def present_what_does_not_count(self, n: int, generation: int, how: str) -> None:
@@ -124,7 +170,14 @@ class Families(RuleBasedStateMachine):
         for family in alive:
             family.revoked = True
 
-    @rule(n=which, back=back, wait=wait, ahead=st.integers(0, 4), behind=st.integers(0, 4), times=times)
+    @rule(
+        n=which,
+        back=back,
+        wait=wait,
+        ahead=st.sampled_from([0, 1, 1, 2, 4]),
+        behind=st.integers(0, 4),
+        times=times,
+    )
     def fail_over(self, n: int, back: int, wait: int, ahead: int, behind: int, times: int) -> None:
         """The row is what it was some rotations ago; then come tokens that it has not heard of."""
         family = self._family(n)
@@ -164,6 +217,7 @@ class Families(RuleBasedStateMachine):
             kept = record["refresh_token_hash"]
             current = [n for n, token in enumerate(family.tokens) if sha256(token.encode()).digest() == kept]
             assert current == [family.row.generation][: len(family.tokens) - family.row.generation]
+            assert record["rotated_by"] == family.mark()
             assert not [secret for secret in family.secrets() if secret in record["text"]]
 
     @invariant()
@@ -181,29 +235,43 @@ class Families(RuleBasedStateMachine):
         ordered = sorted(self.families, key=lambda family: not family.usable(self.now))
         return ordered[min(n, len(ordered) - 1)]
 
-    def _judged(self, family: Family, generation: int, kind: str) -> str:
-        verdict = family.judged(generation, kind, self.now)
+    def _key(self, key: str | None) -> str | None:
+        return uuid4().hex if key == "new" else key
+
+    def _again(self, family: Family, generation: int, again: str | None) -> str | None:
+        return family.keys.get(generation) if again == "the same" else again
+
+    def _judged(self, family: Family, generation: int, kind: str, key: str | None) -> str:
+        verdict = family.judged(generation, kind, self.now, key)
         ahead = verdict == "rotated" and generation > family.row.generation
         self.seen["ahead" if ahead else verdict] += 1
         return verdict
 
     def _present(
-        self, family: Family, generation: int, times: int = 1, *, lost: bool = False, kind: str = ""
+        self,
+        family: Family,
+        generation: int,
+        times: int = 1,
+        *,
+        lost: bool = False,
+        kind: str = "",
+        key: str | None = None,
     ) -> str:
         """Present a token over as many connections at once, and hold every answer against the model."""
         kind = kind or family.kind
-        verdict = self._judged(family, generation, kind)
+        verdict = self._judged(family, generation, kind, key)
         before = self.world.records(self.person)
-        answers = self.world.refresh(family.tokens[generation], kind, times)
+        answers = self.world.refresh(family.tokens[generation], kind, times, key)
         if verdict == "refresh_token_reused":
             family.revoked = True
             assert codes(answers) == [verdict] + ["session_revoked"] * (times - 1)
         elif verdict == "rotated":
-            family.row = family.row.rotated(generation, self.now)
+            family.row = family.row.rotated(generation, self.now, (generation, key))
+            family.keys[generation] = key
             self._back_up(family)
         else:
             assert self.world.records(self.person) == before
-        if verdict in {"rotated", "retried"}:
+        if verdict in {"rotated", "retried", "retried late"}:
             for answer in answers:
                 family.issued(answer, lost=lost)
         elif verdict != "refresh_token_reused":
@@ -236,7 +304,7 @@ def world(
 def test_a_family_of_refresh_tokens_does_what_its_model_says(world: World) -> None:
     Families.world = world
     often = settings(
-        max_examples=settings().max_examples // 6,
+        max_examples=settings().max_examples // 4,
         stateful_step_count=30,
         suppress_health_check=list(HealthCheck),
     )

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
+from secrets import token_hex
 from uuid import UUID
 
 import pytest
@@ -144,14 +145,16 @@ async def test_every_rotation_is_a_hot_update(
     async with inside(fresh) as front:
         tokens = [(await sign_in(front, person)).refresh_token for _ in range(50)]
 
-        async def rotated(token: str) -> str:
-            pair = await front.use_cases.refresh(token, ClientKind.NATIVE, Visitor("192.0.2.1", "tests"))
-            return pair.refresh_token
+        async def rotated(token: str, key: str | None) -> str:
+            visitor = Visitor("192.0.2.1", "tests")
+            return (await front.use_cases.refresh(token, ClientKind.NATIVE, visitor, key)).refresh_token
 
-        for _ in range(rounds):
+        for number in range(rounds):
+            # With a key and without: the row then grows or shrinks by what it keeps of one.
+            keys = [token_hex(16) if number % 2 else None for _ in tokens]
             for start in range(0, 50, at_once):
                 several = slice(start, start + at_once)
-                tokens[several] = await asyncio.gather(*map(rotated, tokens[several]))
+                tokens[several] = await asyncio.gather(*map(rotated, tokens[several], keys[several]))
     # Its connections are closed, and with that their counts are in.
     counts = "SELECT n_tup_upd, n_tup_hot_upd FROM pg_stat_user_tables WHERE relname = 'sessions'"
     async with asyncio.timeout(PATIENCE):

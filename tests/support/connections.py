@@ -52,8 +52,9 @@ class Connection:
         """Our end's."""
         return int(self._writer.get_extra_info("sockname")[1])
 
-    async def refresh(self, token: str) -> Answer:
-        return await self.send("POST", "/refresh", {"refresh_token": token})
+    async def refresh(self, token: str, key: str | None = None) -> Answer:
+        headers = "" if key is None else f"Idempotency-Key: {key}\r\n"
+        return await self.send("POST", "/refresh", {"refresh_token": token}, headers)
 
     async def log_out(self, token: str) -> Answer:
         return await self.send("POST", "/logout", {"refresh_token": token})

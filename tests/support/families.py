@@ -21,7 +21,7 @@ from app.crypto.refresh_tokens import RefreshTokens
 from app.crypto.secrets import ServiceSecrets
 from app.settings import Settings
 from app.wiring import open_service
-from tests.support.database import connect
+from tests.support.database import Sql, connect
 from tests.support.people import COOKIE, Person, me
 from tests.support.servers import TEST_SECRET, Service
 from tests.support.waiting import client_of
@@ -43,6 +43,7 @@ VERDICTS = {
     "rotated",
     "ahead",
     "retried",
+    "retried late",
     "refresh_token_reused",
 }
 SHIFT = """
@@ -54,7 +55,15 @@ UPDATE sessions SET created_at = created_at - $2::interval, refreshed_at = refre
 WHERE account_id = $1
 """
 SET_BACK = """
-UPDATE sessions SET generation = $2, refresh_token_hash = $3, superseded_at = $4, refreshed_at = $5
+UPDATE sessions SET generation = $2, refresh_token_hash = $3, superseded_at = $4, refreshed_at = $5,
+    rotated_by = $6
+WHERE id = $1
+"""
+# The release before schema 0005 knows no keys, and leaves what it finds of one.
+ROTATION_BEFORE = """
+UPDATE sessions SET generation = $3::bigint + 1, refresh_token_hash = $2, refreshed_at = clock_timestamp(),
+    superseded_at = (ARRAY[clock_timestamp()]
+        || array_fill(refreshed_at, ARRAY[least($3::bigint - generation, 4)::int]) || superseded_at)[1:4]
 WHERE id = $1
 """
 ROWS = "SELECT *, sessions::text AS text FROM sessions WHERE account_id = $1"
@@ -64,13 +73,18 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Row:
-    """The part of a session's row that a failover may set back; ``superseded`` dates generations."""
+    """The part of a session's row that a failover may set back; ``superseded`` dates generations.
+
+    ``rotated_by`` is the generation of the token that the last rotation with or without a key superseded, and
+    that key. The release before leaves it as it was.
+    """
 
     generation: int
     refreshed: int
     superseded: Mapping[int, int]
+    rotated_by: tuple[int, str | None] = (0, None)
 
-    def rotated(self, generation: int, now: int) -> "Row":
+    def rotated(self, generation: int, now: int, rotated_by: tuple[int, str | None]) -> "Row":
         """Supersede a generation, and those before it of which a set-back row knows nothing.
 
         These count from when the row was last refreshed: the earliest that it can have been.
@@ -78,7 +92,7 @@ class Row:
         lost = dict.fromkeys(range(self.generation, generation), self.refreshed)
         dates = {**self.superseded, **lost, generation: now}
         kept = {number: date for number, date in dates.items() if number > generation - REMEMBERED}
-        return Row(generation + 1, now, kept)
+        return Row(generation + 1, now, kept, rotated_by)
 
 
 @dataclass
@@ -91,6 +105,7 @@ class Family:
     ends: int
     tokens: list[str]
     access: list[str]
+    keys: dict[int, str | None] = field(default_factory=dict)
     backups: list[tuple[Row, asyncpg.Record, int]] = field(default_factory=list)
     revoked: bool = False
 
@@ -112,30 +127,51 @@ class Family:
     def usable(self, now: int) -> bool:
         return self.judged(self.row.generation, self.kind, now) == "rotated"
 
-    def judged(self, generation: int, kind: str, now: int) -> str:
+    def judged(self, generation: int, kind: str, now: int, key: str | None = None) -> str:
         """What must become of a genuine token of this generation, presented the way of this kind."""
         if self.revoked:
             return "session_revoked"
         if now >= min(self.ends, self.row.refreshed + IDLE):
             return "refresh_token_expired"
-        if generation < self.row.generation and now >= self.row.superseded.get(generation, -math.inf) + GRACE:
-            return "refresh_token_reused"
-        if kind != self.kind:
-            return "refresh_token_invalid"
-        return "rotated" if generation >= self.row.generation else "retried"
+        standing = self._standing(generation, now, key)
+        return (
+            "refresh_token_invalid" if kind != self.kind and standing != "refresh_token_reused" else standing
+        )
+
+    def _standing(self, generation: int, now: int, key: str | None) -> str:
+        if generation >= self.row.generation:
+            return "rotated"
+        if now < self.row.superseded.get(generation, -math.inf) + GRACE:
+            return "retried"
+        is_parent = generation == self.row.generation - 1
+        repeats = key is not None and self.row.rotated_by == (generation, key)
+        return "retried late" if is_parent and repeats else "refresh_token_reused"
 
     def issued(self, answer: httpx2.Response, *, lost: bool) -> None:
         """Tokens came back, or would have; of the access tokens the first and the newest are enough."""
         text = refresh_token_in(answer, self.kind)
         if lost:
             return
+        self.take(text)
+        self.access = [*self.access[:1], answer.json()["access_token"]]
+
+    def take(self, text: str) -> None:
+        """Keep the current refresh token."""
         if self.row.generation == len(self.tokens):
             self.tokens.append(text)
         assert text == self.tokens[self.row.generation], "the family forked"
-        self.access = [*self.access[:1], answer.json()["access_token"]]
+
+    def mark(self) -> bytes | None:
+        """What the row must keep of a key."""
+        superseded, key = self.row.rotated_by
+        token = TOKENS.read(self.tokens[superseded])
+        assert token is not None
+        return None if key is None else TOKENS.mark(token, key)
 
     def secrets(self) -> Iterator[str]:
-        """What must not be found in the database: a token as text, its seed and its mac."""
+        """What must not be found in the database: a token as text, its seed and its mac; a key."""
+        for key in filter(None, self.keys.values()):
+            yield from (key, key.encode().hex())
         for token in self.tokens:
             text = token.removeprefix("wwr_")
             raw = urlsafe_b64decode(text)
@@ -165,14 +201,15 @@ class World:
         self.run(self._stack.aclose())
         self._runner.close()
 
-    async def post(self, path: str, token: str, kind: str) -> httpx2.Response:
+    async def post(self, path: str, token: str, kind: str, key: str | None = None) -> httpx2.Response:
+        headers = {} if key is None else {"Idempotency-Key": key}
         if kind == "browser":
-            return await self.client.post(path, headers={"Cookie": f"{COOKIE}={token}"})
-        return await self.client.post(path, json={"refresh_token": token})
+            return await self.client.post(path, headers=headers | {"Cookie": f"{COOKIE}={token}"})
+        return await self.client.post(path, headers=headers, json={"refresh_token": token})
 
-    def refresh(self, token: str, kind: str, times: int = 1) -> list[httpx2.Response]:
+    def refresh(self, token: str, kind: str, times: int = 1, key: str | None = None) -> list[httpx2.Response]:
         async def at_once() -> list[httpx2.Response]:
-            return await asyncio.gather(*(self.post("/refresh", token, kind) for _ in range(times)))
+            return await asyncio.gather(*(self.post("/refresh", token, kind, key) for _ in range(times)))
 
         return self.run(at_once())
 
@@ -201,8 +238,18 @@ class World:
             record["refresh_token_hash"],
             [date - passed for date in record["superseded_at"]],
             record["refreshed_at"] - passed,
+            record["rotated_by"],
         )
         self.run(self.sql.execute(SET_BACK, record["id"], *change))
+
+
+async def rotate_as_before(sql: Sql, text: str) -> str:
+    """Rotate as a replica of the release before schema 0005 does; the successor."""
+    token = TOKENS.read(text)
+    assert token is not None
+    successor = TOKENS.at(token, token.generation + 1)
+    await sql.execute(ROTATION_BEFORE, token.session_id, successor.digest, token.generation)
+    return successor.text
 
 
 def refresh_token_in(answer: httpx2.Response, kind: str) -> str:

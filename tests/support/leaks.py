@@ -25,6 +25,7 @@ class Trail:
     refresh_tokens: list[str] = field(default_factory=list)
     access_tokens: list[str] = field(default_factory=list)
     passwords: list[str] = field(default_factory=list)
+    idempotency_keys: list[str] = field(default_factory=list)
     emails: list[str] = field(default_factory=list)
     keys: list[bytes] = field(default_factory=list)
     planted: str = field(default_factory=marker)
@@ -67,7 +68,11 @@ def service_secret_needles() -> list[bytes]:
     derived = ServiceSecret.of(raw)
     return [
         TEST_SECRET.encode(),
-        *(needle for key in (raw, derived.refresh_key, derived.seal_key) for needle in spellings(key)),
+        *(
+            needle
+            for key in (raw, derived.refresh_key, derived.seal_key, derived.mark_key)
+            for needle in spellings(key)
+        ),
     ]
 
 

@@ -12,7 +12,7 @@ from app.domain.refusals import Refusal
 from app.features.activity.domain import SHOWN
 from app.features.activity.services import Activity, ShownEvent
 from app.http.answers import documented, private
-from app.http.routing import Answer, Bearer, Call, Query, Routes
+from app.http.routing import Answer, Bearer, Call, Parameter, Routes
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +70,9 @@ route = Routes(ActivityCases, "activity", "The recent security events of the acc
 @route.get(
     "/me/activity",
     Answer("The events, at most fifty.", ActivityPage),
-    query=(
-        Query(
+    parameters=(
+        Parameter(
+            "query",
             "before",
             "The `next` of the page before, or the `id` of an event. Without it, the newest events.",
             pattern="^[A-Za-z0-9_-]{48}$",

@@ -1,13 +1,16 @@
 """Refresh: rotates a session's refresh token, and ends the session when a superseded one is reused."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import assert_never
+
+import structlog
 
 from app.crypto.refresh_tokens import RefreshTokens
 from app.domain.events import EventKind, by_visitor
 from app.domain.refusals import Refusal, Refused, Unavailable
 from app.domain.sessions import (
     ClientKind,
+    Presented,
     RefreshToken,
     ReuseRevokes,
     Rotation,
@@ -24,6 +27,8 @@ from app.services.open_session import TokenPair
 from app.services.throttling import RefreshThrottle
 from app.storage.postgres.sessions import SessionStore
 
+_log = structlog.get_logger()
+
 
 @dataclass(frozen=True, slots=True)
 class Refresh:
@@ -39,52 +44,59 @@ class Refresh:
     throttle: RefreshThrottle
     policy: SessionPolicy
 
-    async def __call__(self, presented: str, client: ClientKind, visitor: Visitor) -> TokenPair:
-        """The session's next tokens; within the grace a superseded token is answered with the current one.
+    async def __call__(
+        self, refresh_token: str, client: ClientKind, visitor: Visitor, idempotency_key: str | None = None
+    ) -> TokenPair:
+        """The session's next tokens; a retry is answered with the current refresh token.
 
         Refuses with TooManyRequests, before any query, when too many refreshes have failed.
         """
         self.minter.require_ready()
-        token = self.tokens.read(presented)
+        token = self.tokens.read(refresh_token)
         budgets = self.throttle.budgets(None if token is None else token.session_id, visitor.address)
         self.throttle.require_open(budgets)
         try:
             if token is None:
                 raise Refused(Refusal.REFRESH_TOKEN_INVALID)
-            return await self._refreshed(token, client, visitor)
+            mark = None if idempotency_key is None else self.tokens.mark(token, idempotency_key)
+            return await self._refreshed(Presented(token, client, mark), visitor)
         except Refused as refused:
             if refused.refusal is not Refusal.UNAVAILABLE:
                 await self.throttle.failed(budgets)
             raise
 
-    async def _refreshed(self, token: RefreshToken, client: ClientKind, visitor: Visitor) -> TokenPair:
-        rotation = Rotation(token, token.digest, self.tokens.at(token, token.generation + 1))
-        grant = await self.sessions.rotate(rotation, client, visitor)
+    async def _refreshed(self, presented: Presented, visitor: Visitor) -> TokenPair:
+        token = presented.token
+        rotation = Rotation(presented, token.digest, self.tokens.at(token, token.generation + 1))
+        grant = await self.sessions.rotate(rotation, visitor)
         if grant is not None:
             return await self._pair(grant, rotation.successor)
         # The row may change between the read and the rotation after it. Two rounds are enough unless
         # failovers set the row back repeatedly.
         for _ in range(2):
-            pair = await self._judged(rotation, client, visitor)
+            pair = await self._judged(rotation, visitor)
             if pair is not None:
                 return pair
         raise Unavailable("the session changed at every attempt to refresh it")
 
-    async def _judged(self, rotation: Rotation, client: ClientKind, visitor: Visitor) -> TokenPair | None:
-        token, found = rotation.token, await self.sessions.read(rotation.token.session_id)
+    async def _judged(self, rotation: Rotation, visitor: Visitor) -> TokenPair | None:
+        token = rotation.presented.token
+        found = await self.sessions.read(token.session_id)
         if found is None:
             raise Refused(Refusal.REFRESH_TOKEN_INVALID)
         session, now = found
         if not self.tokens.is_genuine(token, session):
             raise Refused(Refusal.REFRESH_TOKEN_INVALID)
-        match judge(token, session, client, self.policy, now=now):
+        match judge(rotation.presented, session, self.policy, now=now):
             case Refusal() as refusal:
                 raise Refused(refusal)
             case Standing.CURRENT | Standing.AHEAD:
-                from_row = Rotation(token, session.refresh_token_hash, rotation.successor)
-                grant = await self.sessions.rotate(from_row, client, visitor)
+                from_row = replace(rotation, expected=session.refresh_token_hash)
+                grant = await self.sessions.rotate(from_row, visitor)
                 return None if grant is None else await self._pair(grant, rotation.successor)
-            case Standing.RETRY:
+            case Standing.RETRY | Standing.LATE_RETRY as standing:
+                if standing is Standing.LATE_RETRY:
+                    _log_late_retry(session.grant, visitor)
                 return await self._pair(session.grant, self.tokens.at(token, session.generation))
             case Standing.REUSED:
                 raise Refused(await self._end_reused(session, visitor))
@@ -103,3 +115,11 @@ class Refresh:
 
     async def _pair(self, grant: SessionGrant, token: RefreshToken) -> TokenPair:
         return TokenPair(await self.minter.mint(grant), token.text, grant.client)
+
+
+def _log_late_retry(grant: SessionGrant, visitor: Visitor) -> None:
+    """It is no event, because nothing changes; an operator sees here how often answers are lost for long."""
+    fields = {"account": grant.account_id, "session": grant.session_id, "address": visitor.address}
+    _log.info(
+        "refresh.late_retry", **{name: str(value) for name, value in fields.items() if value is not None}
+    )

@@ -62,6 +62,7 @@ UPDATE sessions AS s SET
     superseded_at = (ARRAY[clock_timestamp()]
         || array_fill(s.refreshed_at, ARRAY[least($3::bigint - s.generation, {REMEMBERED_GENERATIONS})::int])
         || s.superseded_at)[1:{REMEMBERED_GENERATIONS}],
+    rotated_by = $9,
     refreshed_at = clock_timestamp(),
     address = $7,
     user_agent = $8
@@ -75,7 +76,7 @@ RETURNING s.id, s.account_id, s.client, s.amr, s.authenticated_at, s.created_at,
 
 _READ = f"""
 SELECT s.id, s.account_id, s.client, s.amr, s.authenticated_at, s.created_at, s.expires_at, a.roles,
-    s.generation, s.refresh_token_hash, s.superseded_at, s.refreshed_at, s.revoked_at,
+    s.generation, s.refresh_token_hash, s.superseded_at, s.rotated_by, s.refreshed_at, s.revoked_at,
     clock_timestamp() AS now, {_SIGNING_KID}
 FROM sessions AS s JOIN accounts AS a ON a.id = s.account_id
 WHERE s.id = $1
@@ -137,21 +138,23 @@ class SessionStore:
         log_events(event)
         return _grant(row), row["email"]
 
-    async def rotate(self, rotation: Rotation, client: ClientKind, visitor: Visitor) -> SessionGrant | None:
+    async def rotate(self, rotation: Rotation, visitor: Visitor) -> SessionGrant | None:
         """Replace the token if the row still keeps the hash ``expected``; None when it does not.
 
         None as well when the session is unknown, revoked or expired, or belongs to another kind of client.
         """
+        presented = rotation.presented
         row = await self._database.row(
             _ROTATE,
-            rotation.token.session_id,
+            presented.token.session_id,
             rotation.expected,
-            rotation.token.generation,
+            presented.token.generation,
             rotation.successor.digest,
-            client.value,
+            presented.client.value,
             self._policy.idle,
             visitor.address,
             visitor.user_agent,
+            presented.mark,
         )
         return None if row is None else _grant(row)
 
@@ -165,6 +168,7 @@ class SessionStore:
             generation=row["generation"],
             refresh_token_hash=row["refresh_token_hash"],
             superseded_at=tuple(row["superseded_at"]),
+            rotated_by=row["rotated_by"],
             refreshed_at=row["refreshed_at"],
             revoked_at=row["revoked_at"],
         )

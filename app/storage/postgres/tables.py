@@ -54,6 +54,7 @@ sessions = Table(
     Column("generation", BigInteger, nullable=False, server_default=text("0")),
     Column("refresh_token_hash", LargeBinary, nullable=False),
     Column("superseded_at", ARRAY(DateTime(timezone=True)), nullable=False, server_default=text("'{}'")),
+    Column("rotated_by", LargeBinary),
     Column("amr", ARRAY(Text), nullable=False, server_default=text("'{pwd}'")),
     Column("authenticated_at", DateTime(timezone=True)),
     Column("created_at", DateTime(timezone=True), nullable=False),
