@@ -14,7 +14,8 @@ from tests.support.people import Person, login
 from tests.support.servers import ISSUER, ROOT
 
 APP = f"{ROOT / 'app'}/"
-LAYERS = ("main.py", "wiring", "http", "services", "storage", "crypto", "domain")
+# Every layer writes lines of the log, through structlog.
+LAYERS = ("main.py", "wiring", "http", "services", "storage", "crypto", "domain", "logs")
 
 
 class Move(NamedTuple):
