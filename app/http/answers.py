@@ -217,6 +217,8 @@ class Readiness:
     status: Literal["ready", "not ready", "draining"]
     postgres: Part
     keys: Part
+    clock: Part
+    """It fails when it differs from the clock of Postgres by more than the leeway."""
     redis: Part
     """Reported only: the service works without Redis."""
     log: Part

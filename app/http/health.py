@@ -35,7 +35,7 @@ async def livez(_: Call[HealthCases, None]) -> Response:
     Answer("Not ready.", answers.Readiness, HTTPStatus.SERVICE_UNAVAILABLE),
 )
 async def readyz(call: Call[HealthCases, None]) -> Response:
-    """Tell whether requests should be sent here: Postgres and the keys are needed, the rest is reported.
+    """Tell whether requests should be sent here: Postgres, the keys and the clock decide.
 
     A process that is about to end serves on for a while and is not ready: it is draining.
     """

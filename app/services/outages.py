@@ -25,16 +25,22 @@ class OutageLog:
 
     def __call__(self, refused: Unavailable) -> None:
         """Log the cause, unless it was logged a moment ago."""
-        now = self._seconds()
-        if now < self._due.get(refused.reason, now):
+        if not self.is_due(refused.reason):
             return
-        if len(self._due) >= MOST_CAUSES:
-            self._due.clear()
-        self._due[refused.reason] = now + EVERY
         if isinstance(refused, Misconfigured):
             _log.error("postgres.misconfigured", reason=refused.reason, mend=refused.mend)
         else:
             _log.warning("service.unavailable", reason=refused.reason)
+
+    def is_due(self, cause: str) -> bool:
+        """Whether the cause was not logged a moment ago; it counts as logged from now on."""
+        now = self._seconds()
+        if now < self._due.get(cause, now):
+            return False
+        if len(self._due) >= MOST_CAUSES:
+            self._due.clear()
+        self._due[cause] = now + EVERY
+        return True
 
 
 log_outage = OutageLog()

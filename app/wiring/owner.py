@@ -51,5 +51,12 @@ def use_cases(core: Core, settings: Settings) -> UseCases:
         own_sessions=OwnSessions(sessions, core.who_am_i, core.end_sessions),
         who_am_i=core.who_am_i,
         keys=core.keys,
-        readiness=Readiness(core.resources.database, core.keys, core.resources.index, is_log_failing),
+        readiness=Readiness(
+            core.resources.database,
+            core.keys,
+            core.resources.index,
+            is_log_failing,
+            core.clock,
+            settings.leeway,
+        ),
     )

@@ -2,33 +2,19 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
 from pathlib import Path
-from uuid import uuid4
 
 import httpx2
 import pytest
 
-from tests.support.database import Sql, connect
+from tests.support.database import Sql
 from tests.support.people import Person, login, new_person, problem_of
 from tests.support.poolers import gate
+from tests.support.roles import role
 from tests.support.servers import Service, app, migrate
 from tests.support.waiting import WELL, client_of, health, spawned, until
 
 pytestmark = pytest.mark.requirement("E10")
-
-
-@pytest.fixture
-async def role(empty_database: str, environment: dict[str, str]) -> AsyncIterator[tuple[Sql, str]]:
-    """The owner's connection to a database, and the name of a role that may read and write its tables."""
-    migrate(environment | {"AUTH_DATABASE_URL": empty_database})
-    owner, name = await connect(empty_database), f"role_{uuid4().hex}"
-    await owner.execute(f"CREATE ROLE {name} LOGIN")
-    await owner.execute(f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {name}")
-    yield owner, name
-    await owner.execute(f"DROP OWNED BY {name}")
-    await owner.execute(f"DROP ROLE {name}")
-    await owner.close()
 
 
 async def cause_of(service: Service, answer: httpx2.Response) -> dict[str, str]:
@@ -48,25 +34,32 @@ async def cause_of(service: Service, answer: httpx2.Response) -> dict[str, str]:
 
 
 async def test_a_missing_column_and_a_missing_right_are_named(
-    role: tuple[Sql, str], empty_database: str, environment: dict[str, str], tmp_path: Path
+    empty_database: str, environment: dict[str, str], tmp_path: Path
 ) -> None:
-    owner, name = role
-    person = await new_person(owner)
-    url = empty_database.replace("postgres@", f"{name}@")
-    with Service(environment | {"AUTH_DATABASE_URL": url}, tmp_path) as service:
-        async with client_of(service) as client:
-            await owner.execute("ALTER TABLE sessions RENAME COLUMN user_agent TO ua")
-            cause = await cause_of(service, await login(client, person))
-            assert cause["event"] == "postgres.misconfigured"
-            assert cause["reason"].startswith('column "user_agent" of relation "sessions" does not exist')
-            assert cause["mend"] == "the tables are missing or too old; run: python -m app migrate"
-            await owner.execute("ALTER TABLE sessions RENAME COLUMN ua TO user_agent")
+    migrate(environment | {"AUTH_DATABASE_URL": empty_database})
+    async with role(empty_database) as least:
+        owner, person = least.owner, await new_person(least.owner)
+        behind = environment | {"AUTH_DATABASE_URL": least.url}
+        with Service(behind, tmp_path) as service:
+            async with client_of(service) as client:
+                await owner.execute("ALTER TABLE sessions RENAME COLUMN user_agent TO ua")
+                cause = await cause_of(service, await login(client, person))
+                assert cause["event"] == "postgres.misconfigured"
+                assert cause["reason"].startswith('column "user_agent" of relation "sessions" does not exist')
+                assert cause["mend"] == "the tables are missing or too old; run: python -m app migrate"
+                await owner.execute("ALTER TABLE sessions RENAME COLUMN ua TO user_agent")
 
-            await owner.execute(f"REVOKE UPDATE ON accounts FROM {name}")
-            cause = await cause_of(service, await login(client, person))
-            assert cause["reason"] == "permission denied for table accounts"
-            await owner.execute(f"GRANT UPDATE ON accounts TO {name}")
-            assert (await login(client, person)).status_code == 200
+                await least.revoke("UPDATE", "accounts")
+                cause = await cause_of(service, await login(client, person))
+                assert cause["reason"] == "permission denied for table accounts"
+                status, parts = await health(client)
+                assert (status, parts["postgres"]) == (503, "failing")
+                found = await asyncio.to_thread(app, "check-config", environment=behind)
+                assert found.returncode == 1
+                assert "needs more rights; grant it: UPDATE on accounts" in " ".join(found.stdout.split())
+                await least.grant("UPDATE", "accounts")
+                assert await health(client) == (200, WELL)
+                assert (await login(client, person)).status_code == 200
 
 
 async def test_an_outage_is_named_with_the_words_of_the_system(

@@ -16,7 +16,7 @@ from tests.support.processes import PATIENCE
 from tests.support.servers import NO_TLS, Service, free_port
 
 _PAUSE = 0.05  # Seconds between two looks, each of which may be a request.
-WELL = {"status": "ready", "postgres": "ok", "keys": "ok", "redis": "ok", "log": "ok"}
+WELL = {"status": "ready", "postgres": "ok", "keys": "ok", "clock": "ok", "redis": "ok", "log": "ok"}
 
 
 async def until(condition: Callable[[], Awaitable[bool]]) -> None:

@@ -4,10 +4,10 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
 from app.cli.doctor.findings import Finding, note, ok, problem, warning
+from app.domain.clock import TOLERANCE, difference
 from app.storage.postgres.database import ServerFacts
 
 _OLDEST = 14
-_A_SECOND = timedelta(seconds=1)
 
 
 def check_server(server: ServerFacts) -> Iterator[Finding]:
@@ -20,6 +20,12 @@ def check_server(server: ServerFacts) -> Iterator[Finding]:
         )
     else:
         yield ok("postgres", f"PostgreSQL {server.version} answers and accepts writes.")
+    # A server where these are wrong cannot be described: the connection or the ping before was refused.
+    yield ok(
+        "postgres",
+        "The role has the rights that requests need on each table. The encoding is UTF8, and transactions "
+        "are READ COMMITTED.",
+    )
     if not server.waits_for_commits:
         yield warning(
             "postgres",
@@ -65,15 +71,15 @@ def check_tables(found: str, known: Sequence[str]) -> Finding:
 
 def check_clock(asked: datetime, server: datetime, answered: datetime, leeway: timedelta) -> Finding:
     """Compare Postgres's clock with this machine's, read before the query and after its answer."""
-    apart = max(asked - server, server - answered, timedelta())
-    if apart < _A_SECOND:
+    apart = difference(asked, server, answered)
+    if apart < TOLERANCE:
         return ok("postgres", "The clocks of Postgres and of this machine differ by less than a second.")
-    difference = f"The clocks of Postgres and of this machine differ by {apart.total_seconds():,.0f} seconds"
+    differ = f"The clocks of Postgres and of this machine differ by {apart.total_seconds():,.0f} seconds"
     if apart > leeway:
         return problem(
             "postgres",
-            f"{difference}, more than AUTH_LEEWAY ({leeway.total_seconds():.0f} s): verifiers refuse fresh "
-            "tokens, or accept expired ones. Set both clocks by NTP.",
+            f"{differ}, more than AUTH_LEEWAY ({leeway.total_seconds():.0f} s): verifiers refuse fresh "
+            "tokens, or accept expired ones, and the service is not ready. Set both clocks by NTP.",
         )
     finding = warning if apart > leeway / 2 else ok
-    return finding("postgres", f"{difference}. AUTH_LEEWAY allows {leeway.total_seconds():.0f}.")
+    return finding("postgres", f"{differ}. AUTH_LEEWAY allows {leeway.total_seconds():.0f}.")

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from sqlalchemy.pool import NullPool
 
 from app.storage.postgres.connections import CONNECT_TIMEOUT, Connector, ReadAgain
-from app.storage.postgres.outages import is_left_unusable, translate
+from app.storage.postgres.outages import Misconfigured, is_left_unusable, translate
 from app.storage.postgres.poolers import PooledConnection
 from app.storage.postgres.tables import PROBE
 
@@ -20,6 +20,7 @@ BATCH = 1000
 """How many rows one statement ends or deletes, where there may be millions."""
 PURGING = 0x776174636869
 """The advisory lock under which old rows are deleted. The number only has to be unique in the database."""
+_ISOLATION = "read committed"
 _DIALECT = "postgresql+asyncpg://"
 
 
@@ -107,9 +108,24 @@ class Database:
             translate(error)
             raise
 
-    async def ping(self) -> None:
-        """Ask Postgres; raises when it does not answer, or its tables are older than this release."""
-        await self.rows(PROBE)
+    async def ping(self) -> datetime:
+        """Return the time of Postgres; raises when it does not answer, or requests would fail there.
+
+        Misconfigured names what is missing: a column of this release, a right, the isolation.
+        """
+        (row,) = await self.rows(PROBE)
+        if row["missing"]:
+            raise Misconfigured(
+                f"AUTH_DATABASE_URL: the role {row['role']} needs more rights; grant it: "
+                f"{', '.join(row['missing'])}"
+            )
+        if row["isolation"] != _ISOLATION:
+            raise Misconfigured(
+                f"AUTH_DATABASE_URL: statements run as {row['isolation'].upper()} instead of READ COMMITTED; "
+                "if a pooler answers, set AUTH_DATABASE_POOLER=on"
+            )
+        now: datetime = row["now"]
+        return now
 
     async def describe(self) -> ServerFacts:
         """The facts about the server that decide whether data is safe there."""

@@ -13,10 +13,13 @@ NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 @pytest.mark.parametrize(
     ("server", "expected"),
     [
-        (ServerFacts(14, True, True, NOW), ["ok PostgreSQL 14 answers"]),
-        (ServerFacts(13, True, True, NOW), ["problem The server is PostgreSQL 13"]),
-        (ServerFacts(18, False, True, NOW), ["ok PostgreSQL 18", "warning synchronous_commit is off"]),
-        (ServerFacts(18, True, False, NOW), ["ok PostgreSQL 18", "warning fsync is off"]),
+        (ServerFacts(14, True, True, NOW), ["ok PostgreSQL 14 answers", "ok The role has"]),
+        (ServerFacts(13, True, True, NOW), ["problem The server is PostgreSQL 13", "ok The role has"]),
+        (
+            ServerFacts(18, False, True, NOW),
+            ["ok PostgreSQL 18", "ok The role has", "warning synchronous_commit is off"],
+        ),
+        (ServerFacts(18, True, False, NOW), ["ok PostgreSQL 18", "ok The role has", "warning fsync is off"]),
     ],
 )
 def test_postgres_is_in_order_if_it_is_new_and_a_crash_loses_no_commit(

@@ -12,7 +12,6 @@ from app.domain.events import Actor, Event, EventKind
 from app.domain.refusals import Refusal, Refused
 from app.domain.sessions import ClientKind, ReuseRevokes, Session, SessionPolicy
 from app.domain.visitors import Visitor
-from app.services.health import Readiness
 from app.storage.postgres.sessions import SessionStore
 from app.storage.redis.revocations import RevocationIndex
 from app.wiring import Service
@@ -97,7 +96,7 @@ async def test_a_service_without_keys_refuses_logins_and_refreshes_but_not_logou
         assert refused.value.refusal is Refusal.UNAVAILABLE
     assert await living(sql, person) == 1
     index = RevocationIndex("redis://127.0.0.1:1", ISSUER)
-    health = await Readiness(parts.database, parts.keys, index, lambda: False)()
+    health = await replace(cases.readiness, index=index)()
     assert (health.postgres, health.keys, health.redis, health.is_ready) == (True, False, False, False)
     # A refresh token needs no key to end its session.
     await cases.logout(pair.refresh_token, None, VISITOR)
