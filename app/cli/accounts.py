@@ -1,18 +1,22 @@
 """``users``: the operator's commands on accounts."""
 
 import json
+import shlex
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from app.cli.running import Json, Yes, run
+from app.cli.running import Json, Yes, confirm, run
 from app.domain.accounts import Account
+
+if TYPE_CHECKING:
+    from app.wiring import Service
 from app.domain.clock import timestamp
 
 commands = typer.Typer(help="Accounts.", no_args_is_help=True)
 
-Email = Annotated[str, typer.Argument(help="The account's e-mail address.")]
+Email = Annotated[str, typer.Argument(help="The account's e-mail address, or its id.")]
 PasswordStdin = Annotated[
     bool, typer.Option(help="Read the password from standard input instead of a prompt.")
 ]
@@ -34,16 +38,27 @@ def create(
 
 
 @commands.command("list")
-def list_accounts(*, as_json: Json = False) -> None:
-    """List every account."""
-    accounts = run(lambda service: service.accounts.all())
-    if as_json:
-        print(json.dumps([_fields(account) for account in accounts], indent=2))
-        return
-    for account in accounts:
-        print(
-            "\t".join((account.email, "enabled" if account.enabled else "disabled", ",".join(account.roles)))
-        )
+def list_accounts(
+    search: Annotated[str, typer.Option(metavar="TEXT", help="Only addresses that begin with this.")] = "",
+    after: Annotated[
+        str, typer.Option(metavar="EMAIL", help="Only addresses after this one: the last one listed before.")
+    ] = "",
+    limit: Annotated[int, typer.Option(min=1, help="Number of accounts at most.")] = 100,
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")] = False,
+) -> None:
+    """List accounts in the order of their addresses."""
+
+    async def print_accounts(service: "Service") -> None:
+        number, last = 0, ""
+        async for account in service.accounts.listed(search, after, limit + 1):
+            if number == limit:
+                print(f"there are more: add --after {shlex.quote(last)}", file=sys.stderr)
+                return
+            print(json.dumps(_fields(account)) if as_json else _line(account))
+            number, last = number + 1, account.email
+
+    run(print_accounts)
 
 
 @commands.command()
@@ -80,8 +95,7 @@ def disable(email: Email) -> None:
 @commands.command()
 def delete(email: Email, *, yes: Yes = False) -> None:
     """Delete an account and end its sessions."""
-    if not yes:
-        typer.confirm(f"Delete {email} permanently?", abort=True, err=True)
+    confirm(f"Delete {email} permanently?", yes=yes)
     _report(email, "deleted", run(lambda service: service.accounts.delete(email)))
 
 
@@ -120,6 +134,10 @@ def _fields(account: Account) -> dict[str, str | bool | list[str]]:
         "roles": list(account.roles),
         "created_at": timestamp(account.created_at),
     }
+
+
+def _line(account: Account) -> str:
+    return "\t".join((account.email, "enabled" if account.enabled else "disabled", ",".join(account.roles)))
 
 
 def _report(email: str, change: str, ended: int) -> None:

@@ -56,7 +56,7 @@ def list_events(
     since: Since = None,
     until: Until = None,
     limit: Annotated[
-        int, typer.Option(min=1, max=1_000_000, help="Number of events at most, the newest ones.")
+        int, typer.Option(min=1, max=10_000, help="Number of events at most, the newest ones.")
     ] = 100,
     *,
     as_json: Json = False,

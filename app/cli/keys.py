@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from app.cli.running import Json, Yes, run
+from app.cli.running import Json, Yes, confirm, run
 from app.domain.clock import timestamp
 from app.domain.keys import KeyState, SigningKey
 
@@ -46,8 +46,7 @@ def rotate(
 @commands.command(context_settings={"ignore_unknown_options": True})
 def retire(kid: Annotated[str, typer.Argument(help="The leaked key.")], *, yes: Yes = False) -> None:
     """Retire a leaked key: remove it from the key set and refuse every access token that it signed."""
-    if not yes:
-        typer.confirm(f"Refuse every access token that {kid} signed?", abort=True, err=True)
+    confirm(f"Refuse every access token that {kid} signed?", yes=yes)
     run(lambda service: service.operated_keys.retire(kid))
     print(
         f"{kid} is retired; services that cache the key set may accept its tokens until they fetch it again"

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import sys
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, TypeVar
@@ -32,6 +33,17 @@ def run(command: "Callable[[Service], Awaitable[_T]]") -> _T:
             return await command(service)
 
     return asyncio.run(run_command())
+
+
+def confirm(question: str, *, yes: bool) -> None:
+    """Ask on the terminal, unless ``yes``. Any answer but yes ends the command with status 1."""
+    if yes:
+        return
+    try:
+        typer.confirm(question, abort=True, err=True)
+    except typer.Abort:
+        print("\nNothing was done. --yes answers the question in advance.", file=sys.stderr)
+        raise typer.Exit(1) from None
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import typer
 
-from app.cli.running import Json, run
+from app.cli.running import Json, Yes, confirm, run
 from app.domain.clock import timestamp
 from app.domain.sessions import SessionSummary
 
@@ -38,6 +38,7 @@ def revoke(
     ] = None,
     *,
     everyone: Annotated[bool, typer.Option("--all", help="End every session of every account.")] = False,
+    yes: Yes = False,
 ) -> None:
     """End sessions and all their access tokens at once."""
     if sum((session_id is not None, account is not None, everyone)) != 1:
@@ -47,6 +48,7 @@ def revoke(
     elif account is not None:
         ended = run(lambda service: service.operated_sessions.end_of(account))
     else:
+        confirm("Sign everyone out of every account?", yes=yes)
         ended = run(lambda service: service.operated_sessions.end_all())
     print(f"{ended} {'session' if ended == 1 else 'sessions'} ended")
 

@@ -41,7 +41,7 @@ def normalise_email(text: str) -> str | None:
     """
     if len(text) > 4 * MAX_EMAIL_LENGTH:
         return None
-    local, _, domain = _trimmed(_fold(text)).rpartition("@")
+    local, _, domain = fold_email(text).rpartition("@")
     email = f"{local}@{_ascii_domain(domain) or ''}"
     is_valid = _EMAIL.fullmatch(email) and not any(map(_is_hidden, local))
     # RFC 5321 section 4.5.3.1 counts octets, as RFC 6531 section 3.1 does for other letters than ASCII.
@@ -65,13 +65,10 @@ def legacy_spelling(email: str) -> str | None:
     return None if other == email else other
 
 
-def _fold(text: str) -> str:
+def fold_email(text: str) -> str:
+    """An address, or the beginning of one, in NFKC and lower case, without what cannot be seen around it."""
     # Lower-casing may undo the composition; a second pass makes the result stable.
-    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).lower())
-
-
-def _trimmed(text: str) -> str:
-    """Without what cannot be seen at either end, as texts from web pages have it."""
+    text = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).lower())
     seen = [index for index, letter in enumerate(text) if not (letter.isspace() or _is_blank(letter))]
     return text[seen[0] : seen[-1] + 1] if seen else ""
 

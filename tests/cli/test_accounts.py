@@ -2,15 +2,36 @@
 
 import json
 import subprocess
+import sys
 from uuid import uuid4
 
 import httpx2
 import pytest
 
+from app.dev import Servers
 from app.domain.clock import timestamp
-from tests.support.database import Sql
+from app.storage.postgres.accounts import PAGE
+from tests.support.database import Sql, connect
 from tests.support.people import PASSWORD, Person, login, me, new_person, refresh
-from tests.support.servers import app
+from tests.support.servers import ROOT, app, database, migrate, process_environment
+
+
+def peak_of(*arguments: str, environment: dict[str, str]) -> int:
+    """The most memory that a command had, in bytes, as a process of its own."""
+    code = (
+        "import resource, subprocess, sys; subprocess.run([sys.executable, *sys.argv[1:]], check=True, "
+        "stdout=subprocess.DEVNULL); print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, "-m", "app", *arguments],
+        cwd=ROOT,
+        env=process_environment(environment),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return int(done.stdout) * 1024
+
 
 OTHER_PASSWORD = "another battery horse staple"
 
@@ -66,10 +87,8 @@ async def test_an_account_is_created_shown_listed_and_signs_in(
         "roles": ["admin", "support"],
         "created_at": timestamp(row["created_at"]),
     }
-    assert [account for account in json.loads(users.done("list", "--json")) if account["email"] == email] == [
-        shown
-    ]
-    assert f"{email}\tenabled\tadmin,support\n" in users.done("list")
+    assert json.loads(users.done("list", "--json", "--search", email)) == shown
+    assert users.done("list", "--search", f" {email[:20].upper()}") == f"{email}\tenabled\tadmin,support\n"
     assert "roles: admin, support\n" in users.done("show", email)
     assert (await login(client, Person(row["id"], email))).status_code == 200
 
@@ -210,3 +229,59 @@ async def test_an_added_role_ends_no_session_and_is_visible_at_once(
     assert output == f"{person.email} changed; 0 sessions ended\n"
     assert (await me(client, opened["access_token"])).json()["roles"] == ["admin", "support"]
     assert (await refresh(client, opened["refresh_token"])).status_code == 200
+
+
+async def test_accounts_are_listed_in_pages_by_the_bytes_of_their_addresses(users: Users, sql: Sql) -> None:
+    name = f"page{uuid4().hex}"
+    # A collation of words would put them in another order.
+    emails = [f"{name}{rest}@example.com" for rest in ("-a", ".b", "_c", "a", "b+1", "zz", "\u00e9")]
+    for email in reversed(emails):
+        await sql.execute("INSERT INTO accounts (email, password_hash) VALUES ($1, '')", email)
+    search = ("--search", name)
+    whole = users.done("list", *search)
+    assert [line.split("\t")[0] for line in whole.splitlines()] == emails
+    listed, after = list[str](), ""
+    for number in (3, 3, 1):
+        done = users.run("list", *search, "--after", after, "--limit", "3", "--json")
+        page = [json.loads(line)["email"] for line in done.stdout.splitlines()]
+        assert len(page) == number
+        listed, after = listed + page, page[-1]
+        assert done.stderr == (f"there are more: add --after {after}\n" if number == 3 else "")
+    assert listed == emails
+    assert users.done("list", *search, "--limit", "7") == whole
+    assert users.done("list", "--search", f"{name}nobody") == ""
+
+
+async def test_a_list_reads_its_page_from_an_index_and_nothing_else(sql: Sql) -> None:
+    async with sql.transaction():
+        # With the few accounts of a test, reading and sorting all of them would cost less.
+        for other in ("seqscan", "bitmapscan", "sort"):
+            await sql.execute(f"SET LOCAL enable_{other} = off")
+        plan = "\n".join(row[0] for row in await sql.fetch(f"EXPLAIN {PAGE}", "a", "b", 100))
+    assert "accounts_email_prefix_idx" in plan
+    assert "Index Cond" in plan
+    assert "Sort Key" not in plan
+
+
+@pytest.mark.slow
+async def test_a_million_accounts_are_listed_in_the_memory_of_one_page(
+    users: Users, environment: dict[str, str], sql: Sql, servers: Servers
+) -> None:
+    with database(servers.database_url, f"watchword_{uuid4().hex}") as url:
+        migrate(environment | {"AUTH_DATABASE_URL": url})
+        many = await connect(url)
+        await many.execute(
+            "INSERT INTO accounts (email, password_hash) "
+            "SELECT 'u' || lpad(n::text, 8, '0') || '@example.com', '' FROM generate_series(1, 1000000) AS n",
+            timeout=600,
+        )
+        await many.close()
+        apart = environment | {"AUTH_DATABASE_URL": url}
+        done = app("users", "list", "--json", "--limit", "2000000", environment=apart)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert done.stdout.count("\n") == 1_000_000
+        found = app("users", "list", "--search", "u00999", "--limit", "5", environment=apart)
+        assert found.stdout.splitlines()[0].startswith("u00999000@")
+        # The command itself, without the lines that this test keeps.
+        peak = peak_of("users", "list", "--limit", "2000000", environment=apart)
+        assert peak - peak_of("users", "list", environment=apart) < 50_000_000

@@ -138,7 +138,13 @@ async def test_all_sessions_are_ended_and_old_rows_are_purged(apart: dict[str, s
     commands, sql = Commands(apart), await connect(apart["AUTH_DATABASE_URL"])
     for _ in range(3):
         await sql.execute(ACTIVE_SESSIONS, (await new_person(sql)).id, 400)
-    assert commands.done("sessions", "revoke", "--all") == "1200 sessions ended\n"
+    for answer in ("", "n\n"):
+        refused = app("sessions", "revoke", "--all", environment=apart, given=answer)
+        assert (refused.returncode, refused.stdout.strip()) == (1, "")
+        assert refused.stderr.startswith("Sign everyone out of every account? [y/N]:")
+        assert refused.stderr.endswith("--yes answers the question in advance.\n")
+    assert await sql.fetchval("SELECT count(*) FROM sessions WHERE revoked_at IS NOT NULL") == 0
+    assert commands.done("sessions", "revoke", "--all", "--yes") == "1200 sessions ended\n"
     assert await sql.fetchval("SELECT count(*) FROM sessions WHERE revoked_at IS NULL") == 0
     entries = "SELECT count(*) FROM sessions AS s JOIN revocations AS r ON r.id = s.id::text"
     assert await sql.fetchval(entries) == 1200

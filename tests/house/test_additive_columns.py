@@ -140,7 +140,7 @@ async def walk_commands(walk: Walk, sql: Sql) -> None:
     walk.run("users delete", "new@example.com", "--yes")
 
     email = (await new_person(sql)).email
-    for account in ("--account", email), ("--all",):
+    for account in ("--account", email), ("--all", "--yes"):
         credentials: dict[str, Any] = {"email": email, "password": PASSWORD}
         await walk.request("POST /login", client="native", **credentials)
         assert "\tnative\t" in walk.run("sessions list", email)

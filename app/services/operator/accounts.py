@@ -1,17 +1,20 @@
 """Accounts, as an operator manages them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
 from uuid import UUID, uuid4
 
 from app.crypto.passwords import PasswordHasher
-from app.domain.accounts import Account, is_role, normalise_email
+from app.domain.accounts import Account, fold_email, is_role, normalise_email
 from app.domain.events import EventKind, by_operator
 from app.domain.refusals import Refusal, Refused
 from app.services.end_sessions import EndSessions
 from app.services.password_rules import PasswordRules
 from app.services.throttling import Throttle
 from app.storage.postgres.accounts import AccountStore
+
+PAGE_SIZE = 1000
+"""How many accounts one statement reads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +42,16 @@ class Accounts:
             raise Refused(Refusal.EMAIL_TAKEN, email=address)
         return await self.find(address)
 
-    async def all(self) -> list[Account]:
-        """Every account, by address."""
-        return await self.accounts.all()
+    async def listed(self, prefix: str, after: str, limit: int) -> AsyncIterator[Account]:
+        """The first accounts by address that begin with ``prefix`` and follow ``after``.
+
+        They are read in pages, so memory does not grow with their number.
+        """
+        prefix, after = fold_email(prefix), fold_email(after)
+        while page := await self.accounts.page(prefix, after, min(PAGE_SIZE, limit)):
+            for account in page:
+                yield account
+            limit, after = limit - len(page), page[-1].email
 
     async def find(self, name: str) -> Account:
         """The account with this address in any case and form, or this id; or ``account_unknown``."""

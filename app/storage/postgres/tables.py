@@ -42,6 +42,7 @@ accounts = Table(
     Column("enabled", Boolean, nullable=False, server_default=text("true")),
     Column("roles", ARRAY(Text), nullable=False, server_default=text("'{}'")),
     Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    Index("accounts_email_prefix_idx", "email", postgresql_ops={"email": "text_pattern_ops"}),
 )
 
 # A rotation changes no indexed column, and the fill factor leaves room on its page: each is a HOT update.

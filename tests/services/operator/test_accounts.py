@@ -43,7 +43,7 @@ async def test_an_account_is_listed_and_found_by_any_spelling_of_its_address(
     accounts: Accounts, email: str
 ) -> None:
     found = await accounts.find(f"  {email.title()}")
-    assert found in await accounts.all()
+    assert found in [account async for account in accounts.listed("", "", 1_000_000)]
     assert found.email == email
 
 
