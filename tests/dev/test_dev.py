@@ -1,5 +1,6 @@
 """`python -m app dev`, as a newcomer meets it."""
 
+import asyncio
 import os
 import re
 import shlex
@@ -14,7 +15,9 @@ import httpx2
 import psutil  # type: ignore[import-untyped]
 import pytest
 
-from app.dev.processes import MARK
+from app.dev.processes import MARK, claimed
+from app.dev.servers import postgres
+from app.dev.service import Stopped, signals
 from tests.support.processes import PATIENCE, Process
 from tests.support.servers import free_port, process_environment, server_folder
 from tests.support.waiting import eventually
@@ -195,3 +198,29 @@ def test_ctrl_c_while_the_database_is_created_leaves_nothing(empty: Path) -> Non
 def test_ctrl_c_while_starting_leaves_nothing(used: Path, name: str) -> None:
     (used / name).unlink(missing_ok=True)
     interrupt(used, (used / name).exists)
+
+
+def test_a_signal_while_postgres_starts_ends_the_start_and_postgres(empty: Path) -> None:
+    def pause(_: float) -> None:
+        if started := [*psutil.Process().children()]:
+            children.extend(started)
+            raise Stopped
+
+    children: list[psutil.Process] = []
+    with (
+        pytest.raises(Stopped),
+        claimed(empty),
+        postgres(empty, durable=False, pause=pause),
+    ):
+        pytest.fail("it did not see the signal")
+    assert children
+    assert not any(child.is_running() and child.environ().get(MARK) == str(empty) for child in children)
+
+
+def test_a_signal_while_the_account_is_prepared_is_seen_at_once() -> None:
+    async def waits_for_ever() -> None:
+        asyncio.get_running_loop().call_soon(signal.raise_signal, signal.SIGTERM)
+        await asyncio.get_running_loop().create_future()
+
+    with signals() as received, pytest.raises(Stopped), received.at_once():
+        asyncio.run(waits_for_ever())
