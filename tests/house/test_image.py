@@ -1,0 +1,43 @@
+"""What the Dockerfile promises, as far as a machine without containers can tell."""
+
+import re
+import tomllib
+import types
+
+from tests.support.servers import ROOT
+
+DOCKERFILE = (ROOT / "Dockerfile").read_text()
+
+
+def test_the_image_runs_as_nobody_special() -> None:
+    final_stage = re.split(r"^FROM ", DOCKERFILE, flags=re.MULTILINE)[-1]
+    users = re.findall(r"^USER (\d+):(\d+)$", final_stage, re.MULTILINE)
+
+    assert users
+    assert all(int(number) > 0 for number in users[-1])
+
+
+def test_the_image_s_python_is_one_that_the_project_supports() -> None:
+    [major, minor] = re.findall(r"^FROM python:(\d+)\.(\d+)-slim", DOCKERFILE, re.MULTILINE)[0]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    [least] = re.findall(r">=3\.(\d+)", project["requires-python"])
+
+    assert int(minor) >= int(least)
+    assert f"Programming Language :: Python :: {major}.{minor}" in project["classifiers"]
+
+
+def test_the_image_s_packages_are_locked_by_hash() -> None:
+    installs = re.findall(r"\bpip (?:--python \S+ )?install (?:.*\\\n)*.*", DOCKERFILE)
+
+    assert installs
+    assert all("--require-hashes" in install for install in installs)
+
+
+def test_the_image_s_health_check_asks_the_port_that_the_setting_names() -> None:
+    [command] = re.findall(r'CMD \["python", "-c", "((?:[^"\\]|\\\n)*)"\]', DOCKERFILE)
+    asked: list[str] = []
+    monkey = types.SimpleNamespace(urlopen=lambda url, timeout: asked.append(url))
+    for listen in ("0.0.0.0:8000", "[::]:9000"):
+        script = command.replace("\\\n", "").replace("import os, urllib.request as u; ", "")
+        exec(script, {"os": types.SimpleNamespace(environ={"AUTH_LISTEN": listen}), "u": monkey})  # noqa: S102 - ours
+    assert asked == ["http://127.0.0.1:8000/livez", "http://127.0.0.1:9000/livez"]
