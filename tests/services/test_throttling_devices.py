@@ -2,14 +2,17 @@
 
 import asyncio
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
 from app.dev import Servers
 from app.domain.refusals import Refusal, Refused
+from app.domain.sessions import ClientKind
 from app.domain.throttling import TooManyRequests
 from app.domain.visitors import Visitor
 from app.services.open_session import TokenPair
+from app.services.slots import Slots
 from app.wiring import Service
 from tests.support.database import MINUTE, WRONG, Sql, code, counted, exhaust, guess, used_up
 from tests.support.people import PASSWORD, Person, new_person
@@ -178,6 +181,33 @@ async def test_forged_device_tokens_for_many_accounts_from_many_networks_are_lim
     )
     # Ten as known devices, and what is left of the twenty of strangers, for whom those ten count too.
     assert Counter(map(code, outcomes)) == {FAILED: 20, Refusal.TOO_MANY_REQUESTS: 80}
+
+
+async def test_strangers_who_hold_an_account_s_slots_hold_none_of_its_known_devices(
+    strict: Service, person: Person
+) -> None:
+    device, login = await known_device(strict, person), strict.use_cases.login
+    slots = Slots(4)
+    login = replace(login, guesses=replace(login.guesses, slots=slots))
+
+    async def outcome(address: str, device: str | None = None) -> Refusal | None:
+        try:
+            await login(person.email, PASSWORD, ClientKind.BROWSER, Visitor(address, None), device)
+        except Refused as refused:
+            return refused.refusal
+        return None
+
+    async def version() -> int:
+        return 1
+
+    stranger = strict.core.guesses.throttle.login(person.email, "2001:db8::1", None, version)
+    with slots.take(stranger.holders):
+        assert await outcome("192.0.2.1") is Refusal.OVERLOADED
+        assert await outcome("192.0.2.1", device) is None
+        # A network holds half of the slots, and an IPv6 network is a /48.
+        with slots.take([stranger.holders[1]]):
+            assert await outcome("2001:db8:0:ffff::1", device) is Refusal.OVERLOADED
+            assert await outcome("2001:db8:1::1", device) is None
 
 
 async def change_password(service: Service, token: str, current: str, address: str) -> Refused | TokenPair:

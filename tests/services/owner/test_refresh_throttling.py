@@ -41,6 +41,17 @@ async def test_forged_tokens_are_limited_by_network_and_affect_no_other_refresh(
         pair = renewed
 
 
+async def test_forged_tokens_from_a_56_have_four_times_the_limit_of_an_address(
+    strict: Service, pair: TokenPair
+) -> None:
+    for number in range(9):
+        outcome = await refresh(strict, "forged", f"2001:db8:0:{number:x}::1")
+        assert code(outcome) is Refusal.REFRESH_TOKEN_INVALID
+    assert used_up(await refresh(strict, "forged", "2001:db8:0:ff::1")) == ("refresh", MINUTE)
+    assert code(await refresh(strict, "forged", "2001:db8:0:100::1")) is Refusal.REFRESH_TOKEN_INVALID
+    assert isinstance(await refresh(strict, pair.refresh_token, "2001:db8:0:ff::1"), TokenPair)
+
+
 async def test_refreshes_of_an_ended_session_are_refused_without_a_query_after_some_failures(
     strict: Service, pair: TokenPair, monkeypatch: pytest.MonkeyPatch
 ) -> None:
