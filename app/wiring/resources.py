@@ -8,7 +8,7 @@ from functools import partial
 from app.crypto.passwords import HashingPolicy, PasswordHasher
 from app.domain.clock import Clock
 from app.services.password_rules import IsBreached
-from app.settings import DatabaseSettings, Settings, SettingsError, read_again
+from app.settings import DatabaseSettings, RedisSettings, Settings, SettingsError, read_again
 from app.storage.postgres.database import Database, open_engine
 from app.storage.redis.revocations import RevocationIndex
 from app.storage.redis.throttling import FailureCounters
@@ -45,8 +45,9 @@ def open_resources(settings: Settings, clock: Clock) -> Resources:
         )
     closing.push_async_callback(engine.dispose)
     with blaming("AUTH_REDIS_URL"):
-        index = RevocationIndex(settings.redis_url, settings.issuer)
-        counters = FailureCounters(settings.redis_url, settings.issuer, clock)
+        reread = partial(read_again, RedisSettings, "redis_url")
+        index = RevocationIndex(settings.redis_url, settings.issuer, reread)
+        counters = FailureCounters(settings.redis_url, settings.issuer, clock, reread)
     closing.push_async_callback(index.close)
     closing.push_async_callback(counters.close)
     hasher = PasswordHasher(_hashing_policy(settings))

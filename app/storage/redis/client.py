@@ -2,9 +2,9 @@
 
 import asyncio
 import hashlib
-from collections.abc import Awaitable
-from contextlib import nullcontext
-from typing import Any, Protocol
+from collections.abc import Awaitable, Callable
+from contextlib import nullcontext, suppress
+from typing import Any, Protocol, TypeAlias
 from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
 from redis.asyncio import Redis, RedisCluster
@@ -13,6 +13,7 @@ from redis.asyncio.connection import parse_url
 from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool
 from redis.backoff import NoBackoff
+from redis.credentials import CredentialProvider
 from redis.exceptions import ClusterError, RedisClusterException
 
 TIMEOUT = 0.05
@@ -43,6 +44,9 @@ def prefix(issuer: str) -> str:
     return f"{{watchword}}:{hashlib.sha256(issuer.encode()).hexdigest()[:8]}:"
 
 
+ReadAgain: TypeAlias = Callable[[], str | None]
+
+
 class Client(Protocol):
     """The methods of a single server's client and of a Cluster's that are used here."""
 
@@ -53,12 +57,13 @@ class Client(Protocol):
         """Close all connections."""
 
 
-def open_client(url: str, timeout: float = TIMEOUT) -> Client:
+def open_client(url: str, timeout: float = TIMEOUT, read_again: ReadAgain | None = None) -> Client:
     """Return a client that connects at its first use and retries nothing; ValueError for a bad URL.
 
     ``redis://``, ``rediss://`` and ``unix://`` name a server, ``redis+sentinel://host,host/service/db`` the
     primary of a service, ``redis+cluster://host,host`` nodes of a cluster; ``rediss+…`` use TLS.
-    Connecting, and each reply, may take ``timeout`` seconds.
+    Connecting, and each reply, may take ``timeout`` seconds. ``read_again`` returns the URL that its file has
+    now, or None: each new connection takes its login from there.
     """
     parts, options = _parse(url)
     kind = parts.scheme.partition("+")[2]
@@ -69,9 +74,12 @@ def open_client(url: str, timeout: float = TIMEOUT) -> Client:
         "driver_info": None,
     }
     common = dict(limits)
+    login: dict[str, Any] = dict(_login(parts))
+    if read_again is not None and "password" in login:
+        login = {"credential_provider": _ChangingLogin(url, read_again)}
     if not kind:
-        return Redis.from_url(url, **common)
-    login, hosts = _login(parts), _hosts(parts, _SENTINEL_PORT if kind == "sentinel" else _PORT)
+        return Redis.from_url(_without_login(parts), **common | login)
+    hosts = _hosts(parts, _SENTINEL_PORT if kind == "sentinel" else _PORT)
     common |= login | {name: options[name] for name in options.keys() & _TLS_OPTIONS}
     if parts.scheme.startswith("rediss"):
         common["ssl"] = True
@@ -175,6 +183,31 @@ def _login(parts: SplitResult) -> dict[str, str]:
     user, _, password = parts.netloc.rpartition("@")[0].partition(":")
     login = {"username": unquote(user), "password": unquote(password)}
     return {name: value for name, value in login.items() if value}
+
+
+def _without_login(parts: SplitResult) -> str:
+    query = f"?{parts.query}" if parts.query else ""
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}{query}"
+
+
+class _ChangingLogin(CredentialProvider):
+    """The login of a URL: each new connection uses the one that the URL's file has by then."""
+
+    def __init__(self, url: str, read_again: ReadAgain) -> None:
+        self._url, self._read_again = url, read_again
+
+    def get_credentials(self) -> tuple[str] | tuple[str, str]:
+        """The user and the password, or the password alone."""
+        fresh = self._read_again()
+        with suppress(ValueError):
+            if fresh is not None and "password" in _login(_parse(fresh)[0]):
+                self._url = fresh
+        login = _login(_parse(self._url)[0])
+        return (login["username"], login["password"]) if "username" in login else (login["password"],)
+
+    async def get_credentials_async(self) -> tuple[str] | tuple[str, str]:
+        """The same; the file is small and near."""
+        return self.get_credentials()
 
 
 def _hosts(parts: SplitResult, default_port: int) -> list[tuple[str, int]]:

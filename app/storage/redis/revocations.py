@@ -16,7 +16,7 @@ from typing import Literal, NamedTuple
 
 from redis.exceptions import RedisError
 
-from app.storage.redis.client import LONGEST, open_client, prefix, words
+from app.storage.redis.client import LONGEST, ReadAgain, open_client, prefix, words
 
 _NONCE_SECONDS = 60
 _CHUNK = 500
@@ -82,12 +82,12 @@ class IndexFacts(NamedTuple):
 class RevocationIndex:
     """Revoked ids in Redis, as far as this process can trust it."""
 
-    def __init__(self, url: str, issuer: str) -> None:
+    def __init__(self, url: str, issuer: str, read_again: ReadAgain | None = None) -> None:
         """Take the server's URL, ValueError when it is none, and the issuer, which tells deployments apart.
 
         Nothing is sent before the first use.
         """
-        self._redis = open_client(url)
+        self._redis = open_client(url, read_again=read_again)
         # Each deployment has a marker of its own: the marker says that this deployment's entries are there.
         # The names stay, because replicas of an earlier release run beside this one during an upgrade.
         self._entries, self._marker, self._nonces = (

@@ -11,7 +11,7 @@ from redis.exceptions import RedisError, ResponseError
 
 from app.domain.clock import Clock
 from app.domain.throttling import Budget, Limit, Rule, TooManyRequests
-from app.storage.redis.client import open_client, prefix, words
+from app.storage.redis.client import ReadAgain, open_client, prefix, words
 from app.storage.redis.windows import Count, LocalWindows, SharedWindows, whole_seconds
 
 TIMEOUT = 5.0
@@ -41,13 +41,13 @@ class _Closed(NamedTuple):
 class FailureCounters:
     """Counts failures in moving windows, in Redis for all replicas or else in this process."""
 
-    def __init__(self, url: str, issuer: str, clock: Clock) -> None:
+    def __init__(self, url: str, issuer: str, clock: Clock, read_again: ReadAgain | None = None) -> None:
         """Take the server's URL, ValueError when it is none, and the issuer, which tells deployments apart.
 
         Nothing is sent before the first use.
         """
         self._clock = clock
-        self._client = open_client(url, TIMEOUT)
+        self._client = open_client(url, TIMEOUT, read_again)
         self._shared, self._local = SharedWindows(self._client, prefix(issuer)), LocalWindows(clock)
         # Callers queue here, so that a burst of them becomes none of connections and of time-outs.
         self._slots = asyncio.Semaphore(_SLOTS)

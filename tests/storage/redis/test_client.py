@@ -205,7 +205,10 @@ async def test_tls_is_used_and_a_server_of_another_authority_is_not_trusted(
         await index.close()
 
 
-@pytest.mark.parametrize("made", [RevocationIndex, partial(FailureCounters, clock=utc_now)])
+@pytest.mark.parametrize(
+    "made",
+    [partial(RevocationIndex, issuer=ISSUER), partial(FailureCounters, issuer=ISSUER, clock=utc_now)],
+)
 async def test_a_server_that_does_not_confirm_the_end_of_a_connection_is_no_failure(
     monkeypatch: pytest.MonkeyPatch, made: Callable[[str], RevocationIndex | FailureCounters]
 ) -> None:
