@@ -128,7 +128,7 @@ async def walk(trail: Trail, pair: PrivateServers, folder: Path, form: str) -> N
     with Service(environment, folder) as service:
         sql = await connect(pair.servers.database_url)
         async with client_of(service) as client:
-            await client.get("/livez", headers={"X-Request-ID": trail.planted})
+            await client.get("/me", headers={"X-Request-ID": trail.planted})
             await sign_in_and_out(trail, client, sql, email, right)
             await send_secrets_astray(trail, client, email)
             await break_lines(service.port, email)
