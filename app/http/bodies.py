@@ -48,7 +48,7 @@ class LoginBody(Body):
         }
     )
 
-    email: Annotated[str, AfterValidator(_address)]
+    email: Annotated[str, AfterValidator(_address), Field(json_schema_extra={"format": "email"})]
     password: Annotated[str, Field(repr=False)]
     client: Annotated[
         ClientKind,
