@@ -63,10 +63,14 @@ class HashingPolicy:
 
 @dataclass(frozen=True, slots=True)
 class PasswordCheck:
-    """Whether the password ``matches``; if so, whether its hash is ``outdated`` and should be replaced."""
+    """Whether the password ``matches``; if so, whether its hash is ``outdated`` and should be replaced.
+
+    No password matches a hash that is not ``understood``.
+    """
 
     matches: bool
     outdated: bool
+    understood: bool = True
 
 
 class Decoy(NamedTuple):
@@ -122,13 +126,14 @@ class PasswordHasher:
         self._executor.shutdown(wait=False)
 
     def _verify(self, password: str, stored: str | None, decoy: Decoy) -> PasswordCheck:
-        if handler := parse_hash(stored or ""):
+        handler = None if stored is None else parse_hash(stored)
+        if handler:
             # Some well-formed hashes still fail in their backend, and bcrypt accepts no password with a NUL.
             with suppress(Exception):
                 return self._compare(password, handler)
         # Not suppressed: when memory is exhausted, the answer must not be that the password is wrong.
         self._compare(password, decoy.handler)
-        return PasswordCheck(matches=False, outdated=False)
+        return PasswordCheck(matches=False, outdated=False, understood=stored is None or handler is not None)
 
     def _compare(self, password: str, handler: _Handler) -> PasswordCheck:
         # Unlike in passlib, a costlier hash is current: a new one would be weaker.

@@ -47,6 +47,7 @@ class Reason(StrEnum):
 
     WRONG_PASSWORD = "wrong_password"
     UNKNOWN_ACCOUNT = "unknown_account"
+    UNKNOWN_HASH = "unknown_hash"
     ACCOUNT_DISABLED = "account_disabled"
     OVERTAKEN = "overtaken"
     THROTTLED = "throttled"
@@ -72,6 +73,7 @@ ACTORS: Mapping[Actor, str] = {
 REASONS: Mapping[Reason, str] = {
     Reason.WRONG_PASSWORD: "The password was wrong.",
     Reason.UNKNOWN_ACCOUNT: "No account has the e-mail address.",
+    Reason.UNKNOWN_HASH: "The stored hash has no form that this release knows, so no password matches it.",
     Reason.ACCOUNT_DISABLED: "The password was right, and the account is disabled.",
     Reason.OVERTAKEN: "The password or the account was changed after the password was verified.",
     Reason.THROTTLED: "Too many guesses had failed, so the password was not verified.",
@@ -79,11 +81,12 @@ REASONS: Mapping[Reason, str] = {
     Reason.LOGOUT_EVERYWHERE: "The owner signed out every session of the account.",
     Reason.REVOKED: "The owner ended one session by its id, or an operator ended sessions.",
 }
+_MISMATCHES = (Reason.WRONG_PASSWORD, Reason.UNKNOWN_HASH)
 MEANINGS: Mapping[EventKind, Meaning] = {
     EventKind.LOGIN_SUCCEEDED: Meaning("A session was opened.", details=("client",)),
     EventKind.LOGIN_FAILED: Meaning(
         "A login was refused after its password was verified.",
-        (Reason.WRONG_PASSWORD, Reason.UNKNOWN_ACCOUNT, Reason.ACCOUNT_DISABLED, Reason.OVERTAKEN),
+        (*_MISMATCHES, Reason.UNKNOWN_ACCOUNT, Reason.ACCOUNT_DISABLED, Reason.OVERTAKEN),
     ),
     EventKind.LOGIN_THROTTLED: Meaning(
         "A budget is used up, so logins are refused without verifying a password. Each process writes it "
@@ -104,7 +107,7 @@ MEANINGS: Mapping[EventKind, Meaning] = {
     ),
     EventKind.PASSWORD_CHANGE_FAILED: Meaning(
         "A change of the password was refused because of the current password.",
-        (Reason.WRONG_PASSWORD, Reason.OVERTAKEN, Reason.THROTTLED),
+        (*_MISMATCHES, Reason.OVERTAKEN, Reason.THROTTLED),
     ),
     EventKind.ACCOUNT_CREATED: Meaning("An operator created an account.", details=("roles",)),
     EventKind.ACCOUNT_ENABLED: Meaning("An operator enabled an account."),

@@ -13,6 +13,11 @@ from app.services.throttling import Attempt, Throttle, Way
 from app.storage.postgres.events import EventStore
 
 
+def mismatch(check: PasswordCheck) -> Reason:
+    """Why a password did not match."""
+    return Reason.WRONG_PASSWORD if check.understood else Reason.UNKNOWN_HASH
+
+
 class Guess:
     """A guess in progress: it holds a slot for hashing and is charged in advance, as if it had failed.
 

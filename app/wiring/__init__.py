@@ -12,6 +12,7 @@ from app.services.keys import KeyRing
 from app.services.operator.accounts import Accounts
 from app.services.operator.events import Events
 from app.services.operator.keys import Keys
+from app.services.operator.password_hashes import PasswordHashes
 from app.services.operator.sessions import Sessions
 from app.services.purge import Purge
 from app.services.revocations import Revocations
@@ -36,6 +37,7 @@ class Service:
     operated_sessions: Sessions
     operated_keys: Keys
     events: Events
+    password_hashes: PasswordHashes
     purge: Purge
     keys: KeyRing
     revocations: Revocations
@@ -63,6 +65,7 @@ def open_service(settings: Settings, clock: Clock = utc_now) -> Service:
         operated.sessions,
         operated.keys,
         operated.events,
+        operated.password_hashes,
         purge,
         core.keys,
         core.revocations,

@@ -6,6 +6,7 @@ from app.services.keys import LONGEST_VIEW
 from app.services.operator.accounts import Accounts
 from app.services.operator.events import Events
 from app.services.operator.keys import Keys
+from app.services.operator.password_hashes import PasswordHashes
 from app.services.operator.sessions import Sessions
 from app.settings import Settings
 from app.wiring.core import Core
@@ -19,6 +20,7 @@ class Operator:
     sessions: Sessions
     keys: Keys
     events: Events
+    password_hashes: PasswordHashes
 
 
 def operator(core: Core, settings: Settings) -> Operator:
@@ -37,4 +39,5 @@ def operator(core: Core, settings: Settings) -> Operator:
         Sessions(stores.sessions, accounts, core.end_sessions),
         Keys(stores.keys, crypto.keys, core.key_changes, core.revocations, key_policy),
         Events(stores.events, accounts),
+        PasswordHashes(stores.accounts),
     )

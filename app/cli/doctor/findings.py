@@ -54,9 +54,9 @@ def duration(length: timedelta) -> str:
     return counted(seconds, "second")
 
 
-def counted(number: int, noun: str) -> str:
+def counted(number: int, noun: str, plural: str | None = None) -> str:
     """Format a number of things: ``1 note``, ``2 notes``."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {plural or noun + 's'}"
 
 
 def _paragraph(finding: Finding) -> str:

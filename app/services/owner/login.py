@@ -10,7 +10,7 @@ from app.domain.sessions import ClientKind
 from app.domain.throttling import TooManyRequests
 from app.domain.visitors import Visitor
 from app.services.decoys import Decoys
-from app.services.guesses import Guess, Guesses
+from app.services.guesses import Guess, Guesses, mismatch
 from app.services.open_session import OpenSession, TokenPair
 from app.storage.postgres.accounts import AccountStore
 
@@ -61,7 +61,7 @@ class Login:
             if account is None:
                 raise await guess.refuse(failed, Reason.UNKNOWN_ACCOUNT)
             if not check.matches:
-                raise await guess.refuse(failed, Reason.WRONG_PASSWORD)
+                raise await guess.refuse(failed, mismatch(check))
             if not account.enabled:
                 raise await guess.refuse(failed, Reason.ACCOUNT_DISABLED, Refusal.ACCOUNT_DISABLED)
             if check.outdated:

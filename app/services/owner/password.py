@@ -8,7 +8,7 @@ from app.domain.sessions import ClientKind
 from app.domain.throttling import TooManyRequests
 from app.domain.visitors import Visitor
 from app.services.end_sessions import EndSessions
-from app.services.guesses import Guesses
+from app.services.guesses import Guesses, mismatch
 from app.services.open_session import OpenSession, TokenPair
 from app.services.owner.caller import WhoAmI
 from app.services.password_rules import PasswordRules
@@ -48,7 +48,7 @@ class ChangePassword:
         async with self.guesses.guess(attempt, throttled) as guess:
             check = await guess.verify(current, account.password_hash)
             if not check.matches:
-                raise await guess.refuse(failed, Reason.WRONG_PASSWORD)
+                raise await guess.refuse(failed, mismatch(check))
             # Only after the current password, since a stolen access token must not cause unlimited look-ups.
             # The current password was right, so a refusal of the new one refunds the charge.
             guess.is_decided = False

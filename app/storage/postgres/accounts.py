@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.domain.accounts import Account, legacy_spelling
 from app.domain.events import Event
 from app.domain.revocations import Ended
-from app.storage.postgres.database import Database
+from app.storage.postgres.database import BATCH, Database
 from app.storage.postgres.events import log_events, record
 from app.storage.postgres.session_ends import END_ALL
 from app.storage.postgres.tables import accounts
@@ -46,6 +46,7 @@ SELECT cost, count(*) AS number FROM (
     FROM accounts ORDER BY id LIMIT $1
 ) AS sample WHERE cost IS NOT NULL GROUP BY cost
 """
+_HASHES = f"SELECT id, password_hash FROM accounts WHERE id > $1 ORDER BY id LIMIT {BATCH}"  # noqa: S608 - as above
 _REHASH = "UPDATE accounts SET password_hash = $3 WHERE id = $1 AND password_hash = $2"
 
 
@@ -94,6 +95,10 @@ class AccountStore:
             if added:
                 await record(connection, event)
         return added
+
+    async def hashes(self, after: UUID) -> list[tuple[UUID, str]]:
+        """The next batch of accounts after this id, in the order of the ids: id and password hash."""
+        return [(row["id"], row["password_hash"]) for row in await self._database.rows(_HASHES, after)]
 
     async def rehash(self, account_id: UUID, old_hash: str, new_hash: str) -> None:
         """Replace the hash, unless the password was changed in the meantime."""
