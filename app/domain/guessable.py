@@ -1,15 +1,26 @@
-"""Guessable passwords: repetitions, sequences of letters or keys, and names of the account and the service.
+"""Guessable passwords: repetitions, sequences of letters or keys, names of the account, and few guesses.
 
-Each check looks at the whole password and never at a part of it (NIST SP 800-63B-4 section 3.1.1.2).
+Each check judges the whole password (NIST SP 800-63B-4 section 3.1.1.2).
 A passphrase may therefore contain any word. All texts must be folded.
 """
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
+from typing import TypeAlias
 
 SHORTEST_NAME = 3
 """Shorter names are ignored: a password that contains one consists almost entirely of other text."""
 
+ESTIMATED = 48
+"""How many letters of a password are estimated at either end; the time grows with their square."""
+FAMOUS = ("correcthorsebatterystaple",)
+"""Passphrases that everybody knows, without what separates their words."""
+GuessesLog10: TypeAlias = Callable[[str, Iterable[str]], float]
+"""Estimates the logarithm of the guesses that a text takes, of someone who knows these names."""
+
+# Their meaning as letters is clear. Left as they are, each would double the estimator's work.
+_SYMBOLS = str.maketrans("@$!({[<|+%", "asiccccltx")
 _SEPARATORS = " ,.;:/_-"
 # Each continues from its end at its start, and is read in both directions.
 _TRACKS = (
@@ -53,6 +64,19 @@ def consists_of_names(text: str, names: Iterable[str]) -> bool:
     kinds: tuple[Callable[[str], bool], ...] = (str.isalpha, str.isalnum)
     listed = list(names)
     return any(_is_chain(_only(kind, text), [_only(kind, name) for name in listed]) for kind in kinds)
+
+
+def is_famous(text: str) -> bool:
+    """Whether ``text`` is a passphrase that everybody knows, whatever separates its words."""
+    return _only(str.isalnum, text) in FAMOUS
+
+
+def takes_few_guesses(text: str, names: Iterable[str], least: float, guesses_log10: GuessesLog10) -> bool:
+    """Whether both ends of ``text`` are guessed in fewer than ten to the power of ``least`` tries."""
+    parts = {part for name in names for part in (name, *re.split(r"\W+", name)) if len(part) >= SHORTEST_NAME}
+    words, plain = sorted({*parts, *FAMOUS}), text.translate(_SYMBOLS)
+    # A text takes at least as many guesses as a part of it.
+    return all(guesses_log10(end, words) < least for end in {plain[:ESTIMATED], plain[-ESTIMATED:]})
 
 
 def _only(kind: Callable[[str], bool], text: str) -> str:

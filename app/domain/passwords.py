@@ -5,13 +5,22 @@ from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from app.domain.guessable import consists_of_names, is_sequence, repeated_unit
+from app.domain.guessable import (
+    GuessesLog10,
+    consists_of_names,
+    is_famous,
+    is_sequence,
+    repeated_unit,
+    takes_few_guesses,
+)
 
 MAX_BYTES = 1024
 """Longest password in bytes of UTF-8; a longer one is refused before any hashing."""
 SERVICE = "watchword"
 """The product's public name, which is guessable for every host."""
 _SHORT_UNIT = 4
+ENOUGH_GUESSES_LOG10 = 10
+"""The least guesses, as their logarithm: years of guessing at Argon2id, and zxcvbn's highest score."""
 
 
 class Weakness(StrEnum):
@@ -23,6 +32,7 @@ class Weakness(StrEnum):
     PERSONAL = "personal"
     PREDICTABLE = "predictable"
     COMMON = "common"
+    GUESSABLE = "guessable"
     BREACHED = "breached"
 
 
@@ -33,6 +43,7 @@ _ADVICE: Mapping[Weakness, str] = {
     Weakness.PERSONAL: "Use words that have nothing to do with the e-mail address or with this service.",
     Weakness.PREDICTABLE: "Use several unrelated words instead of letters or digits in their usual order.",
     Weakness.COMMON: "Use several unrelated words instead of a password that many people have.",
+    Weakness.GUESSABLE: "Add unrelated words: a guesser who combines common words and dates finds this soon.",
     Weakness.BREACHED: "Use another password, here and wherever you use this one: it has been stolen before.",
 }
 """The advice for each weakness."""
@@ -82,10 +93,13 @@ def unusable(password: str) -> Weakness | None:
     return None
 
 
-def weakness(password: str, email: str, policy: PasswordPolicy, common: Container[str]) -> Weakness | None:
+def weakness(
+    password: str, email: str, policy: PasswordPolicy, common: Container[str], guesses_log10: GuessesLog10
+) -> Weakness | None:
     """Why ``password`` is refused as a new password of the account with this address, or None.
 
-    ``common`` contains folded passwords that many people use. A repetition is judged by its unit.
+    ``common`` contains folded passwords that many people use; a repetition is judged by its unit. The
+    estimate comes last.
     """
     refused = unusable(password)
     if refused is not None:
@@ -93,14 +107,18 @@ def weakness(password: str, email: str, policy: PasswordPolicy, common: Containe
     if len(normalise(password)) < policy.min_length:
         return Weakness.TOO_SHORT
     whole = fold(password)
-    unit = repeated_unit(whole)
-    if consists_of_names(whole, _names(fold(email), policy.host)):
+    unit, names = repeated_unit(whole), _names(fold(email), policy.host)
+    if consists_of_names(whole, names):
         return Weakness.PERSONAL
     if len(unit) <= _SHORT_UNIT:
         return Weakness.COMMON
     if is_sequence(whole) or is_sequence(unit):
         return Weakness.PREDICTABLE
-    return Weakness.COMMON if whole in common or unit in common else None
+    if whole in common or unit in common or is_famous(whole):
+        return Weakness.COMMON
+    # Random passwords of a small minimum length take fewer, and chance words in them two places less.
+    least = min(policy.min_length - 2, ENOUGH_GUESSES_LOG10)
+    return Weakness.GUESSABLE if takes_few_guesses(whole, names, least, guesses_log10) else None
 
 
 def objection(weakness: Weakness, password: str, policy: PasswordPolicy) -> Objection:

@@ -37,10 +37,10 @@ class LoginBody(Body):
     model_config = ConfigDict(
         json_schema_extra={
             "examples": [
-                {"email": "alice@example.com", "password": "correct horse battery staple"},
+                {"email": "alice@example.com", "password": "an old sentence of my own"},
                 {
                     "email": "alice@example.com",
-                    "password": "correct horse battery staple",
+                    "password": "an old sentence of my own",
                     "client": "native",
                     "device_token": "",
                 },
@@ -82,7 +82,7 @@ class PasswordBody(Body):
         json_schema_extra={
             "examples": [
                 {
-                    "current_password": "correct horse battery staple",
+                    "current_password": "an old sentence of my own",
                     "new_password": "an unusual sentence of my own",
                 }
             ]

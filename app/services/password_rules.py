@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from app.crypto.blocklist import range_digest
+from app.domain.guessable import GuessesLog10
 from app.domain.passwords import Objection, PasswordPolicy, Weakness, normalise, objection, weakness
 from app.domain.refusals import Refusal, Refused
 
@@ -31,11 +32,12 @@ class PasswordRules:
 
     policy: PasswordPolicy
     common: Container[str]
+    guesses_log10: GuessesLog10
     is_breached: IsBreached | None
 
     def require_strong(self, password: str, email: str) -> None:
         """Refuse with WeakPassword a password that is too weak for the account with this address."""
-        reason = weakness(password, email, self.policy, self.common)
+        reason = weakness(password, email, self.policy, self.common, self.guesses_log10)
         if reason is not None:
             raise WeakPassword(objection(reason, password, self.policy))
 

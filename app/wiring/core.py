@@ -11,6 +11,7 @@ from app.crypto.device_tokens import DeviceTokens
 from app.crypto.keys import KeyMaker
 from app.crypto.refresh_tokens import SEED_LENGTH, RefreshTokens
 from app.crypto.secrets import ServiceSecrets
+from app.crypto.strength import guesses_log10
 from app.domain.clock import Clock
 from app.services.access_tokens import Authenticate, TokenMinter
 from app.services.decoys import Decoys
@@ -125,7 +126,9 @@ def build_core(settings: Settings, resources: Resources, clock: Clock) -> Core:
             stores.events,
         ),
         refresh_throttle=RefreshThrottle(resources.counters, throttling.refresh),
-        password_rules=PasswordRules(settings.password_policy(), CommonPasswords(), resources.is_breached),
+        password_rules=PasswordRules(
+            settings.password_policy(), CommonPasswords(), guesses_log10, resources.is_breached
+        ),
     )
 
 

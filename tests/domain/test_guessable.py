@@ -1,5 +1,7 @@
 """Guessable passwords are refused, and passphrases that contain ordinary words are not."""
 
+from collections.abc import Iterable
+from random import Random
 from string import ascii_letters, ascii_lowercase, digits, punctuation
 
 import pytest
@@ -7,6 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.crypto.blocklist import CommonPasswords
+from app.crypto.strength import guesses_log10
+from app.domain.guessable import ESTIMATED
 from app.domain.passwords import PasswordPolicy, Weakness, weakness
 
 POLICY = PasswordPolicy(min_length=8, host="sign-in.example.com")
@@ -52,7 +56,13 @@ DECORATION = st.text(digits + punctuation + " ", max_size=12)
 
 
 def weakness_of(password: str, email: str = EMAIL) -> Weakness | None:
-    return weakness(password, email, POLICY, COMMON)
+    """By the rules alone: the estimate is always high."""
+    return weakness(password, email, POLICY, COMMON, lambda _text, _names: 10.0)
+
+
+def estimated(password: str, *, min_length: int = 15) -> Weakness | None:
+    policy = PasswordPolicy(min_length, host="sign-in.example.com")
+    return weakness(password, EMAIL, policy, SHIPPED, guesses_log10)
 
 
 @pytest.mark.parametrize(
@@ -153,7 +163,6 @@ def test_a_name_of_two_letters_makes_no_password_personal() -> None:
 @pytest.mark.parametrize(
     "password",
     [
-        "correct horse battery staple",
         "another battery horse staple",
         "five battery horse staple",
         "a password that nobody has used before",
@@ -182,7 +191,7 @@ def test_a_passphrase_may_contain_any_word(password: str) -> None:
 )
 def test_four_different_words_are_never_refused(words: list[str], parting: str, spelling: type[str]) -> None:
     passphrase = spelling(parting.join(words))
-    assert weakness(passphrase, EMAIL, POLICY, SHIPPED) is None
+    assert estimated(passphrase) is None
 
 
 @given(
@@ -208,3 +217,80 @@ def test_no_address_makes_the_comparison_exponential() -> None:
     # A regular expression of these names would backtrack exponentially.
     address = f"{'a' * 30}@{'a' * 31}.{'a' * 32}.{'a' * 33}"
     assert weakness_of("a" * 1000 + "b", address) is None
+
+
+@pytest.mark.requirement("P5")
+@pytest.mark.parametrize(
+    "password",
+    [
+        "Password1234567",
+        "passwordpassword1",
+        "iloveyou1234567",
+        "aaaaaaaaaaaaaaab",
+        "CorrectHorseBatteryStaple1",
+        "mynameisalexander",
+        "Summer2026!Summer",
+        "January151987January",
+        "P@$$w0rd!P@$$w0rd!!",
+        "letmein letmein1",
+        "monkeymonkey1234",
+        # Names of the account and the service are words that a guesser tries first.
+        "wonderlandwonder1987",
+    ],
+)
+def test_a_long_password_of_few_guesses_is_refused(password: str) -> None:
+    assert estimated(password) is Weakness.GUESSABLE
+
+
+@pytest.mark.parametrize(
+    "password",
+    [
+        "correcthorsebatterystaple",
+        "CorrectHorseBatteryStaple",
+        "correct horse battery staple",
+        "Correct-Horse-Battery-Staple!",
+    ],
+)
+def test_a_passphrase_that_everybody_knows_is_common(password: str) -> None:
+    assert estimated(password) is Weakness.COMMON
+
+
+def test_passwords_that_a_program_makes_are_not_refused() -> None:
+    for size, letters in (
+        (15, ascii_lowercase),
+        (16, ascii_letters + digits + punctuation),
+        (20, "0123456789abcdef"),
+    ):
+        made = ["".join(Random(seed).choices(letters, k=size)) for seed in range(200)]
+        assert [password for password in made if estimated(password)] == []
+    # A host that accepts short passwords gets few false refusals.
+    short = ["".join(Random(seed).choices(ascii_lowercase + digits, k=8)) for seed in range(200)]
+    assert len([password for password in short if estimated(password, min_length=8)]) <= 2
+
+
+def test_two_hundred_passphrases_of_four_random_words_are_not_refused() -> None:
+    for seed in range(200):
+        words = Random(seed).choices(WORDS, k=4)
+        if len(set(words)) == 4:
+            assert estimated(" ".join(words)) is None, words
+
+
+def test_both_ends_of_a_long_password_have_to_be_weak() -> None:
+    strong = "q7kx2mzd0vbw41tn"
+    for password in (strong + "a" * 100, "a" * 100 + strong):
+        assert estimated(password) is None
+    assert estimated("a" * 60 + strong + "a" * 60) is Weakness.GUESSABLE
+
+
+def test_the_estimated_text_is_short_and_has_no_symbol_that_stands_for_a_letter() -> None:
+    seen = list[str]()
+
+    def note(text: str, names: Iterable[str]) -> float:
+        seen.append(text)
+        assert {"alice", "smith", "wonderland", "sign", "watchword"} <= set(names)
+        return 0.0
+
+    policy = PasswordPolicy(15, host="sign-in.example.com")
+    assert weakness("@$!({[<|+%" * 100 + "x1", EMAIL, policy, COMMON, note) is Weakness.GUESSABLE
+    assert {len(text) for text in seen} == {ESTIMATED}
+    assert all(text.isalnum() for text in seen)

@@ -20,12 +20,13 @@ ADVICE = {
     Weakness.PERSONAL: "Use words that have nothing to do with the e-mail address or with this service.",
     Weakness.PREDICTABLE: "Use several unrelated words instead of letters or digits in their usual order.",
     Weakness.COMMON: "Use several unrelated words instead of a password that many people have.",
+    Weakness.GUESSABLE: "Add unrelated words: a guesser who combines common words and dates finds this soon.",
     Weakness.BREACHED: "Use another password, here and wherever you use this one: it has been stolen before.",
 }
 
 
 def weakness_of(password: str) -> Weakness | None:
-    return weakness(password, "alice@example.net", POLICY, frozenset())
+    return weakness(password, "alice@example.net", POLICY, frozenset(), lambda _text, _names: 10.0)
 
 
 @pytest.mark.requirement("P5")

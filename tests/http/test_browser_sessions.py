@@ -137,7 +137,7 @@ async def test_a_login_never_adopts_the_cookie_that_it_is_offered(
 ) -> None:
     attacker = await new_person(sql)
     planted, _ = await browser_login(client, attacker)
-    credentials = {"email": person.email, "password": "correct horse battery staple", "client": "browser"}
+    credentials = {"email": person.email, "password": PASSWORD, "client": "browser"}
     answer = await client.post("/login", json=credentials, headers=with_cookie(planted))
     assert answer.status_code == 200
     given = cookie_of(answer)

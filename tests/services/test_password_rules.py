@@ -6,6 +6,7 @@ from uuid import uuid4
 import pytest
 import structlog
 
+from app.crypto.strength import guesses_log10
 from app.domain.passwords import PasswordPolicy, Weakness
 from app.domain.refusals import Refused
 from app.domain.visitors import Visitor
@@ -27,6 +28,10 @@ WEAK = {
     "PerAsperaAdAstra": (
         Weakness.COMMON,
         "Use several unrelated words instead of a password that many people have.",
+    ),
+    "Sunshine1234567": (
+        Weakness.GUESSABLE,
+        "Add unrelated words: a guesser who combines common words and dates finds this soon.",
     ),
     "1234567890123456": (
         Weakness.PREDICTABLE,
@@ -132,7 +137,7 @@ async def test_a_failed_look_up_accepts_the_password_and_is_logged(
 
 
 async def test_without_a_server_no_password_is_looked_up() -> None:
-    rules = PasswordRules(PasswordPolicy(8, host="localhost"), frozenset({"sunshine"}), None)
+    rules = PasswordRules(PasswordPolicy(8, host="localhost"), frozenset({"sunshine"}), guesses_log10, None)
     rules.require_strong(STOLEN, "ada@example.com")
     await rules.require_unbreached(STOLEN)
     with pytest.raises(WeakPassword) as weak:

@@ -10,7 +10,7 @@ from argon2 import PasswordHasher
 
 from tests.support.database import Sql
 
-PASSWORD = "correct horse battery staple"
+PASSWORD = "correct battery staple horse"
 PASSWORD_HASH = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1).hash(PASSWORD)
 
 
