@@ -17,7 +17,7 @@ from typing import Any, Literal, TypeAlias, get_args, get_origin
 from pydantic import TypeAdapter
 from pydantic.fields import FieldInfo
 
-from app.domain.events import ACTORS, DETAILS, MEANINGS, REASONS
+from app.domain.event_meanings import ACTORS, DETAILS, MEANINGS, REASONS
 from app.domain.refusals import SENTENCES, Refusal
 from app.domain.throttling import Limit
 from app.http.problems import FAILURES, STATUS

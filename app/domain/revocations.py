@@ -2,22 +2,43 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from uuid import UUID
+
+from app.domain.events import Event
+
+FIRST = UUID(int=0)
+"""Comes before the id of every session."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """The sessions that are still to be ended: those after an id, of one account or of all.
+
+    ``event`` is written for each batch of them.
+    """
+
+    account_id: UUID | None
+    event: Event
+    after: UUID = FIRST
 
 
 @dataclass(frozen=True, slots=True)
 class Ended:
     """The sessions that a committed change ended, with single tokens of them; not announced yet.
 
-    Only ``EndSessions`` reads the ids, by announcing them.
+    Only ``EndSessions`` reads the ids, by announcing them, and the ``rest``, by ending it.
     """
 
     unannounced: tuple[str, ...] = ()
     token_ids: tuple[str, ...] = ()
+    rest: Rest | None = None
 
     @classmethod
-    def of(cls, session_ids: Iterable[object], token_ids: Iterable[str] = ()) -> "Ended":
+    def of(
+        cls, session_ids: Iterable[object], token_ids: Iterable[str] = (), rest: Rest | None = None
+    ) -> "Ended":
         """Built from session ids as the database returns them."""
-        return cls(tuple(map(str, session_ids)), tuple(token_ids))
+        return cls(tuple(map(str, session_ids)), tuple(token_ids), rest)
 
     @property
     def sessions(self) -> int:

@@ -9,7 +9,7 @@ A superseded refresh token is a retry in two cases:
 
 A genuine refresh token is judged in this order (RFC 9700 section 4.14.2):
 
-1. The session was revoked: it stays revoked.
+1. The session has ended, by itself or with all of its account, or the account is disabled: it was revoked.
 2. The session has expired: it stays expired.
 3. The token was superseded and is no retry: this is reuse, and ends the session.
 4. The token came the way of another kind of client: it is invalid, without effect.
@@ -48,12 +48,13 @@ class ReuseRevokes(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SessionPolicy:
-    """How long sessions live, how long a superseded refresh token is a retry, and what a reuse ends."""
+    """The lifetimes and number of sessions, the grace of superseded tokens, and what a reuse ends."""
 
     absolute: timedelta
     idle: timedelta
     grace: timedelta
     reuse_revokes: ReuseRevokes
+    per_account: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +125,8 @@ class Session:
     rotated_by: bytes | None = field(repr=False)
     refreshed_at: datetime
     revoked_at: datetime | None
+    is_barred: bool
+    """Whether the account is disabled, or has ended all its sessions since this one was opened."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +151,11 @@ class Standing(Enum):
     REUSED = "reused"
 
 
+def has_ended(session: Session) -> bool:
+    """Whether the session was ended, by itself or by its account."""
+    return session.revoked_at is not None or session.is_barred
+
+
 def has_expired(session: Session, policy: SessionPolicy, *, now: datetime) -> bool:
     """Whether the session has reached its absolute end or was unused for too long."""
     return now >= min(session.grant.expires_at, session.refreshed_at + policy.idle)
@@ -160,7 +168,7 @@ def judge(
 
     ``now`` is the database's time when ``session`` was read.
     """
-    if session.revoked_at is not None:
+    if has_ended(session):
         return Refusal.SESSION_REVOKED
     if has_expired(session, policy, now=now):
         return Refusal.REFRESH_TOKEN_EXPIRED

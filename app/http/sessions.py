@@ -67,16 +67,18 @@ async def login(call: Call[SessionCases, LoginBody]) -> Response:
     """Open a session with an e-mail address and a password.
 
     A browser, which is the default, gets its refresh token in a cookie that no script can read.
+    If it still holds a session, that one ends.
     A native client gets it in the body.
     """
     credentials = call.body
-    device = credentials.device_token
+    device, held = credentials.device_token, None
     call.origins.require_fit(call.headers, credentials.client)
     if credentials.client is ClientKind.BROWSER:
         device = call.cookies.presented_device(call.headers) or ""
+        held = call.cookies.presented(call.headers)
     return tokens(
         await call.cases.login(
-            credentials.email, credentials.password, credentials.client, call.visitor, device
+            credentials.email, credentials.password, credentials.client, call.visitor, device, held
         ),
         call.cookies,
     )

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from app.domain.events import Event
-from app.domain.revocations import Ended
+from app.domain.revocations import Ended, Rest
 from app.services.revocations import Revocations
 from app.storage.postgres.accounts import AccountStore
+from app.storage.postgres.database import BATCH
 from app.storage.postgres.sessions import SessionStore
 
 
@@ -43,13 +44,22 @@ class EndSessions:
 
     async def all(self, event: Event) -> int:
         """End every living session in batches; after an interruption it can be called again."""
-        total, after = 0, UUID(int=0)
-        while batch := await self.sessions.end_next(after, event):
-            ended, after = batch
-            total += await self.announce(ended)
-        return total
+        return await self.announce(await self.sessions.end_next(Rest(None, event)))
+
+    async def forget(self, account_id: UUID) -> None:
+        """Delete the account's sessions that have ended, in batches."""
+        while await self.sessions.forget(account_id) == BATCH:
+            pass
 
     async def announce(self, ended: Ended) -> int:
-        """Announce the sessions that a change of an account ended."""
+        """Announce the sessions that a change ended, and end the rest of them in batches.
+
+        The change has committed that no session of the rest continues, so an interruption lets none live.
+        """
+        total = ended.sessions
         await self.revocations.announce((*ended.unannounced, *ended.token_ids))
-        return ended.sessions
+        while ended.rest is not None:
+            ended = await self.sessions.end_next(ended.rest)
+            total += ended.sessions
+            await self.revocations.announce(ended.unannounced)
+        return total

@@ -6,14 +6,13 @@ from uuid import uuid4
 
 from app.crypto.device_tokens import DeviceTokens
 from app.crypto.refresh_tokens import RefreshTokens
-from app.domain.events import EventKind, Reason, by_visitor
 from app.domain.proofs import Proof
 from app.domain.refusals import Refusal, Refused
-from app.domain.sessions import ClientKind
+from app.domain.sessions import ClientKind, SessionGrant
 from app.domain.visitors import Visitor
 from app.services.access_tokens import MintedToken, TokenMinter
-from app.storage.postgres.events import EventStore
-from app.storage.postgres.sessions import SessionStore
+from app.services.end_sessions import EndSessions
+from app.storage.postgres.session_openings import SessionOpenings
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,21 +32,28 @@ class TokenPair:
 class OpenSession:
     """Opens a session from a proof; ``seeds`` returns 16 random bytes."""
 
-    sessions: SessionStore
+    openings: SessionOpenings
+    end_sessions: EndSessions
     tokens: RefreshTokens
     devices: DeviceTokens
     minter: TokenMinter
     seeds: Callable[[], bytes]
-    events: EventStore
 
     def require_ready(self) -> None:
         """Refuse with ``unavailable`` before a secret is verified when nothing can be signed."""
         self.minter.require_ready()
 
     async def __call__(
-        self, proof: Proof, client: ClientKind, visitor: Visitor, device: str | None
+        self,
+        proof: Proof,
+        client: ClientKind,
+        visitor: Visitor,
+        device: str | None,
+        held: SessionGrant | None = None,
     ) -> TokenPair:
         """The tokens of a new session; tokens that the client already has are never adopted (fixation).
+
+        The session that the client ``held`` ends, and those unused longest of an account that has too many.
 
         ``device`` holds the device tokens that the client presented, or is empty; the result adds one for
         this account. With None the device stays unknown.
@@ -56,13 +62,11 @@ class OpenSession:
         deleted, after the proof.
         """
         token = self.tokens.first(uuid4(), self.seeds())
-        opened = await self.sessions.open(token, client, proof, visitor)
+        opened = await self.openings.open(token, client, proof, visitor, held)
         if opened is None:
-            failed = by_visitor(visitor, EventKind.LOGIN_FAILED, proof.account_id, reason=Reason.OVERTAKEN)
-            await self.events.add(failed)
             raise Refused(Refusal.INVALID_CREDENTIALS)
-        grant, email = opened
+        await self.end_sessions.announce(opened.ended)
         device_tokens = (
-            None if device is None else self.devices.remember(device, email, proof.password_version)
+            None if device is None else self.devices.remember(device, opened.email, proof.password_version)
         )
-        return TokenPair(await self.minter.mint(grant), token.text, client, device_tokens)
+        return TokenPair(await self.minter.mint(opened.grant), token.text, client, device_tokens)

@@ -10,7 +10,7 @@ from app.settings.values import DAY, MINUTE, SECOND, Between, Duration
 
 
 class SessionSettings(EnvironmentSettings):
-    """How long sessions live, and what a reused refresh token ends."""
+    """How long sessions live, how many there are, and what a reused refresh token ends."""
 
     session_ttl: Annotated[
         Duration,
@@ -36,6 +36,15 @@ class SessionSettings(EnvironmentSettings):
         ),
     ] = ReuseRevokes.SESSION
 
+    sessions_per_account: Annotated[
+        int,
+        Field(
+            ge=1,
+            le=1000,
+            description="How many sessions an account has; a further sign-in ends the one unused longest.",
+        ),
+    ] = 100
+
     def session_policy(self) -> SessionPolicy:
         """How long sessions live, and what a reused refresh token ends."""
         return SessionPolicy(
@@ -43,4 +52,5 @@ class SessionSettings(EnvironmentSettings):
             idle=self.session_idle_ttl,
             grace=self.refresh_grace,
             reuse_revokes=self.reuse_revokes,
+            per_account=self.sessions_per_account,
         )

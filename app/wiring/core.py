@@ -30,6 +30,7 @@ from app.storage.postgres.accounts import AccountStore
 from app.storage.postgres.events import EventStore
 from app.storage.postgres.keys import KeyStore
 from app.storage.postgres.revocations import RevocationStore
+from app.storage.postgres.session_openings import SessionOpenings
 from app.storage.postgres.sessions import SessionStore
 from app.wiring.resources import Resources, blaming
 
@@ -43,6 +44,7 @@ class Stores:
 
     accounts: AccountStore
     sessions: SessionStore
+    openings: SessionOpenings
     keys: KeyStore
     revocations: RevocationStore
     events: EventStore
@@ -87,6 +89,7 @@ def build_core(settings: Settings, resources: Resources, clock: Clock) -> Core:
     stores = Stores(
         AccountStore(database, revocation_ttl),
         SessionStore(database, settings.session_policy(), revocation_ttl),
+        SessionOpenings(database, settings.session_policy(), revocation_ttl),
         KeyStore(database),
         RevocationStore(database),
         EventStore(database),
@@ -96,6 +99,7 @@ def build_core(settings: Settings, resources: Resources, clock: Clock) -> Core:
     keys = KeyRing(key_changes, crypto.keys, clock)
     minter = TokenMinter(keys, token_policy, clock, partial(token_urlsafe, TOKEN_ID_LENGTH))
     revocations = Revocations(stores.revocations, resources.index, revocation_ttl)
+    end_sessions = EndSessions(stores.sessions, stores.accounts, revocations)
     authenticate = Authenticate(keys, revocations, token_policy, clock)
     throttling = settings.throttling_policy()
     return Core(
@@ -110,14 +114,14 @@ def build_core(settings: Settings, resources: Resources, clock: Clock) -> Core:
         authenticate=authenticate,
         who_am_i=WhoAmI(stores.accounts, authenticate),
         open_session=OpenSession(
-            stores.sessions,
+            stores.openings,
+            end_sessions,
             crypto.refresh_tokens,
             crypto.devices,
             minter,
             partial(token_bytes, SEED_LENGTH),
-            stores.events,
         ),
-        end_sessions=EndSessions(stores.sessions, stores.accounts, revocations),
+        end_sessions=end_sessions,
         decoys=Decoys(stores.accounts, crypto.secrets.fraction),
         guesses=Guesses(
             resources.hasher,

@@ -6,8 +6,9 @@ from app.logs import is_log_failing
 from app.services.health import Readiness
 from app.services.keys import KeyRing
 from app.services.owner.caller import WhoAmI
+from app.services.owner.find_session import FindSession
 from app.services.owner.login import Login
-from app.services.owner.logout import FindSession, Logout, LogoutEverywhere
+from app.services.owner.logout import Logout, LogoutEverywhere
 from app.services.owner.password import ChangePassword
 from app.services.owner.refresh import Refresh
 from app.services.owner.sessions import OwnSessions
@@ -36,7 +37,7 @@ def use_cases(core: Core, settings: Settings) -> UseCases:
     tokens, policy = core.crypto.refresh_tokens, settings.session_policy()
     find_session = FindSession(sessions, tokens)
     return UseCases(
-        login=Login(accounts, core.guesses, core.open_session, core.decoys),
+        login=Login(accounts, core.guesses, find_session, core.open_session, core.decoys),
         refresh=Refresh(sessions, tokens, core.minter, core.end_sessions, core.refresh_throttle, policy),
         logout=Logout(find_session, core.authenticate, core.end_sessions),
         logout_everywhere=LogoutEverywhere(find_session, core.who_am_i, core.end_sessions, policy),

@@ -36,7 +36,7 @@ def row(token: RefreshToken) -> Session:
     """The session whose current token this is."""
     now = datetime(2026, 7, 1, tzinfo=UTC)
     grant = SessionGrant(token.session_id, SESSION, ClientKind.NATIVE, (), ("pwd",), now, now, None)
-    return Session(grant, token.generation, token.digest, (), None, now, None)
+    return Session(grant, token.generation, token.digest, (), None, now, revoked_at=None, is_barred=False)
 
 
 tokens = st.builds(in_family, secret_ids, st.uuids(), seeds, generations)

@@ -19,12 +19,13 @@ from app.domain.sessions import (
     SessionGrant,
     SessionPolicy,
     Standing,
+    has_ended,
     judge,
 )
 
 NOW = datetime(2026, 7, 1, 12, tzinfo=UTC)
 SECOND, TICK = timedelta(seconds=1), timedelta(microseconds=1)
-POLICY = SessionPolicy(timedelta(days=30), timedelta(days=7), 10 * SECOND, ReuseRevokes.SESSION)
+POLICY = SessionPolicy(timedelta(days=30), timedelta(days=7), 10 * SECOND, ReuseRevokes.SESSION, 100)
 STRICT = replace(POLICY, grace=timedelta())
 
 GRANT = SessionGrant(
@@ -40,12 +41,20 @@ GRANT = SessionGrant(
 # Rotated one, two, three and four seconds ago.
 SUPERSEDED = tuple(NOW - number * SECOND for number in range(1, 5))
 LIVING = Session(
-    GRANT, 10, b"the hash", SUPERSEDED, rotated_by=None, refreshed_at=SUPERSEDED[0], revoked_at=None
+    GRANT,
+    10,
+    b"the hash",
+    SUPERSEDED,
+    rotated_by=None,
+    refreshed_at=SUPERSEDED[0],
+    revoked_at=None,
+    is_barred=False,
 )
 
 REVOKED = replace(LIVING, revoked_at=NOW - SECOND)
 EXPIRED = replace(LIVING, grant=replace(GRANT, expires_at=NOW))
 IDLE = replace(LIVING, refreshed_at=NOW - POLICY.idle)
+BARRED = replace(LIVING, is_barred=True)
 REVOKED_AND_EXPIRED = replace(EXPIRED, revoked_at=NOW - SECOND)
 
 CURRENT, AHEAD, RETRY, REUSED = 10, 11, 9, 5
@@ -69,16 +78,27 @@ def judgement(
     ("session", "expected"),
     [
         (REVOKED, Refusal.SESSION_REVOKED),
+        (BARRED, Refusal.SESSION_REVOKED),
+        (replace(EXPIRED, is_barred=True), Refusal.SESSION_REVOKED),
         (REVOKED_AND_EXPIRED, Refusal.SESSION_REVOKED),
         (EXPIRED, Refusal.REFRESH_TOKEN_EXPIRED),
         (IDLE, Refusal.REFRESH_TOKEN_EXPIRED),
     ],
-    ids=["revoked", "revoked and expired", "expired", "idle"],
+    ids=["revoked", "barred", "barred and expired", "revoked and expired", "expired", "idle"],
 )
 def test_a_session_that_has_ended_is_refused_for_every_generation_and_client(
     session: Session, expected: Refusal, generation: int, client: ClientKind
 ) -> None:
     assert judgement(session, generation, client) is expected
+
+
+def test_a_session_has_ended_when_it_was_revoked_or_its_account_bars_it() -> None:
+    assert [has_ended(session) for session in (LIVING, EXPIRED, REVOKED, BARRED)] == [
+        False,
+        False,
+        True,
+        True,
+    ]
 
 
 @pytest.mark.requirement("R11")

@@ -8,7 +8,7 @@ from unittest.mock import patch
 
 import pytest
 
-from app.domain.events import DETAILS, MEANINGS, REASONS
+from app.domain.event_meanings import DETAILS, MEANINGS, REASONS
 from tests.support.events import FAILURES, HAPPENINGS
 from tests.support.servers import ROOT
 

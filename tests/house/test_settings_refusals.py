@@ -69,6 +69,7 @@ def test_every_wrong_value_has_a_line_of_its_own() -> None:
         "AUTH_SESSION_IDLE_TTL": ("1 week", "duration"),
         "AUTH_REFRESH_GRACE": ("PT60.5S", "0 seconds and 1 minute"),
         "AUTH_REUSE_REVOKES": ("everything", "'session' or 'account'"),
+        "AUTH_SESSIONS_PER_ACCOUNT": ("0", "greater than or equal to 1"),
         "AUTH_LOGIN_LIMIT_ACCOUNT": ("10/PT1M,20/PT1M", "longer window and a larger number"),
         "AUTH_LOGIN_LIMIT_ADDRESS": ("0/PT1M", "10/PT1M"),
         "AUTH_LOGIN_LIMIT_GLOBAL": ("ten", "10/PT1M"),

@@ -145,8 +145,9 @@ async def test_a_login_never_adopts_the_cookie_that_it_is_offered(
     (session,) = await sessions_of(sql, person)
     (planted_session,) = await sessions_of(sql, attacker)
     assert session["id"] != planted_session["id"]
-    whose = await browser_refresh(client, planted)
-    assert (await me(client, whose.json()["access_token"])).json()["email"] == attacker.email
+    opened = answer.json()["access_token"]
+    assert (await me(client, opened)).json()["email"] == person.email
+    problem_of(await browser_refresh(client, planted), 401, "session_revoked")
 
 
 DEAD_FOR_GOOD = {

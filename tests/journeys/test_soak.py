@@ -21,6 +21,7 @@ KEPT = 30  # Days: a row goes with the first purge that finds its session over f
 A_DAY_PASSES = (
     """UPDATE sessions SET created_at = created_at - $1::interval, refreshed_at = refreshed_at - $1::interval,
        expires_at = expires_at - $1::interval, revoked_at = revoked_at - $1::interval""",
+    "UPDATE accounts SET sessions_ended_at = sessions_ended_at - $1::interval",
     "UPDATE revocations SET expires_at = expires_at - $1::interval",
     """UPDATE signing_keys SET created_at = created_at - $1::interval,
        activated_at = activated_at - $1::interval, superseded_at = superseded_at - $1::interval""",

@@ -11,7 +11,7 @@ import pytest
 
 from app.domain.events import Actor, Event, EventKind
 from app.domain.refusals import Refusal, Refused
-from app.domain.revocations import Ended
+from app.domain.revocations import Ended, Rest
 from app.domain.sessions import ReuseRevokes, SessionPolicy
 from app.services.end_sessions import EndSessions
 from app.services.revocations import Revocations
@@ -40,7 +40,9 @@ def reads_ids(source: str) -> list[int]:
     return [
         node.lineno
         for node in ast.walk(ast.parse(source))
-        if isinstance(node, ast.Attribute) and node.attr == "unannounced" and isinstance(node.ctx, ast.Load)
+        if isinstance(node, ast.Attribute)
+        and node.attr in {"unannounced", "rest"}
+        and isinstance(node.ctx, ast.Load)
     ]
 
 
@@ -107,7 +109,9 @@ def test_ended_counts_sessions_and_not_tokens() -> None:
 
 
 EVENT = Event(EventKind.SESSION_ENDED, Actor.OPERATOR)
-POLICY = SessionPolicy(timedelta(days=30), timedelta(days=7), timedelta(seconds=10), ReuseRevokes.SESSION)
+POLICY = SessionPolicy(
+    timedelta(days=30), timedelta(days=7), timedelta(seconds=10), ReuseRevokes.SESSION, 100
+)
 
 
 class Announcements(Revocations):
@@ -209,13 +213,13 @@ class Batches(SessionStore):
         self.remaining = [UUID(int=each) for each in range(1, number + 1)]
         self.calls, self.failing = 0, failing
 
-    async def end_next(self, after: UUID, event: Event) -> tuple[Ended, UUID] | None:
+    async def end_next(self, rest: Rest) -> Ended:
         self.calls += 1
         if self.calls == self.failing:
             raise Refused(Refusal.UNAVAILABLE)
-        batch = [session_id for session_id in self.remaining if session_id > after][:2]
+        batch = [session_id for session_id in self.remaining if session_id > rest.after][:2]
         self.remaining = [session_id for session_id in self.remaining if session_id not in batch]
-        return (Ended.of(batch), batch[-1]) if batch else None
+        return Ended.of(batch, rest=replace(rest, after=batch[-1]) if len(batch) == 2 else None)
 
 
 async def test_ending_all_sessions_announces_each_batch_and_can_be_called_again_after_an_interruption(

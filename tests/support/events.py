@@ -181,7 +181,8 @@ HAPPENINGS = {
     ),
     "a deletion": Happening(
         lambda scene: scene.service.accounts.delete(scene.person.email),
-        *(EventKind.ACCOUNT_DELETED, {"ended": 1}, False, False),
+        # It is disabled first, which is an event of its own.
+        *(EventKind.ACCOUNT_DISABLED, {"ended": 1}, False, False),
     ),
 }
 """What changes something beside; each is a statement or a transaction with its event."""

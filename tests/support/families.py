@@ -54,6 +54,7 @@ UPDATE sessions SET created_at = created_at - $2::interval, refreshed_at = refre
         SELECT date - $2::interval FROM unnest(superseded_at) WITH ORDINALITY AS u (date, n) ORDER BY n)
 WHERE account_id = $1
 """
+SHIFT_ACCOUNT = "UPDATE accounts SET sessions_ended_at = sessions_ended_at - $2::interval WHERE id = $1"
 SET_BACK = """
 UPDATE sessions SET generation = $2, refresh_token_hash = $3, superseded_at = $4, refreshed_at = $5,
     rotated_by = $6
@@ -228,7 +229,8 @@ class World:
         return {str(record["id"]): record for record in found}
 
     def shift(self, person: Person, seconds: int) -> None:
-        self.run(self.sql.execute(SHIFT, person.id, timedelta(seconds=seconds)))
+        for statement in (SHIFT, SHIFT_ACCOUNT):
+            self.run(self.sql.execute(statement, person.id, timedelta(seconds=seconds)))
 
     def set_back(self, record: asyncpg.Record, seconds: int) -> None:
         """Make a row what it was these seconds ago, but for its revocation."""

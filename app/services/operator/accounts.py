@@ -83,10 +83,12 @@ class Accounts:
         return await self.end_sessions.announce(await self.accounts.disable(account.id, event))
 
     async def delete(self, email: str) -> int:
-        """Delete the account; returns how many sessions ended."""
+        """Disable the account and delete it; returns how many sessions ended."""
+        ended = await self.disable(email)
         account = await self.find(email)
+        await self.end_sessions.forget(account.id)
         event = by_operator(EventKind.ACCOUNT_DELETED, account.id)
-        return await self.end_sessions.announce(await self.accounts.delete(account.id, event))
+        return ended + await self.end_sessions.announce(await self.accounts.delete(account.id, event))
 
     async def set_roles(self, email: str, roles: Sequence[str]) -> int:
         """Replace the roles; if one is removed, the sessions end. Returns how many ended."""

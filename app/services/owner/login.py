@@ -12,6 +12,7 @@ from app.domain.visitors import Visitor
 from app.services.decoys import Decoys
 from app.services.guesses import Guess, Guesses, mismatch
 from app.services.open_session import OpenSession, TokenPair
+from app.services.owner.find_session import FindSession
 from app.storage.postgres.accounts import AccountStore
 
 
@@ -21,13 +22,22 @@ class Login:
 
     accounts: AccountStore
     guesses: Guesses
+    find_session: FindSession
     open_session: OpenSession
     decoys: Decoys
 
     async def __call__(
-        self, email: str, password: str, client: ClientKind, visitor: Visitor, device: str | None = None
+        self,
+        email: str,
+        password: str,
+        client: ClientKind,
+        visitor: Visitor,
+        device: str | None = None,
+        held: str | None = None,
     ) -> TokenPair:
         """The tokens of a new session; with ``device`` the account knows the device from now on.
+
+        ``held`` is the refresh token in the browser's cookie. The new one overwrites it, so its session ends.
 
         Refuses with Overloaded before any query or charge, and with TooManyRequests when too many guesses
         have failed.
@@ -67,7 +77,9 @@ class Login:
             if check.outdated:
                 await self._rehash(guess, account, password)
             proof = Proof(account.id, account.password_version, (PASSWORD,))
-            return await self.open_session(proof, client, visitor, device)
+            found = None if held is None else await self.find_session(held)
+            replaced = None if found is None else found[0].grant
+            return await self.open_session(proof, client, visitor, device, replaced)
 
     async def _rehash(self, guess: Guess, account: Account, password: str) -> None:
         await self.accounts.rehash(account.id, account.password_hash, await guess.hash(password))

@@ -1,35 +1,17 @@
 """Logout: ends the sessions of the presented tokens, or every session of the account."""
 
 from dataclasses import dataclass
-from datetime import datetime
 from uuid import UUID
 
-from app.crypto.refresh_tokens import RefreshTokens
 from app.domain.access_tokens import SessionToken
 from app.domain.events import Event, EventKind, Reason, by_owner
 from app.domain.refusals import Refusal, Refused
-from app.domain.sessions import Session, SessionGrant, SessionPolicy, has_expired
+from app.domain.sessions import SessionGrant, SessionPolicy, has_ended, has_expired
 from app.domain.visitors import Visitor
 from app.services.access_tokens import Authenticate
 from app.services.end_sessions import EndSessions
 from app.services.owner.caller import WhoAmI
-from app.storage.postgres.sessions import SessionStore
-
-
-@dataclass(frozen=True, slots=True)
-class FindSession:
-    """Finds the session of a refresh token of any generation."""
-
-    sessions: SessionStore
-    tokens: RefreshTokens
-
-    async def __call__(self, refresh_token: str) -> tuple[Session, datetime] | None:
-        """The session and the database's time, or None when the token is not genuine."""
-        token = self.tokens.read(refresh_token)
-        found = None if token is None else await self.sessions.read(token.session_id)
-        if token is None or found is None:
-            return None
-        return found if self.tokens.is_genuine(token, found[0]) else None
+from app.services.owner.find_session import FindSession
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +68,7 @@ class LogoutEverywhere:
         found = None if refresh_token is None else await self.find(refresh_token)
         if found is not None:
             session, now = found
-            if session.revoked_at is None and not has_expired(session, self.policy, now=now):
+            if not has_ended(session) and not has_expired(session, self.policy, now=now):
                 return session.grant.account_id
         if access_token is None:
             raise Refused(Refusal.INVALID_TOKEN)

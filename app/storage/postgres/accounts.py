@@ -8,14 +8,13 @@ from uuid import UUID
 import asyncpg
 from sqlalchemy import Column, Select, Update, delete, select, update
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.domain.accounts import Account, legacy_spelling
 from app.domain.events import Event
 from app.domain.revocations import Ended
 from app.storage.postgres.database import BATCH, Database
 from app.storage.postgres.events import log_events, record
-from app.storage.postgres.session_ends import END_ALL
+from app.storage.postgres.session_ends import end_of_account
 from app.storage.postgres.tables import accounts
 
 _T = TypeVar("_T")
@@ -26,9 +25,12 @@ SELECT {_COLUMNS} FROM accounts WHERE email = ANY($1::text[]) ORDER BY email = (
 """  # noqa: S608 - constants of ours
 _BY_ID = f"SELECT {_COLUMNS} FROM accounts WHERE id = $1"  # noqa: S608 - constants of ours
 _OF_SESSION = f"""
-SELECT {_COLUMNS} FROM accounts
+SELECT {_COLUMNS} FROM accounts AS a
 WHERE id = $1 AND enabled
-    AND EXISTS (SELECT FROM sessions AS s WHERE s.id = $2 AND s.account_id = $1 AND s.revoked_at IS NULL)
+    AND EXISTS (
+        SELECT FROM sessions AS s
+        WHERE s.id = $2 AND s.account_id = $1 AND s.revoked_at IS NULL AND s.created_at > a.sessions_ended_at
+    )
     AND NOT EXISTS (SELECT FROM revocations AS r WHERE r.id = ANY($3) AND r.expires_at > clock_timestamp())
 """  # noqa: S608 - constants of ours
 # These operators compare bytes, in the order of the index, whatever the collation of the database.
@@ -118,7 +120,9 @@ class AccountStore:
         async with self._database.transaction() as connection:
             was_enabled = await connection.scalar(_locked(accounts.c.enabled, account_id))
             await connection.execute(_change(account_id, enabled=False))
-            return await self._end_all(connection, account_id, event, changed=bool(was_enabled))
+            return await end_of_account(
+                connection, account_id, event, self._revocation_ttl, changed=bool(was_enabled)
+            )
 
     async def set_password(self, account_id: UUID, password_hash: str, event: Event) -> Ended:
         """Change the password and end the account's sessions."""
@@ -127,7 +131,7 @@ class AccountStore:
         )
         async with self._database.transaction() as connection:
             changed = (await connection.execute(change)).rowcount == 1
-            return await self._end_all(connection, account_id, event, changed=changed)
+            return await end_of_account(connection, account_id, event, self._revocation_ttl, changed=changed)
 
     async def change_password(
         self,
@@ -146,7 +150,7 @@ class AccountStore:
                 return None
             change = _change(account_id, password_hash=password_hash, password_version=password_version + 1)
             await connection.execute(change)
-            ended = await self._end_all(connection, account_id, event, changed=True)
+            ended = await end_of_account(connection, account_id, event, self._revocation_ttl, changed=True)
         log_events(event.with_details(ended=ended.sessions))
         return ended, password_version + 1
 
@@ -161,13 +165,13 @@ class AccountStore:
             if set(held) <= set(roles):
                 await record(connection, event)
                 return Ended()
-            return await self._end_all(connection, account_id, event, changed=True)
+            return await end_of_account(connection, account_id, event, self._revocation_ttl, changed=True)
 
     async def delete(self, account_id: UUID, event: Event) -> Ended:
-        """Delete the account and end its sessions."""
+        """Delete the account and end its sessions. The rows of very many have to be deleted before."""
         async with self._database.transaction() as connection:
             found = (await connection.execute(_change(account_id, enabled=False))).rowcount == 1
-            ended = await self._end_all(connection, account_id, event, changed=found)
+            ended = await end_of_account(connection, account_id, event, self._revocation_ttl, changed=found)
             await connection.execute(delete(accounts).where(accounts.c.id == account_id))
         return ended
 
@@ -175,32 +179,11 @@ class AccountStore:
         """End every session of the account; with ``if_lives`` only while that session lives."""
         async with self._database.transaction() as connection:
             await connection.execute(_locked(accounts.c.id, account_id))
-            ended = await self._end_all(connection, account_id, event, changed=False, if_lives=if_lives)
+            ended = await end_of_account(
+                connection, account_id, event, self._revocation_ttl, changed=False, if_lives=if_lives
+            )
         if ended.sessions:
             log_events(event.with_details(ended=ended.sessions))
-        return ended
-
-    async def _end_all(
-        self,
-        connection: AsyncConnection,
-        account_id: UUID,
-        event: Event,
-        *,
-        changed: bool,
-        if_lives: UUID | None = None,
-    ) -> Ended:
-        """End the sessions, and record the event with their number unless nothing changed and none ended.
-
-        The caller has changed or locked the account: a login in flight holds its row, so its session is seen.
-        """
-        arguments = {
-            "account_id": account_id,
-            "revocation_ttl": self._revocation_ttl,
-            "if_lives": if_lives,
-        }
-        ended = Ended.of(await connection.scalars(END_ALL, arguments))
-        if changed or ended.sessions:
-            await record(connection, event.with_details(ended=ended.sessions))
         return ended
 
 

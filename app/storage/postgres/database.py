@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import asyncpg
 from sqlalchemy import event
@@ -22,6 +22,12 @@ PURGING = 0x776174636869
 """The advisory lock under which old rows are deleted. The number only has to be unique in the database."""
 _ISOLATION = "read committed"
 _DIALECT = "postgresql+asyncpg://"
+
+
+class Row(Protocol):
+    """A row of the driver or of SQLAlchemy, by the names of its columns."""
+
+    def __getitem__(self, name: str, /) -> Any: ...  # noqa: ANN401 - columns have many types
 
 
 class ServerFacts(NamedTuple):

@@ -1,9 +1,17 @@
 """The statements that end sessions; each writes the revocations as well."""
 
-from sqlalchemy import text
+from dataclasses import replace
+from datetime import timedelta
+from uuid import UUID
 
+from sqlalchemy import exists, func, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.domain.events import Event, EventKind, Reason
+from app.domain.revocations import Ended, Rest
 from app.storage.postgres.database import BATCH
-from app.storage.postgres.events import INSERT, event_from
+from app.storage.postgres.events import INSERT, event_from, record
+from app.storage.postgres.tables import accounts, sessions
 
 END = f"""
 WITH ended AS (
@@ -21,36 +29,105 @@ SELECT account_id FROM ended
 """  # noqa: S608 - the only things put in are constants of ours
 """Ends the session $1, if $4 is its owner or null, and revokes its tokens $3."""
 
-END_NEXT = f"""
-WITH living AS (
-    SELECT id FROM sessions WHERE id > $1 AND revoked_at IS NULL AND expires_at > clock_timestamp()
+
+def _batch(living: str, recorded: str = "") -> str:
+    """The statement that ends the sessions of the part ``living`` and returns their ids; $1 is the TTL.
+
+    Rows are locked in the order of their ids, so two such statements never wait for each other. Ids are
+    looked up as an array, for which Postgres takes the primary key however many there may be.
+    """
+    return f"""
+WITH {living}, ended AS (
+    UPDATE sessions SET revoked_at = clock_timestamp()
+    WHERE id = ANY(ARRAY(SELECT id FROM living)) RETURNING id
+){recorded}
+INSERT INTO revocations (id, expires_at) SELECT id::text, clock_timestamp() + $1::interval FROM ended
+ON CONFLICT (id) DO UPDATE SET expires_at = excluded.expires_at RETURNING id
+"""  # noqa: S608 - the only things put in are constants of ours
+
+
+def _next(condition: str) -> str:
+    """The statement that ends a batch of sessions after the id $2, and writes the event $3."""
+    return _batch(
+        f"""living AS (
+    SELECT id FROM sessions WHERE id > $2 AND revoked_at IS NULL AND {condition}
     ORDER BY id LIMIT {BATCH} FOR UPDATE
-), ended AS (
-    UPDATE sessions SET revoked_at = clock_timestamp() FROM living WHERE sessions.id = living.id
-    RETURNING sessions.id
-), recorded AS (
+)""",  # noqa: S608 - the only things put in are constants of ours
+        f""", recorded AS (
     {INSERT} SELECT kind, actor, actor_id, reason, account_id, session_id, address, request_id,
         details || jsonb_build_object('ended', (SELECT count(*) FROM ended))
     FROM {event_from("$3")} WHERE EXISTS (SELECT FROM ended)
-)
-INSERT INTO revocations (id, expires_at) SELECT id::text, clock_timestamp() + $2::interval FROM ended
-ON CONFLICT (id) DO UPDATE SET expires_at = excluded.expires_at RETURNING id
-"""  # noqa: S608 - the only thing put in is a constant of ours
-"""Ends the first living sessions after the id $1, in the order of their ids."""
+)""",  # noqa: S608 - the only things put in are constants of ours
+    )
 
-END_ALL = text("""
-WITH living AS (
-    SELECT id FROM sessions WHERE account_id = :account_id AND revoked_at IS NULL ORDER BY id FOR UPDATE
-), ended AS (
-    UPDATE sessions SET revoked_at = clock_timestamp() FROM living
-    WHERE sessions.id = living.id
-        AND (CAST(:if_lives AS uuid) IS NULL OR CAST(:if_lives AS uuid) IN (SELECT id FROM living))
-    RETURNING sessions.id
-)
-INSERT INTO revocations (id, expires_at) SELECT id::text, clock_timestamp() + :revocation_ttl FROM ended
-ON CONFLICT (id) DO NOTHING RETURNING id
-""")
-"""Ends every session of an account; with ``if_lives``, only while that one lives.
 
-The caller records the event.
+END_NEXT = _next("expires_at > clock_timestamp()")
+"""Ends a batch of living sessions."""
+
+END_NEXT_OF_ACCOUNT = _next(
+    "account_id = $4 AND created_at <= (SELECT sessions_ended_at FROM accounts WHERE id = $4)"
+)
+"""Ends a batch of the sessions of the account $4 that it had when it ended all of them."""
+
+END_FIRST_OF_ACCOUNT = _batch(f"""chosen AS (
+    SELECT id FROM sessions WHERE account_id = $2 AND revoked_at IS NULL ORDER BY id LIMIT {BATCH}
+), locked AS (
+    SELECT id FROM sessions WHERE id = ANY(ARRAY(SELECT id FROM chosen) || $3::uuid) AND revoked_at IS NULL
+    ORDER BY id FOR UPDATE
+), living AS (
+    SELECT id FROM locked WHERE $3 IS NULL OR $3 IN (SELECT id FROM locked)
+)""")  # noqa: S608 - the only thing put in is a constant of ours
+"""Ends a batch of the sessions of the account $2; unless $3 is null, only while that one lives.
+
+The caller has locked the account, and records the event.
 """
+
+END_SURPLUS = _batch(f"""chosen AS (
+    SELECT id, refreshed_at, expires_at FROM sessions
+    WHERE account_id = $2 AND revoked_at IS NULL AND id IS DISTINCT FROM $3::uuid
+    ORDER BY id LIMIT $4::int + {BATCH}
+), surplus AS (
+    SELECT id FROM chosen ORDER BY expires_at > clock_timestamp() DESC, refreshed_at DESC OFFSET $4::int - 1
+), living AS (
+    SELECT id FROM sessions WHERE id = ANY(ARRAY(SELECT id FROM surplus) || $3::uuid) AND revoked_at IS NULL
+    ORDER BY id FOR UPDATE
+)""")  # noqa: S608 - the only thing put in is a constant of ours
+"""Leaves the account $2 room for one of $4 sessions, by ending those unused longest, and ends the session $3.
+
+The caller has locked the account, and records the events. Of an account with more sessions than a batch, this
+looks only at so many.
+"""
+
+
+async def end_of_account(
+    connection: AsyncConnection,
+    account_id: UUID,
+    event: Event,
+    revocation_ttl: timedelta,
+    *,
+    changed: bool,
+    if_lives: UUID | None = None,
+) -> Ended:
+    """End a batch of the account's sessions; those that are left are the ``rest``.
+
+    No session that was opened before the commit continues after it, whether it is left or not. With
+    ``if_lives``, nothing ends unless that session lives. The event is recorded with the number of sessions
+    unless nothing changed and none ended.
+
+    The caller has changed or locked the account: a login in flight holds its row, so its session is seen.
+    """
+    arguments = (revocation_ttl, account_id, if_lives)
+    ended = Ended.of((await connection.exec_driver_sql(END_FIRST_OF_ACCOUNT, arguments)).scalars())
+    if if_lives is not None and not ended.sessions:
+        return ended
+    moment = update(accounts).values(sessions_ended_at=func.clock_timestamp())
+    await connection.execute(moment.where(accounts.c.id == account_id))
+    if changed or ended.sessions:
+        await record(connection, event.with_details(ended=ended.sessions))
+    is_left = exists().where(sessions.c.account_id == account_id, sessions.c.revoked_at.is_(None))
+    if not await connection.scalar(select(is_left)):
+        return ended
+    remaining = replace(
+        event, kind=EventKind.SESSION_ENDED, session_id=None, reason=Reason.REMAINING, details={}
+    )
+    return replace(ended, rest=Rest(account_id, remaining))

@@ -7,13 +7,11 @@ from uuid import UUID
 
 import asyncpg
 
-from app.domain.events import Event, EventKind, by_owner
-from app.domain.proofs import Proof
-from app.domain.revocations import Ended
+from app.domain.events import Event
+from app.domain.revocations import Ended, Rest
 from app.domain.sessions import (
     REMEMBERED_GENERATIONS,
     ClientKind,
-    RefreshToken,
     Rotation,
     Session,
     SessionGrant,
@@ -21,37 +19,17 @@ from app.domain.sessions import (
     SessionSummary,
 )
 from app.domain.visitors import Visitor
-from app.storage.postgres.database import BATCH, PURGING, Database
-from app.storage.postgres.events import COLUMNS, INSERT, as_json, event_from, log_events
-from app.storage.postgres.session_ends import END, END_NEXT
+from app.storage.postgres.database import BATCH, PURGING, Database, Row
+from app.storage.postgres.events import as_json, log_events
+from app.storage.postgres.session_ends import END, END_NEXT, END_NEXT_OF_ACCOUNT
 
 MOST_LISTED = 100
 """How many sessions of an account are listed: those used last."""
 
 # A grant names the key that signs at that moment, so no replica signs with a retired key.
-_SIGNING_KID = """
+SIGNING_KID = """
 (SELECT kid FROM signing_keys WHERE activated_at IS NOT NULL AND superseded_at IS NULL) AS signing_kid
 """
-
-# The account's row is locked against the changes that end sessions. If the password was changed after the
-# login verified it, or the account was disabled or deleted, there is no owner and nothing is inserted.
-_OPEN = f"""
-WITH owner AS (
-    SELECT id, email, roles FROM accounts WHERE id = $2 AND enabled AND password_version = $3 FOR SHARE
-), opened AS (
-    INSERT INTO sessions
-        (id, account_id, client, refresh_token_hash, amr, authenticated_at,
-         created_at, refreshed_at, expires_at, address, user_agent)
-    SELECT $1, owner.id, $4, $5, $6, coalesce($7, moment), moment, moment, moment + $8::interval, $9, $10
-    FROM owner, clock_timestamp() AS moment
-    RETURNING id, account_id, client, amr, authenticated_at, created_at, expires_at
-), recorded AS (
-    {INSERT} SELECT {COLUMNS} FROM {event_from("$11")} WHERE EXISTS (SELECT FROM opened)
-)
-SELECT opened.id, opened.account_id, opened.client, opened.amr, opened.authenticated_at,
-    opened.created_at, opened.expires_at, owner.email, owner.roles, {_SIGNING_KID}
-FROM opened, owner
-"""  # noqa: S608 - the only things put in are constants of ours
 
 # A failover may have lost generations, and with them the times at which they were superseded. That was not
 # before the last refresh that the row still knows, so they get the time of that refresh.
@@ -67,17 +45,17 @@ UPDATE sessions AS s SET
     address = $7,
     user_agent = $8
 FROM accounts AS a
-WHERE s.id = $1 AND s.refresh_token_hash = $2 AND s.client = $5 AND a.id = s.account_id
-    AND s.revoked_at IS NULL
+WHERE s.id = $1 AND s.refresh_token_hash = $2 AND s.client = $5 AND a.id = s.account_id AND a.enabled
+    AND s.revoked_at IS NULL AND s.created_at > a.sessions_ended_at
     AND s.expires_at > clock_timestamp() AND s.refreshed_at > clock_timestamp() - $6::interval
 RETURNING s.id, s.account_id, s.client, s.amr, s.authenticated_at, s.created_at, s.expires_at, a.roles,
-    {_SIGNING_KID}
+    {SIGNING_KID}
 """  # noqa: S608 - the only thing put in is a constant of ours
 
 _READ = f"""
 SELECT s.id, s.account_id, s.client, s.amr, s.authenticated_at, s.created_at, s.expires_at, a.roles,
     s.generation, s.refresh_token_hash, s.superseded_at, s.rotated_by, s.refreshed_at, s.revoked_at,
-    clock_timestamp() AS now, {_SIGNING_KID}
+    NOT a.enabled OR s.created_at <= a.sessions_ended_at AS is_barred, clock_timestamp() AS now, {SIGNING_KID}
 FROM sessions AS s JOIN accounts AS a ON a.id = s.account_id
 WHERE s.id = $1
 """  # noqa: S608 - the only thing put in is a constant of ours
@@ -85,8 +63,17 @@ WHERE s.id = $1
 _LIST = f"""
 SELECT id, client, created_at, refreshed_at AS last_used_at, address, user_agent FROM sessions
 WHERE account_id = $1 AND revoked_at IS NULL
+    AND created_at > (SELECT sessions_ended_at FROM accounts WHERE id = $1)
     AND expires_at > clock_timestamp() AND refreshed_at > clock_timestamp() - $2::interval
 ORDER BY refreshed_at DESC, id LIMIT {MOST_LISTED}
+"""  # noqa: S608 - the only thing put in is a constant of ours
+
+# For an account that is to be deleted.
+_FORGET = f"""
+DELETE FROM sessions WHERE id IN (
+    SELECT id FROM sessions WHERE account_id = $1 AND revoked_at IS NOT NULL LIMIT {BATCH} FOR UPDATE
+)
+RETURNING 1
 """  # noqa: S608 - the only thing put in is a constant of ours
 
 # A row is kept until its session would have expired, so reuse is detected until then. It is kept for one more
@@ -110,38 +97,11 @@ class SessionStore:
         self._policy = policy
         self._revocation_ttl = revocation_ttl
 
-    async def open(
-        self, token: RefreshToken, client: ClientKind, proof: Proof, visitor: Visitor
-    ) -> tuple[SessionGrant, str] | None:
-        """Open a session with its first refresh token; returns the grant and the account's e-mail address.
-
-        It returns None and opens nothing if the account is disabled or deleted, or its password has changed.
-        """
-        event = by_owner(visitor, EventKind.LOGIN_SUCCEEDED, proof.account_id, token.session_id)
-        event = event.with_details(client=client.value)
-        row = await self._database.row(
-            _OPEN,
-            token.session_id,
-            proof.account_id,
-            proof.password_version,
-            client.value,
-            token.digest,
-            proof.methods,
-            proof.at,
-            self._policy.absolute,
-            visitor.address,
-            visitor.user_agent,
-            as_json(event),
-        )
-        if row is None:
-            return None
-        log_events(event)
-        return _grant(row), row["email"]
-
     async def rotate(self, rotation: Rotation, visitor: Visitor) -> SessionGrant | None:
         """Replace the token if the row still keeps the hash ``expected``; None when it does not.
 
-        None as well when the session is unknown, revoked or expired, or belongs to another kind of client.
+        None as well when the session is unknown, has ended or expired, or belongs to another kind of client,
+        and when the account is disabled.
         """
         presented = rotation.presented
         row = await self._database.row(
@@ -156,7 +116,7 @@ class SessionStore:
             visitor.user_agent,
             presented.mark,
         )
-        return None if row is None else _grant(row)
+        return None if row is None else grant_of(row)
 
     async def read(self, session_id: UUID) -> tuple[Session, datetime] | None:
         """The session and the time of the database when it was read; None when the session is unknown."""
@@ -164,13 +124,14 @@ class SessionStore:
         if row is None:
             return None
         session = Session(
-            grant=_grant(row),
+            grant=grant_of(row),
             generation=row["generation"],
             refresh_token_hash=row["refresh_token_hash"],
             superseded_at=tuple(row["superseded_at"]),
             rotated_by=row["rotated_by"],
             refreshed_at=row["refreshed_at"],
             revoked_at=row["revoked_at"],
+            is_barred=row["is_barred"],
         )
         return session, row["now"]
 
@@ -194,23 +155,33 @@ class SessionStore:
         log_events(replace(event, account_id=row["account_id"], session_id=session_id))
         return Ended.of([session_id], token_ids)
 
-    async def end_next(self, after: UUID, event: Event) -> tuple[Ended, UUID] | None:
-        """Revoke a batch of living sessions in the order of their ids; returns them and the last id.
+    async def end_next(self, rest: Rest) -> Ended:
+        """End a batch of the rest in the order of ids; one event covers it, with the number of sessions.
 
-        One event covers the batch, with the number of sessions. None when no session is left.
+        Of all accounts, only living sessions end, and those that expired stay as they are.
         """
-        rows = await self._database.rows(END_NEXT, after, self._revocation_ttl, as_json(event))
-        if not rows:
-            return None
-        log_events(event.with_details(ended=len(rows)))
-        return Ended.of(row["id"] for row in rows), max(UUID(row["id"]) for row in rows)
+        arguments = (self._revocation_ttl, rest.after, as_json(rest.event))
+        if rest.account_id is None:
+            rows = await self._database.rows(END_NEXT, *arguments)
+        else:
+            rows = await self._database.rows(END_NEXT_OF_ACCOUNT, *arguments, rest.account_id)
+        ids = [row["id"] for row in rows]
+        if ids:
+            log_events(rest.event.with_details(ended=len(ids)))
+        is_last = len(ids) < BATCH
+        return Ended.of(ids, rest=None if is_last else replace(rest, after=max(map(UUID, ids))))
+
+    async def forget(self, account_id: UUID) -> int:
+        """Delete a batch of the account's sessions that have ended; returns their number."""
+        return len(await self._database.rows(_FORGET, account_id))
 
     async def purge(self) -> int:
         """Delete a batch of sessions that expired a day ago or earlier; returns their number."""
         return len(await self._database.rows(_PURGE))
 
 
-def _grant(row: asyncpg.Record) -> SessionGrant:
+def grant_of(row: Row) -> SessionGrant:
+    """The grant in a row, whose columns have the names of its fields but for the session's ``id``."""
     return SessionGrant(
         session_id=row["id"],
         account_id=row["account_id"],

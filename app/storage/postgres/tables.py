@@ -41,6 +41,8 @@ accounts = Table(
     Column("password_version", Integer, nullable=False, server_default=text("1")),
     Column("enabled", Boolean, nullable=False, server_default=text("true")),
     Column("roles", ARRAY(Text), nullable=False, server_default=text("'{}'")),
+    # Sessions that were opened until then have ended, also where that is not yet written into their rows.
+    Column("sessions_ended_at", DateTime(timezone=True), nullable=False, server_default=text("'-infinity'")),
     Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
     Index("accounts_email_prefix_idx", "email", postgresql_ops={"email": "text_pattern_ops"}),
 )
@@ -65,6 +67,13 @@ sessions = Table(
     Column("address", Text),
     Column("user_agent", Text),
     postgresql_with={"fillfactor": 70},
+)
+# The sessions of an account that have not ended. A rotation changes no column of this index either.
+Index(
+    "sessions_unended_idx",
+    sessions.c.account_id,
+    sessions.c.id,
+    postgresql_where=sessions.c.revoked_at.is_(None),
 )
 
 # The id is that of a token (jti), a session (sid) or a key (kid), and never the text of a token.

@@ -83,20 +83,23 @@ async def assert_over(service: Service, pair: TokenPair) -> None:
     assert await refusal_of(refreshed) is Refusal.SESSION_REVOKED
 
 
-async def fill(sql: Sql) -> list[Person]:
-    """Make many living sessions of several accounts and as many ended ones, half of them by a logout."""
-    people = [await new_person(sql, password_hash=CHEAP_HASH) for _ in range(7)]
+async def several(sql: Sql) -> list[Person]:
+    return [await new_person(sql, password_hash=CHEAP_HASH) for _ in range(7)]
+
+
+async def fill(sql: Sql) -> None:
+    """Make many living sessions of all accounts and as many ended ones, half of them by a logout."""
     await sql.execute(INSERT, MANY, timedelta(days=1))
     await sql.execute(INSERT, MANY, timedelta(minutes=-1))
     await sql.execute("UPDATE sessions SET revoked_at = now() WHERE expires_at < now() AND id > $1", HALF)
-    return people
 
 
 async def test_an_operator_ends_every_living_session_of_all_accounts_in_batches(
     alone: Service, own_sql: Sql
 ) -> None:
-    people = await fill(own_sql)
+    people = await several(own_sql)
     pairs = [await sign_in(alone, person) for person in people]
+    await fill(own_sql)
     over = await own_sql.fetch("SELECT * FROM sessions WHERE expires_at < now() ORDER BY id")
 
     assert await alone.operated_sessions.end_all() == MANY + len(people)
@@ -113,6 +116,7 @@ async def test_an_operator_ends_every_living_session_of_all_accounts_in_batches(
 async def test_ending_all_sessions_continues_after_an_interruption(
     alone: Service, apart: dict[str, str], own_sql: Sql
 ) -> None:
+    await several(own_sql)
     await fill(own_sql)
     holder = await connect(apart["AUTH_DATABASE_URL"])
     async with holder.transaction():
@@ -135,6 +139,7 @@ async def test_ending_all_sessions_continues_after_an_interruption(
 async def test_two_operators_who_end_all_sessions_at_once_end_each_session_once(
     alone: Service, apart: dict[str, str], own_sql: Sql
 ) -> None:
+    await several(own_sql)
     await fill(own_sql)
     async with inside(apart) as other:
         ended = await asyncio.gather(alone.operated_sessions.end_all(), other.operated_sessions.end_all())

@@ -20,7 +20,9 @@ from tests.support.people import PASSWORD, Person, login, me, refresh
 from tests.support.servers import ISSUER
 
 VISITOR = Visitor(None, None)
-POLICY = SessionPolicy(timedelta(days=30), timedelta(days=7), timedelta(seconds=10), ReuseRevokes.SESSION)
+POLICY = SessionPolicy(
+    timedelta(days=30), timedelta(days=7), timedelta(seconds=10), ReuseRevokes.SESSION, 100
+)
 REVOCATION_TTL = timedelta(minutes=16)
 
 
@@ -114,5 +116,17 @@ async def test_an_account_changed_by_hand_is_seen_by_the_next_request(
     await sql.execute(change, person.id)
     answer = await me(client, opened["access_token"])
     assert (answer.status_code, answer.json()["code"]) == (401, "invalid_token")
-    if change.startswith("DELETE"):
-        assert (await refresh(client, opened["refresh_token"])).json()["code"] == "refresh_token_invalid"
+    code = "refresh_token_invalid" if change.startswith("DELETE") else "session_revoked"
+    assert (await refresh(client, opened["refresh_token"])).json()["code"] == code
+
+
+@pytest.mark.requirement("R11")
+async def test_a_disabled_account_rotates_nothing_and_its_sessions_wait_for_it(
+    client: httpx2.AsyncClient, sql: Sql, person: Person
+) -> None:
+    opened = (await login(client, person)).json()
+    await sql.execute("UPDATE accounts SET enabled = false WHERE id = $1", person.id)
+    assert (await refresh(client, opened["refresh_token"])).json()["code"] == "session_revoked"
+    assert await sql.fetchval("SELECT generation FROM sessions WHERE account_id = $1", person.id) == 0
+    await sql.execute("UPDATE accounts SET enabled = true WHERE id = $1", person.id)
+    assert (await refresh(client, opened["refresh_token"])).status_code == 200

@@ -94,7 +94,7 @@ async def test_a_purge_deletes_events_over_the_given_age_in_batches_the_oldest_f
 async def test_the_purge_of_the_service_deletes_old_events_too(store: EventStore, own_sql: Sql) -> None:
     await own_sql.execute(ADD, BATCH + 1, 10 * DAY)
     await own_sql.execute(ADD, 2, 9 * DAY)
-    policy = SessionPolicy(10 * DAY, DAY, timedelta(), ReuseRevokes.SESSION)
+    policy = SessionPolicy(10 * DAY, DAY, timedelta(), ReuseRevokes.SESSION, 100)
     sessions, revocations = SessionStore(store.database, policy, DAY), RevocationStore(store.database)
     assert await Purge(sessions, revocations, store, 10 * DAY)() == BATCH + 1
     assert await count(own_sql) == 2

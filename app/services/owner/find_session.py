@@ -1,0 +1,24 @@
+"""The session of a refresh token, whatever has become of it."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from app.crypto.refresh_tokens import RefreshTokens
+from app.domain.sessions import Session
+from app.storage.postgres.sessions import SessionStore
+
+
+@dataclass(frozen=True, slots=True)
+class FindSession:
+    """Finds the session of a refresh token of any generation."""
+
+    sessions: SessionStore
+    tokens: RefreshTokens
+
+    async def __call__(self, refresh_token: str) -> tuple[Session, datetime] | None:
+        """The session and the database's time, or None when the token is not genuine."""
+        token = self.tokens.read(refresh_token)
+        found = None if token is None else await self.sessions.read(token.session_id)
+        if token is None or found is None:
+            return None
+        return found if self.tokens.is_genuine(token, found[0]) else None
