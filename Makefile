@@ -33,7 +33,7 @@ $(RUN_STAMP): requirements/run.txt
 # Install $< into .venv, which is made anew with $$clear.
 define install
 set -e; start=$$(date +%s); \
-$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed.")'; \
+$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, and $(PYTHON) is %d.%d; name another: make run PYTHON=python3.13" % sys.version_info[:2])'; \
 test ! -L .venv || { echo ".venv is a link to another environment, which has to install $< itself." >&2; exit 1; }; \
 echo "Installing $< into .venv; this takes about a minute."; \
 test -z "$$clear" || $(PYTHON) -m venv --clear .venv; \

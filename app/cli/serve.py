@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from app.cli.running import loading
+from app.cli.running import Yes, confirm, loading
 
 Port = Annotated[int, typer.Option(min=1, max=65535, help="TCP port.")]
 
@@ -13,9 +13,16 @@ Port = Annotated[int, typer.Option(min=1, max=65535, help="TCP port.")]
 def dev(
     port: Port = 8000,
     folder: Annotated[Path, typer.Option(help="Folder for the data.")] = Path(".data"),
+    *,
+    reset: Annotated[bool, typer.Option("--reset", help="Remove the data first, and start anew.")] = False,
+    yes: Yes = False,
 ) -> None:
     """Run everything on this machine: a private Postgres and Valkey, a demo account, the service."""
     import app.dev
+
+    if reset:
+        confirm(f"Remove the accounts, the secrets and all other data in {folder}?", yes=yes)
+        app.dev.reset(folder)
 
     raise typer.Exit(app.dev.run(folder, port=port))
 

@@ -2,6 +2,7 @@
 
 import asyncio
 
+from app.dev.processes import DataUnusable
 from app.domain.refusals import Refusal, Refused
 from app.settings import Settings, load
 from app.storage.postgres import migrations
@@ -17,6 +18,8 @@ def prepare(email: str, password: str, *, is_new: bool) -> None:
 
 async def _account(settings: Settings, email: str, password: str, *, is_new: bool) -> None:
     async with open_service(settings) as service:
+        if await service.operated_keys.unopenable():
+            raise DataUnusable("the signing keys were sealed under another secret than the present one")
         try:
             await service.accounts.find(email)
         except Refused as refused:

@@ -26,6 +26,10 @@ class DevError(Exception):
     """The embedded default cannot start or continue. The message is one line for the terminal."""
 
 
+class DataUnusable(DevError):
+    """The data of an earlier start cannot be used. Starting anew helps."""
+
+
 @contextmanager
 def claimed(folder: Path) -> Iterator[None]:
     """Lock the folder, and stop the processes that a killed start has left running for it."""

@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import TypeAlias
 from urllib.parse import quote
 
-from app.dev.processes import MARK, DevError, claimed, end, is_program, last_words, wait_until
+from app.dev.processes import MARK, DataUnusable, DevError, claimed, end, is_program, last_words, wait_until
 
 Pause: TypeAlias = Callable[[float], None]
 LONGEST_SOCKET = 100  # Linux takes 107 bytes, macOS 103.
@@ -132,7 +132,7 @@ def _running(
     process = _spawn(command, data, owner)
     try:
         if not wait_until(lambda: ready(process.pid), process, START_TIMEOUT, pause):
-            raise DevError(f"{data.name} did not start: {last_words(log)}")
+            raise DataUnusable(f"{data.name} did not start: {last_words(log)}")
         yield process.pid
     finally:
         end(process, stop)

@@ -16,7 +16,7 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
-from app.dev.processes import MARK, DevError, claimed, end, wait_until
+from app.dev.processes import MARK, DataUnusable, DevError, claimed, end, wait_until
 from app.dev.servers import Servers, postgres, valkey
 
 DEMO_EMAIL = "demo@example.com"
@@ -61,6 +61,10 @@ def run(folder: Path = Path(".data"), *, port: int = 8000) -> int:
                     _serve(folder, Servers(database.url, redis.url), port, received)
         except Stopped:
             return 0
+        except DataUnusable as error:
+            again = shlex.join([sys.executable, "-m", "app", "dev", "--folder", str(folder), "--reset"])
+            sys.stderr.write(f"{error}; to start anew without the data: {again}\n")
+            return 1
         except (DevError, OSError) as error:
             sys.stderr.write(f"{error}\n")
             return 1

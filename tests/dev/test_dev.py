@@ -6,6 +6,8 @@ import re
 import shlex
 import signal
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -19,19 +21,19 @@ from app.dev.processes import MARK, claimed
 from app.dev.servers import postgres
 from app.dev.service import Stopped, signals
 from tests.support.processes import PATIENCE, Process
-from tests.support.servers import free_port, process_environment, server_folder
+from tests.support.servers import ROOT, free_port, process_environment, server_folder
 from tests.support.waiting import eventually
 
 
 class Dev:
     """One `python -m app dev`, in the foreground of a terminal of its own."""
 
-    def __init__(self, folder: Path, port: int, environment: Mapping[str, str]) -> None:
+    def __init__(self, folder: Path, port: int, environment: Mapping[str, str], *options: str) -> None:
         self.folder = folder
         self._log = folder.parent / f"dev-{time.monotonic_ns()}.log"
         with self._log.open("wb") as log, Path(os.devnull).open("rb") as nothing:
             self.process = Process(
-                *("dev", "--port", str(port), "--folder", str(folder)),
+                *("dev", "--port", str(port), "--folder", str(folder), *options),
                 environment=process_environment(environment),
                 stdin=nothing,
                 stdout=log,
@@ -92,9 +94,9 @@ def log_in(welcome: str) -> str:
 
 @contextmanager
 def running(
-    folder: Path, port: int | None = None, environment: Mapping[str, str] | None = None
+    folder: Path, port: int | None = None, environment: Mapping[str, str] | None = None, *options: str
 ) -> Iterator[Dev]:
-    dev = Dev(folder, port or free_port(), environment or {})
+    dev = Dev(folder, port or free_port(), environment or {}, *options)
     try:
         yield dev
     finally:
@@ -164,6 +166,54 @@ def test_a_new_password_is_printed_once_the_account_has_it(used: Path) -> None:
         assert refused.process.wait(PATIENCE) == 1
     with running(used) as dev:
         assert log_in(dev.welcome()) != password
+
+
+def refusal(folder: Path, *options: str) -> str:
+    """What a start says that has to fail with one line of its own at the end, and leaves nothing running."""
+    with running(folder, None, None, *options) as dev:
+        assert dev.process.wait(PATIENCE) == 1
+        assert dev.left() == []
+        assert "Traceback" not in dev.said()
+        return dev.said().splitlines()[-1]
+
+
+def test_a_lost_secret_or_damaged_data_is_told_with_the_way_to_start_anew(empty: Path) -> None:
+    with running(empty) as dev:
+        password = log_in(dev.welcome())
+    (empty / "notes.txt").write_text("of somebody else")
+    (empty / "secret_keys").rename(empty.with_suffix(".kept"))
+    said = refusal(empty)
+    assert said.startswith("the signing keys were sealed under another secret")
+    command = shlex.split(said.partition("without the data: ")[2])
+    assert command[1:] == ["-m", "app", "dev", "--folder", str(empty), "--reset"]
+    empty.with_suffix(".kept").rename(empty / "secret_keys")
+    (empty / "postgres" / "PG_VERSION").unlink()
+    said = refusal(empty)
+    assert said.startswith("postgres did not start: ")
+    assert said.endswith("--reset")
+    # Nobody answers the question, so nothing is removed.
+    assert "--yes" in refusal(empty, "--reset")
+    assert (empty / "demo_password").read_text() == password
+    with running(empty, None, None, "--reset", "--yes") as dev:
+        assert log_in(dev.welcome()) != password
+        assert "already running" in refusal_beside(empty, "--reset", "--yes")
+        assert (empty / "notes.txt").read_text() == "of somebody else"
+
+
+def refusal_beside(folder: Path, *options: str) -> str:
+    """As ``refusal``, while another start goes on."""
+    with running(folder, None, None, *options) as dev:
+        assert dev.process.wait(PATIENCE) == 1
+        said = dev.said()
+        assert said.count("\n") == 1
+        return said
+
+
+def test_a_python_that_is_too_old_is_told_in_one_line() -> None:
+    old = "import runpy, sys; sys.version_info = (3, 10, 12); runpy.run_module('app', run_name='__main__')"
+    done = subprocess.run([sys.executable, "-c", old], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "Watchword needs Python 3.11 or newer; with make: make run PYTHON=python3.13\n"
 
 
 def test_a_taken_port_is_told_in_one_line(empty: Path) -> None:
