@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 
 from app.dev import Servers
+from app.storage.postgres.connections import Connector
 from app.storage.postgres.database import Database, open_engine
 from app.storage.postgres.outages import Misconfigured
 from tests.support.database import connect
 from tests.support.people import login, me, new_person
-from tests.support.postgres import Postgres, needs_pgbouncer, pgbouncer, postgres
+from tests.support.postgres import PASSWORD, Postgres, needs_pgbouncer, pgbouncer, postgres
 from tests.support.servers import Service, app, environment_of
 from tests.support.waiting import WELL, client_of, health
 
@@ -122,6 +123,23 @@ async def test_options_that_a_pooler_refuses_are_named(server: Postgres) -> None
         engine = open_engine(url, pool_size=1)
         with pytest.raises(Misconfigured) as refused:
             await Database(engine).ping()
-        assert refused.value.mend.startswith("AUTH_DATABASE_URL: the pooler refuses")
+        assert refused.value.mend.startswith("AUTH_DATABASE_URL: the pooler says: ")
         assert "options" in refused.value.mend
         await engine.dispose()
+
+
+@pytest.mark.parametrize("kind", ["scram-sha-256", "md5"])
+async def test_a_pooler_s_refusal_of_a_login_is_one_of_postgres(server: Postgres, kind: str) -> None:
+    with pgbouncer(server, "transaction", auth_type=kind) as port:
+        place = f"127.0.0.1:{port}/postgres"
+        told = [f"postgresql://watchword:old@{place}"]
+        connector = Connector(told[0], read_again=lambda: told[0])
+        with pytest.raises(Misconfigured) as refused:
+            await connector.connect()
+        assert refused.value.mend.startswith("AUTH_DATABASE_URL: the pooler says: ")
+        assert "authentication failed" in refused.value.mend
+        told[0] = f"postgresql://postgres:{PASSWORD}@{place}"
+        await (await connector.connect()).close()
+        for missing in (f"postgresql://postgres:{PASSWORD}@{place}missing", f"postgresql://nobody:x@{place}"):
+            with pytest.raises(Misconfigured):
+                await Connector(missing).connect()

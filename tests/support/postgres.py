@@ -22,6 +22,7 @@ from tests.support.waiting import eventually
 
 TRUST = "local all all trust\nhost all all 127.0.0.1/32 trust\nhost all all ::1/128 trust\n"
 PASSWORDS = "local all all trust\nhost all all 127.0.0.1/32 scram-sha-256\n"
+PASSWORD = "of-pgbouncer"
 PGBOUNCER = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
 
 # The wheel's PostgreSQL is built without TLS, that of a distribution with it.
@@ -126,7 +127,7 @@ def pgbouncer(server: Postgres, mode: str, **settings: str) -> Iterator[int]:
     folder = server.data / f"pgbouncer-{port}"
     folder.mkdir()
     _give_to_owner(folder)
-    write_as_owner(folder / "users", b'"postgres" ""\n"watchword" ""\n')
+    write_as_owner(folder / "users", f'"postgres" "{PASSWORD}"\n'.encode())
     lines = {
         "listen_addr": "127.0.0.1",
         "listen_port": str(port),

@@ -1,6 +1,7 @@
 """Opens connections to Postgres, directly or through a pooler, with a login that may change meanwhile."""
 
 import os
+import re
 import ssl
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -36,6 +37,8 @@ _LASTING = (
     asyncpg.InsufficientPrivilegeError,
 )
 """Refusals that waiting does not mend."""
+_POOLERS_OWN = re.compile("startup parameter|authentication failed|no such (user|database)|does not exist")
+"""The same from poolers, which have one SQLSTATE for all that they refuse."""
 
 Connection: TypeAlias = asyncpg.Connection
 ReadAgain: TypeAlias = Callable[[], str | None]
@@ -68,7 +71,9 @@ class Connector:
         with _explaining():
             try:
                 return await self._connect(url)
-            except asyncpg.InvalidAuthorizationSpecificationError:
+            except asyncpg.PostgresError as error:
+                if not _refuses_login(error):
+                    raise
                 self._read_login_again()
                 if self._url == url:
                     raise
@@ -171,6 +176,11 @@ def _session(url: DatabaseUrl) -> dict[str, str]:
     return {"application_name": name} | ({"options": given["options"]} if "options" in given else {})
 
 
+def _refuses_login(error: asyncpg.PostgresError) -> bool:
+    is_refused = isinstance(error, asyncpg.InvalidAuthorizationSpecificationError)
+    return is_refused or "authentication failed" in str(error)
+
+
 async def _is_pooled(connection: Connection, parameters: Mapping[str, str]) -> bool:
     """Whether another session answers than the one that was opened, or one without its parameters."""
     async with connection.transaction():
@@ -230,7 +240,7 @@ def _explaining() -> Iterator[None]:
     except _LASTING:
         raise
     except asyncpg.PostgresError as error:
-        if "startup parameter" in str(error):
-            raise Misconfigured(f"{_VARIABLE}: the pooler refuses what the URL asks for: {error}") from error
+        if _POOLERS_OWN.search(str(error)):
+            raise Misconfigured(f"{_VARIABLE}: the pooler says: {error}") from error
         # Poolers and platforms have SQLSTATEs of their own for "not now".
         raise ConnectionError(str(error)) from None
