@@ -49,6 +49,7 @@ settings.load_profile("quick")
 # These begin first, so that all workers are busy to the end.
 LONGEST = (
     "faults/test_chaos",
+    "faults/test_log_unwritten",
     "storage/redis/test_revocations_cluster",
     "journeys/test_rotation_under_load",
     "dev/test_dev",

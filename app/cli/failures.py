@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TextIO
 
-from app.domain.refusals import Refusal, Refused
+from app.domain.refusals import Refused, Unavailable
 
 _UNWRITTEN = {errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EIO}
 
@@ -55,9 +55,10 @@ def _sentence(error: Exception) -> str | None:
     match error:
         case Misconfigured():
             return error.mend
-        case Refused(refusal=Refusal.UNAVAILABLE):
-            reason = str(error.__cause__) or type(error.__cause__).__name__
-            return f"Postgres does not answer ({reason}); is it running, and is AUTH_DATABASE_URL right?"
+        case Unavailable():
+            return (
+                f"Postgres does not answer ({error.reason}); is it running, and is AUTH_DATABASE_URL right?"
+            )
         case Refused():
             return error.sentence
         case DevError() | SettingsError():

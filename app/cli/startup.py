@@ -19,7 +19,7 @@ from tenacity import (
 )
 
 from app.cli.failures import reported
-from app.domain.refusals import Refused
+from app.domain.refusals import Refused, Unavailable
 from app.logs import configure_logs, flush_logs
 from app.server.connections import ConnectionLimits
 from app.server.orders import Orders
@@ -122,4 +122,6 @@ def _retry_policy(settings: DatabaseSettings) -> dict[str, Any]:
 
 def _log_first_attempt(state: RetryCallState) -> None:
     if state.attempt_number == 1:
-        _log.warning("postgres.awaited", variable="AUTH_DATABASE_URL")
+        error = state.outcome.exception() if state.outcome else None
+        reason = error.reason if isinstance(error, Unavailable) else None
+        _log.warning("postgres.awaited", variable="AUTH_DATABASE_URL", reason=reason)

@@ -102,10 +102,11 @@ async def test_a_pooler_that_refuses_connections_with_a_code_of_its_own_is_an_ou
                 assert cause["event"] == "service.unavailable"
                 status, parts = await health(client)
                 assert (status, parts["postgres"]) == (503, "failing")
-                done = await asyncio.to_thread(app, "users", "list", environment=behind)
-                assert (done.returncode, done.stdout) == (1, "")
-                (line,) = done.stderr.splitlines()
-                assert words in line
+                for command in ("users", "keys"):
+                    done = await asyncio.to_thread(app, command, "list", environment=behind)
+                    assert (done.returncode, done.stdout) == (1, "")
+                    (line,) = done.stderr.splitlines()
+                    assert words in line
 
                 pooler.is_shut = False
 

@@ -38,6 +38,7 @@ def test_postgres_that_does_not_come_is_awaited_and_then_told_in_one_line(
     (said,) = done.stdout.splitlines()
     assert json.loads(said)["event"] == "postgres.awaited"
     assert json.loads(said)["variable"] == "AUTH_DATABASE_URL"
+    assert "127.0.0.1" in json.loads(said)["reason"]
     (line,) = done.stderr.splitlines()
     assert "AUTH_DATABASE_URL" in line
     assert "hunter2" not in done.stdout + done.stderr

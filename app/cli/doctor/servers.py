@@ -6,7 +6,7 @@ from datetime import timedelta
 from app.cli.doctor import keys, passwords, postgres, redis
 from app.cli.doctor.findings import Finding, note, problem
 from app.domain.clock import Clock
-from app.domain.refusals import Refused
+from app.domain.refusals import Unavailable
 from app.storage.postgres import migrations
 from app.storage.postgres.outages import Misconfigured
 from app.wiring import Service
@@ -26,9 +26,9 @@ async def check_servers(service: Service, leeway: timedelta, clock: Clock) -> li
         trouble = await service.revocations.fill()
     except Misconfigured as error:
         findings += _unreadable(error.mend)
-    except Refused as refused:
+    except Unavailable as error:
         findings += _unreadable(
-            f"Postgres does not answer, or is read-only ({_reason(refused)}). Every request fails except "
+            f"Postgres does not answer, or is read-only ({error.reason}). Every request fails except "
             "those for the key set. Check that it runs and that AUTH_DATABASE_URL is right."
         )
     return [*findings, redis.check_server(await service.revocations.described(), trouble)]
@@ -48,8 +48,3 @@ async def _check_postgres(service: Service, leeway: timedelta, clock: Clock) -> 
 def _unreadable(reason: str) -> Iterable[Finding]:
     sentence = reason[0].upper() + reason[1:]
     return problem("postgres", sentence), note("keys", "Not checked, because Postgres cannot be read.")
-
-
-def _reason(refused: Refused) -> str:
-    cause = refused.__cause__
-    return (str(cause).splitlines() or [type(cause).__name__])[0]
