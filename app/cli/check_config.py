@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -17,11 +16,11 @@ from app.cli.running import Json, loading, run
 _now = partial(datetime.now, UTC)
 
 
-def _base(url: str) -> str:
+def _address(url: str) -> str:
     from app.settings.values import web_address
 
     try:
-        return web_address(url).rstrip("/")
+        return web_address(url)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
 
@@ -30,7 +29,7 @@ def check_config(
     *,
     url: Annotated[
         str | None,
-        typer.Option(parser=_base, metavar="URL", help="Check the deployment at this address."),
+        typer.Option(parser=_address, metavar="URL", help="Check the deployment at this address."),
     ] = None,
     insecure: Annotated[bool, typer.Option("--insecure", help="Accept a test certificate.")] = False,
     as_json: Json = False,
@@ -67,11 +66,11 @@ def _check_deployment(url: str, *, insecure: bool) -> Sequence[Finding]:
     with loading():
         from app.cli.doctor.client import open_client
         from app.cli.doctor.deployment import check_deployment
-        from app.settings import PREFIX
+        from app.settings import PREFIX, variable
 
     async def check() -> list[Finding]:
-        issuer = os.environ.get(f"{PREFIX}ISSUER") or None
-        async with open_client(url, insecure=insecure) as client:
-            return await check_deployment(client, insecure=insecure, expected_issuer=issuer, clock=_now)
+        issuer = variable(f"{PREFIX}ISSUER")
+        async with open_client(url.rstrip("/"), insecure=insecure) as client:
+            return await check_deployment(client, url, insecure=insecure, expected_issuer=issuer, clock=_now)
 
     return asyncio.run(check())

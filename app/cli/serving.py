@@ -9,7 +9,7 @@ from app import __version__
 from app.logs import configure_logs
 from app.server.sockets import bind, most_connections
 from app.server.supervisor import Supervisor
-from app.settings import PREFIX, Settings, SettingsError, load
+from app.settings import PREFIX, Settings, SettingsError, load, misspelt_settings
 from app.settings.server import Listen
 
 _log = structlog.get_logger()
@@ -19,6 +19,9 @@ def serve(host: str | None, port: int | None, workers: int) -> None:
     """Serve until a signal. Options win over the setting."""
     settings = load(Settings)
     configure_logs(settings.log_format, settings.log_level)
+    if misspelt := misspelt_settings():
+        # Without values, which may be secrets.
+        _log.warning("settings.unknown", variables=misspelt)
     address = Listen(host or settings.listen.host, port or settings.listen.port)
     try:
         sockets = bind(address.host, address.port)

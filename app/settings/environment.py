@@ -17,6 +17,34 @@ class SettingsError(Exception):
     """The environment is wrong: one line for each variable, with what to do about it."""
 
 
+def bare(text: str) -> str:
+    """A value without white space around it, and without the quotes that ``docker --env-file`` keeps.
+
+    ValueError when it begins with a quote and is not quoted as a whole.
+    """
+    text = text.strip()
+    quote = text[:1]
+    if quote not in {"'", '"'}:
+        return text
+    if text.count(quote) != 2 or not text.endswith(quote):  # noqa: PLR2004 - a pair
+        raise ValueError("has stray quotes; leave them out")
+    return text[1:-1].strip()
+
+
+def variable(name: str) -> str | None:
+    """The bare value of a variable, or None when it is not set; SettingsError for stray quotes."""
+    try:
+        return bare(os.environ.get(name, "")) or None
+    except ValueError as error:
+        raise SettingsError(f"{name}: {error}") from None
+
+
+def file_of(name: str) -> Path | None:
+    """The file that ``AUTH_X_FILE`` names for ``AUTH_X``, or None when it is not set."""
+    path = variable(f"{name}_FILE")
+    return Path(path) if path else None
+
+
 class _Files(PydanticBaseSettingsSource):
     """``AUTH_X_FILE`` names a file that holds ``AUTH_X``, as docker secrets do."""
 
@@ -26,14 +54,14 @@ class _Files(PydanticBaseSettingsSource):
         field_name: str,
     ) -> tuple[Any, str, bool]:
         name = PREFIX + field_name.upper()
-        path = os.environ.get(f"{name}_FILE")
-        if not path:
+        path = file_of(name)
+        if path is None:
             return None, field_name, False
         if os.environ.get(name):
             raise SettingsError(f"{name}: both {name} and {name}_FILE are set; unset one of them")
         try:
             # Windows PowerShell begins a file with a byte order mark.
-            return Path(path).read_text(encoding="utf-8-sig").strip() or None, field_name, False
+            return path.read_text(encoding="utf-8-sig").strip() or None, field_name, False
         except (OSError, UnicodeDecodeError) as error:
             raise SettingsError(f"{name}_FILE: cannot be read: {error}") from None
 
@@ -63,19 +91,8 @@ class EnvironmentSettings(BaseSettings):
     @field_validator("*", mode="before")
     @classmethod
     def bare(cls, value: object) -> object:
-        """Remove white space around a value, and the quotes that ``docker --env-file`` keeps.
-
-        ValueError when a value begins with a quote and is not quoted as a whole.
-        """
-        if not isinstance(value, str):
-            return value
-        text = value.strip()
-        quote = text[:1]
-        if quote not in {"'", '"'}:
-            return text
-        if text.count(quote) != 2 or not text.endswith(quote):  # noqa: PLR2004 - a pair
-            raise ValueError("has stray quotes; leave them out")
-        return text[1:-1].strip()
+        """Remove white space and quotes around a value."""
+        return bare(value) if isinstance(value, str) else value
 
     @classmethod
     def settings_customise_sources(
@@ -103,9 +120,9 @@ def load(kind: Callable[[], _AnySettings]) -> _AnySettings:
 
 def read_again(kind: Callable[[], BaseSettings], field: str) -> str | None:
     """Return what the file of a setting holds now, or None when no file or nothing usable is there."""
-    if not os.environ.get(f"{PREFIX}{field.upper()}_FILE"):
-        return None
     try:
+        if file_of(PREFIX + field.upper()) is None:
+            return None
         return str(getattr(load(kind), field))
     except SettingsError:
         return None

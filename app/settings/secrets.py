@@ -6,7 +6,7 @@ from pydantic import BeforeValidator, Field
 from pydantic_settings import NoDecode
 
 from app.settings.environment import EnvironmentSettings
-from app.settings.values import parts, secret
+from app.settings.values import secret, secret_parts
 
 
 class SecretSettings(EnvironmentSettings):
@@ -15,7 +15,7 @@ class SecretSettings(EnvironmentSettings):
     secret_keys: Annotated[
         tuple[Annotated[bytes, BeforeValidator(secret)], ...],
         NoDecode,
-        BeforeValidator(parts),
+        BeforeValidator(secret_parts),
         Field(
             min_length=1,
             repr=False,

@@ -69,6 +69,22 @@ def parts(value: object) -> object:
     return tuple(filter(None, re.split(r"[\s,]+", value))) if isinstance(value, str) else value
 
 
+def secret_parts(value: object) -> object:
+    """As ``parts``; ValueError for one long secret that a program has broken into lines."""
+    lines = value.splitlines() if isinstance(value, str) else []
+    # openssl breaks base64 after 64 characters. Two secrets in hex may have that length too.
+    if any(re.fullmatch(r"[A-Za-z0-9+/]{64}", line) and _from_hex(line) is None for line in lines[:-1]):
+        raise ValueError(
+            "has a line break after 64 characters, which would make two secrets of one; remove the break, "
+            "or separate secrets by commas"
+        )
+    return parts(value)
+
+
+def _from_hex(text: str) -> bytes | None:
+    return bytes.fromhex(text) if re.fullmatch(r"(?:[0-9a-fA-F]{2})+", text) else None
+
+
 def secret(text: str) -> bytes:
     """The bytes of a secret; ValueError unless it is long and random enough."""
     raw = _secret_bytes(text)
@@ -92,8 +108,8 @@ def _steps(data: bytes) -> set[int]:
 
 
 def _secret_bytes(text: str) -> bytes | None:
-    if re.fullmatch(r"(?:[0-9a-fA-F]{2})+", text):
-        return bytes.fromhex(text)
+    if (raw := _from_hex(text)) is not None:
+        return raw
     base64url = text.rstrip("=").replace("+", "-").replace("/", "_")
     if not re.fullmatch(r"[A-Za-z0-9_-]+", base64url) or len(base64url) % 4 == 1:
         return None

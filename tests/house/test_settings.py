@@ -234,7 +234,7 @@ def test_a_random_secret_is_never_refused(monkeypatch: pytest.MonkeyPatch) -> No
     raw = [secrets.token_bytes(size) for size in (32, 48, 64) for _ in range(1000)]
     texts = [*(b64encode(secret).decode() for secret in raw), *(secret.hex() for secret in raw)]
     texts += [secrets.token_urlsafe(32) for _ in range(2000)] + [raw[0].hex().upper()]
-    taken = settings(monkeypatch, GOOD | {"AUTH_SECRET_KEYS": "\n".join(texts)}).secret_keys
+    taken = settings(monkeypatch, GOOD | {"AUTH_SECRET_KEYS": ",\n".join(texts)}).secret_keys
     assert len(taken) == len(texts)
     assert taken[:6000] == (*raw, *raw)
 

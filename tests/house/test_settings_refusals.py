@@ -1,6 +1,7 @@
 """Settings that the service refuses to start with: one line on stderr names each variable and its remedy."""
 
 import secrets
+import textwrap
 from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Mapping
 from pathlib import Path
@@ -109,6 +110,27 @@ def test_guessable_secrets_are_refused_and_never_echoed() -> None:
         assert line.startswith("AUTH_SECRET_KEYS: ")
         assert line.endswith('make one with: python3 -c "import secrets; print(secrets.token_urlsafe(32))"')
         assert not any(secret[:12] in line for secret in GUESSABLE.values())
+
+
+@pytest.mark.parametrize("size", [64, 96, 128])
+def test_a_secret_that_openssl_has_broken_into_lines_is_refused_and_not_taken_for_two(size: int) -> None:
+    printed = "\n".join(textwrap.wrap(b64encode(secrets.token_bytes(size)).decode(), 64))
+    (line,) = refusal(GOOD | {"AUTH_SECRET_KEYS": printed})
+    assert line.startswith(
+        "AUTH_SECRET_KEYS: has a line break after 64 characters, which would make two secrets"
+    )
+
+
+def test_secrets_on_lines_of_their_own_are_a_list(monkeypatch: pytest.MonkeyPatch) -> None:
+    listed = [
+        secrets.token_hex(32),
+        secrets.token_hex(32),
+        secrets.token_urlsafe(32),
+        secrets.token_urlsafe(48),
+    ]
+    for name, value in (GOOD | {"AUTH_SECRET_KEYS": "\n".join(listed)}).items():
+        monkeypatch.setenv(name, value)
+    assert len(load(Settings).secret_keys) == len(listed)
 
 
 @pytest.mark.parametrize("guise", GUESSABLE)

@@ -24,9 +24,9 @@ _PREFLIGHT = {"Access-Control-Request-Method": "POST", "Access-Control-Request-H
 
 
 async def check_deployment(
-    client: DeploymentClient, *, insecure: bool, expected_issuer: str | None, clock: Clock
+    client: DeploymentClient, address: str, *, insecure: bool, expected_issuer: str | None, clock: Clock
 ) -> list[Finding]:
-    """Return the findings of a deployment, in the order of their subjects."""
+    """Return the findings of the deployment at an address, in the order of their subjects."""
     alive = await client.send("GET /livez")
     if isinstance(alive, NoAnswer):
         return [tls.unreachable(client.base, alive)]
@@ -38,7 +38,7 @@ async def check_deployment(
         findings.append(tls.check_plain_http(host, await plain.send("GET /livez")))
     findings += health.check_health(alive, await client.send("GET /readyz"))
     metadata = await client.send("GET /.well-known/openid-configuration")
-    findings += discovery.check_metadata(metadata, client.base, expected_issuer)
+    findings += discovery.check_metadata(metadata, address, expected_issuer)
     findings += keys.check_key_set(await client.send(f"GET {_jwks_uri(metadata)}"))
     findings += await _check_refusals(client)
     findings += cookies.check_logout(await client.send("POST /logout"), _cookies(metadata, client.base))

@@ -1,12 +1,10 @@
 """Checks of the settings alone, before any server is asked."""
 
-import os
 from collections.abc import Iterator
-from pathlib import Path
 
-from app.cli.doctor import cookies, issuer, lifetimes, limits, origins, postgres, proxies, secrets, tls
+from app.cli.doctor import cookies, issuer, lifetimes, limits, names, origins, postgres, proxies, secrets, tls
 from app.cli.doctor.findings import Finding
-from app.settings import PREFIX, Settings
+from app.settings import PREFIX, Settings, file_of, misspelt_settings
 from app.storage.postgres import urls
 from app.storage.redis import client
 from app.wiring import blaming
@@ -14,6 +12,7 @@ from app.wiring import blaming
 
 def check_settings(settings: Settings) -> Iterator[Finding]:
     """Return the findings, in the order of their subjects."""
+    yield from names.check_names(misspelt_settings())
     yield from issuer.check_issuer(settings.issuer, settings.audience)
     yield from origins.check_origins(settings.issuer, settings.allowed_origins)
     yield from origins.check_native_origins(
@@ -39,5 +38,5 @@ def check_settings(settings: Settings) -> Iterator[Finding]:
 def _file_modes() -> dict[str, int]:
     """Return the mode of each file that holds a secret, by the variable that names the file."""
     secret = [PREFIX + name.upper() for name, field in Settings.model_fields.items() if not field.repr]
-    paths = {f"{name}_FILE": os.environ.get(f"{name}_FILE") for name in secret}
-    return {variable: Path(path).stat().st_mode for variable, path in paths.items() if path}
+    paths = {f"{name}_FILE": file_of(name) for name in secret}
+    return {variable: path.stat().st_mode for variable, path in paths.items() if path}

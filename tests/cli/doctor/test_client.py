@@ -32,7 +32,9 @@ async def check(body: bytes, status: int = 200, headers: Mapping[str, str] | Non
 
     async with httpx2.AsyncClient(transport=httpx2.MockTransport(answer)) as http:
         client = DeploymentClient("https://auth.example.com", http)
-        return await check_deployment(client, insecure=False, expected_issuer=None, clock=utc_now)
+        return await check_deployment(
+            client, client.base, insecure=False, expected_issuer=None, clock=utc_now
+        )
 
 
 @pytest.mark.parametrize("status", [200, 300, 302, 304, 404, 502])

@@ -43,7 +43,9 @@ def faulty(deployment: Proxy) -> Iterator[Callable[[Fault], None]]:
 
 async def check(url: str, *, insecure: bool = False, expected: str | None = None) -> list[Finding]:
     async with open_client(url, insecure=insecure) as client:
-        return await check_deployment(client, insecure=insecure, expected_issuer=expected, clock=utc_now)
+        return await check_deployment(
+            client, client.base, insecure=insecure, expected_issuer=expected, clock=utc_now
+        )
 
 
 def faults(findings: list[Finding]) -> list[Finding]:
@@ -160,6 +162,7 @@ async def test_a_public_deployment_is_also_checked_over_http() -> None:
     async with httpx2.AsyncClient(transport=httpx2.MockTransport(answer)) as http:
         findings = await check_deployment(
             DeploymentClient("https://auth.example.com", http),
+            "https://auth.example.com",
             insecure=False,
             expected_issuer=None,
             clock=utc_now,
