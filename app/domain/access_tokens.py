@@ -1,7 +1,8 @@
 """Access tokens: their claims, and the rules by which presented claims are accepted (RFC 9068)."""
 
+import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TypeAlias
@@ -10,6 +11,11 @@ from uuid import UUID
 from app.domain.sessions import ClientKind, SessionGrant
 
 TOKEN_TYPE = "at+jwt"
+# With the longest signature, a token is never longer than verifiers of this service read.
+MAX_ROLES_SIZE = 4096
+"""Bytes of the roles of an account, as ``size_of`` counts them."""
+MAX_NAME_SIZE = 256
+"""Bytes of the issuer, and of the audience."""
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
 _SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+(?: [\x21\x23-\x5b\x5d-\x7e]+)*", re.ASCII)
 """RFC 6749 section 3.3."""
@@ -67,6 +73,11 @@ class ClientToken:
 
 
 AccessToken: TypeAlias = SessionToken | ClientToken
+
+
+def size_of(claim: str | Sequence[str]) -> int:
+    """The bytes that the value of a claim takes in a token, before base64url."""
+    return len(json.dumps(claim, ensure_ascii=False, separators=(",", ":")).encode())
 
 
 def expiry(grant: SessionGrant, policy: TokenPolicy, *, now: datetime) -> datetime:

@@ -25,6 +25,7 @@ class Refusal(StrEnum):
     EMAIL_INVALID = "email_invalid"
     EMAIL_TAKEN = "email_taken"
     ROLE_INVALID = "role_invalid"
+    ROLES_TOO_LONG = "roles_too_long"
     LIMITS_NOT_SHARED = "limits_not_shared"
     KEY_UNKNOWN = "key_unknown"
     KEY_SEALED = "key_sealed"
@@ -52,6 +53,7 @@ SENTENCES: Mapping[Refusal, str] = {
     Refusal.ACCOUNT_UNKNOWN: "no account has the address {email!r}",
     Refusal.EMAIL_INVALID: "not an e-mail address: {email!r}",
     Refusal.EMAIL_TAKEN: "the account {email} already exists",
+    Refusal.ROLES_TOO_LONG: "the roles take {size} bytes, and access tokens have room for {room}",
     Refusal.ROLE_INVALID: "not a role: {role!r} (1 to 64 of a-z, 0-9, _ . : -, a letter or digit first)",
     Refusal.LIMITS_NOT_SHARED: "Redis does not answer, so each process counts failures by itself",
     Refusal.KEY_UNKNOWN: "no key is called {kid!r}; look at: keys list",

@@ -2,10 +2,10 @@
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from app.domain.access_tokens import TokenPolicy
-from app.settings.http import HttpSettings
+from app.settings.http import HttpSettings, short_claim
 from app.settings.sessions import SessionSettings
 from app.settings.values import HOUR, MINUTE, SECOND, Between, Duration
 
@@ -19,6 +19,7 @@ class AccessTokenSettings(SessionSettings, HttpSettings):
             min_length=1,
             description="The aud of access tokens: one string that verifiers compare.",
         ),
+        AfterValidator(short_claim),
     ]
     access_token_ttl: Annotated[
         Duration,

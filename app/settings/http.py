@@ -6,8 +6,17 @@ from typing import Annotated
 from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_settings import NoDecode
 
+from app.domain.access_tokens import MAX_NAME_SIZE, size_of
 from app.settings.environment import EnvironmentSettings
-from app.settings.values import app_origin, network, not_everyone, off, origin, parts, web_address
+from app.settings.values import (
+    app_origin,
+    network,
+    not_everyone,
+    off,
+    origin,
+    parts,
+    web_address,
+)
 
 _HSTS = re.compile(r"max-age=[0-9]{1,10}(; includeSubDomains(; preload)?)?", re.ASCII)
 _ROOT_PATH = re.compile(r"(/[A-Za-z0-9._~-]+)*", re.ASCII)
@@ -28,12 +37,20 @@ def _root_path(text: str | None) -> str | None:
     return path
 
 
+def short_claim(text: str) -> str:
+    """A text that leaves access tokens room for the other claims."""
+    if size_of(text) > MAX_NAME_SIZE:
+        raise ValueError(f"takes {size_of(text)} bytes, and access tokens have room for {MAX_NAME_SIZE}")
+    return text
+
+
 class HttpSettings(EnvironmentSettings):
     """Where the service is reached, by which frontends, and through which proxies."""
 
     issuer: Annotated[
         str,
         AfterValidator(web_address),
+        AfterValidator(short_claim),
         Field(description="Public URL of this service, https except on localhost; the iss of access tokens."),
     ]
     allowed_origins: Annotated[

@@ -1,6 +1,9 @@
 """Access tokens are signed and parsed; the tests of ``http`` cover what only a request can show."""
 
 import json
+from datetime import UTC, datetime, timedelta
+from secrets import token_urlsafe
+from uuid import UUID
 
 import joserfc.jws
 import pytest
@@ -10,10 +13,12 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from joserfc.jwk import import_key
 
-from app.crypto.access_tokens import MAX_LENGTH, Signer, Verifier, parse_jws
+from app.crypto.access_tokens import MAX_LENGTH, TOKEN_ID_LENGTH, Signer, Verifier, parse_jws
 from app.crypto.keys import KeyMaker
 from app.crypto.secrets import ServiceSecrets
+from app.domain.access_tokens import MAX_NAME_SIZE, MAX_ROLES_SIZE, TokenPolicy, claims, size_of
 from app.domain.keys import Algorithm, KeyKind, SealedKey
+from app.domain.sessions import ClientKind, SessionGrant
 from tests.support.tokens import b64, joined, members, unb64
 
 MAKER = KeyMaker(ServiceSecrets([b"a secret of the tests, 32 bytes."]))
@@ -206,6 +211,38 @@ def test_a_token_of_the_maximum_length_is_accepted_and_a_longer_one_refused() ->
     assert MAX_LENGTH == 8192
     assert claims_of(by_length[MAX_LENGTH]) is not None
     assert claims_of(by_length[MAX_LENGTH + 1]) is None
+
+
+@pytest.mark.requirement("T9")
+@pytest.mark.parametrize("character", ["a", "\u20ac", '"', "\n"])
+def test_the_largest_token_that_is_issued_is_one_that_is_read(character: str) -> None:
+    """The settings and the roles are at their limits, and the key is the largest one."""
+    each = size_of(character) - 2
+    name = character * ((MAX_NAME_SIZE - 2) // each)
+    roles = ["r" * 64] * 60 + ["r" * 35, "r" * 34]
+    assert (size_of(name) > MAX_NAME_SIZE - each - 1, size_of(roles)) == (True, MAX_ROLES_SIZE)
+    latest = datetime(9999, 1, 1, tzinfo=UTC)
+    grant = SessionGrant(
+        session_id=UUID(int=1),
+        account_id=UUID(int=2),
+        client=ClientKind.BROWSER,
+        roles=tuple(roles),
+        amr=("pwd", "otp", "mfa", "hwk"),
+        authenticated_at=latest,
+        expires_at=latest,
+        signing_kid=None,
+    )
+    policy = TokenPolicy(name, name, timedelta(hours=1), timedelta(minutes=1))
+    token_id = token_urlsafe(TOKEN_ID_LENGTH)
+    token = signer(KEYS[Algorithm.RS256]).sign(claims(grant, policy, token_id, now=latest))
+    shorter, largest = (-(-bits * 4 // 8 // 3) for bits in (2048, 4096))
+    assert len(token) + largest - shorter <= MAX_LENGTH
+
+
+@pytest.mark.parametrize("claim", ["", "plain", "\u20ac", '"\\', "\x00\n\x1f", ["a", "b:c"], []])
+def test_the_size_of_a_claim_is_what_it_takes_in_the_payload(claim: str | list[str]) -> None:
+    token = signer(EDDSA).sign({"x": claim})
+    assert len(unb64(token.split(".")[1])) == len(b'{"x":}') + size_of(claim)
 
 
 @pytest.mark.requirement("T9")

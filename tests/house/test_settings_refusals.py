@@ -94,6 +94,13 @@ def test_every_wrong_value_has_a_line_of_its_own() -> None:
         assert remedy in reported[name], name
 
 
+def test_names_that_access_tokens_have_no_room_for_are_refused() -> None:
+    long = {"AUTH_ISSUER": f"https://auth.example.com/{'a' * 230}", "AUTH_AUDIENCE": "\u20ac" * 85}
+    assert sorted(refusal(GOOD | long)) == [
+        f"{name}: takes 257 bytes, and access tokens have room for 256" for name in sorted(long)
+    ]
+
+
 def test_missing_variables_are_named() -> None:
     lines = refusal({"AUTH_AUDIENCE": ""})
     required = [name for name in GOOD if name != "AUTH_STARTUP_TIMEOUT"]

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from uuid import UUID, uuid4
 
 from app.crypto.passwords import PasswordHasher
+from app.domain.access_tokens import MAX_ROLES_SIZE, size_of
 from app.domain.accounts import Account, fold_email, is_role, normalise_email
 from app.domain.events import EventKind, by_operator
 from app.domain.refusals import Refusal, Refused
@@ -123,4 +124,7 @@ def _checked_roles(roles: Iterable[str]) -> list[str]:
     for role in granted:
         if not is_role(role):
             raise Refused(Refusal.ROLE_INVALID, role=role)
+    size = size_of(granted)
+    if size > MAX_ROLES_SIZE:
+        raise Refused(Refusal.ROLES_TOO_LONG, size=size, room=MAX_ROLES_SIZE)
     return granted

@@ -21,6 +21,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
+from app.domain.access_tokens import MAX_ROLES_SIZE
+
 metadata = MetaData(
     naming_convention={
         "pk": "%(table_name)s_pkey",
@@ -45,6 +47,7 @@ accounts = Table(
     Column("sessions_ended_at", DateTime(timezone=True), nullable=False, server_default=text("'-infinity'")),
     Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
     Index("accounts_email_prefix_idx", "email", postgresql_ops={"email": "text_pattern_ops"}),
+    CheckConstraint(f"octet_length(array_to_json(roles)::text) <= {MAX_ROLES_SIZE}", "roles"),
 )
 
 # A rotation changes no indexed column, and the fill factor leaves room on its page: each is a HOT update.

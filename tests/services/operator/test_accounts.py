@@ -4,12 +4,14 @@ from collections.abc import Awaitable
 from uuid import uuid4
 
 import pytest
+from asyncpg import CheckViolationError
 
 from app.domain.refusals import Refused
 from app.domain.sessions import ClientKind
 from app.domain.visitors import Visitor
 from app.services.operator.accounts import Accounts
 from app.wiring import Service
+from tests.support.database import Sql
 from tests.support.people import PASSWORD
 
 NEW_PASSWORD = "another battery horse staple"
@@ -55,6 +57,28 @@ async def test_invalid_accounts_are_refused_with_one_sentence(accounts: Accounts
     assert "needs at least 15 characters" in await refusal(accounts.create(free, "too short", []))
     for unknown in (free, "nobody"):
         assert await refusal(accounts.find(unknown)) == f"no account has the address {unknown!r}"
+
+
+@pytest.mark.requirement("T9")
+async def test_roles_fit_into_the_tokens_that_the_service_reads(
+    parts: Service, accounts: Accounts, email: str, sql: Sql
+) -> None:
+    many = [f"tenant-{number:04}:project-administrator" for number in range(154)]
+    fitting, too_many = many[:113], many[:114]
+    refused = "the roles take 4105 bytes, and access tokens have room for 4096"
+    free = f"{uuid4().hex}@example.com"
+    assert await refusal(accounts.create(free, PASSWORD, too_many)) == refused
+    assert await refusal(accounts.set_roles(email, too_many)) == refused
+    # What SQL writes is refused by the table.
+    change = "UPDATE accounts SET roles = $2 WHERE email = $1"
+    with pytest.raises(CheckViolationError, match="accounts_roles_check"):
+        await sql.execute(change, email, too_many)
+    assert (await accounts.find(email)).roles == ("editor",)
+    await accounts.set_roles(email, fitting)
+    login = parts.use_cases.login
+    pair = await login(email, PASSWORD, ClientKind.NATIVE, Visitor(None, None))
+    caller = await parts.use_cases.who_am_i(pair.access_token.text)
+    assert caller.account.roles == tuple(fitting)
 
 
 async def test_only_changes_that_take_access_away_end_sessions(
