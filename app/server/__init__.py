@@ -1,8 +1,12 @@
-"""The HTTP protocol of the server, which extends uvicorn's own.
+"""The server: a parent, its workers, and the HTTP protocol, which extends uvicorn's own.
 
-uvicorn has no option for what a public service needs: a time limit for a head and for a client that does not
-read, a limit on headers, and problems instead of its plain-text 400. So ``BoundedProtocol`` overrides its
-httptools protocol, which is no public interface. Three fences keep that safe:
+``supervisor`` is the parent and ``worker`` a worker. With uvicorn's own supervisor, every process acts on
+every signal, workers outlive a parent that is killed, and a single worker has no parent.
+
+uvicorn's protocol has no option for what a public service needs: limits on the number of connections, on the
+time of a head, on a client that does not read, on headers, and problems instead of plain text. So
+``BoundedProtocol`` overrides its httptools protocol, which is no public interface. Three fences keep
+that safe:
 
 - no other package imports ``uvicorn.protocols`` or ``httptools`` (import-linter and ruff);
 - the requirements pin uvicorn to a minor version;

@@ -175,6 +175,7 @@ class Supervisor:
             if self._ending is Order.DRAIN:
                 self._end()
             else:
+                self._deadline += PAUSE
                 self._kill()
 
     def _end(self) -> None:

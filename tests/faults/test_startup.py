@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import httpx2
 import psutil  # type: ignore[import-untyped]
+import pytest
 
 from tests.support.database import connect
 from tests.support.people import login, me, new_person
@@ -123,14 +125,26 @@ def test_a_port_that_is_taken_is_told(migrated: object, environment: dict[str, s
     assert "Traceback" not in done.stdout + done.stderr
 
 
+@pytest.fixture(params=["python -m app", "the image's script"])
+def program(request: pytest.FixtureRequest, tmp_path: Path) -> list[str]:
+    if request.param == "python -m app":
+        return [sys.executable, "-m", "app"]
+    (written,) = re.findall(
+        r"printf '(#!.*)' \\\n +>/opt/venv/bin/watchword", (ROOT / "Dockerfile").read_text()
+    )
+    script = tmp_path / "watchword"
+    script.write_text(written.replace("\\n", "\n"))
+    return [sys.executable, str(script)]
+
+
 def test_workers_load_the_program_themselves_and_share_all_processors_but_one_for_hashing(
-    migrated: object, environment: dict[str, str]
+    migrated: object, environment: dict[str, str], program: list[str]
 ) -> None:
     port = free_port()
     process = subprocess.Popen(
-        [sys.executable, "-m", "app", "serve", "--port", str(port), "--workers", "2"],
+        [*program, "serve", "--port", str(port), "--workers", "2"],
         cwd=ROOT,
-        env=process_environment(environment),
+        env=process_environment(environment | {"PYTHONPATH": str(ROOT)}),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         start_new_session=True,
@@ -145,12 +159,13 @@ def test_workers_load_the_program_themselves_and_share_all_processors_but_one_fo
                 return False
 
             eventually(is_ready)
-        workers = [
-            child
-            for child in psutil.Process(process.pid).children()
-            if "spawn_main" in " ".join(child.cmdline())
-        ]
-        threads = [worker.environ()["AUTH_PASSWORD_HASH_THREADS"] for worker in workers]
+
+        def workers() -> list[psutil.Process]:
+            children = psutil.Process(process.pid).children()
+            return [child for child in children if "spawn_main" in " ".join(child.cmdline())]
+
+        eventually(lambda: len(workers()) == 2)
+        threads = [worker.environ()["AUTH_PASSWORD_HASH_THREADS"] for worker in workers()]
         assert threads == [str(max(1, ((os.cpu_count() or 1) - 1) // 2))] * 2
         process.terminate()
         assert process.wait(PATIENCE) == 0

@@ -185,6 +185,23 @@ async def test_a_hostile_user_agent_does_no_harm_and_does_not_come_back(
     assert (await refresh(client, renewed.json()["refresh_token"])).status_code == 200
 
 
+@pytest.mark.parametrize(
+    ("forwarded", "address"),
+    [
+        ("203.0.113.7:51234", "203.0.113.7"),
+        ("[2001:db8::7]:51234", "2001:db8::7"),
+        ("[2001:db8::7]", "2001:db8::7"),
+        ("198.51.100.1:1, 203.0.113.7:51234", "203.0.113.7"),
+    ],
+)
+async def test_a_port_is_no_part_of_a_forwarded_address(
+    client: httpx2.AsyncClient, person: Person, forwarded: str, address: str
+) -> None:
+    # Azure's proxies write it. Each port would have a budget of failures of its own.
+    session = await session_of(client, await opened(client, person, coming(None, forwarded)))
+    assert session["address"] == address
+
+
 @pytest.mark.parametrize("forwarded", NO_ADDRESSES, ids=lambda forwarded: ascii(forwarded)[:20])
 async def test_a_forwarded_text_that_is_no_address_is_left_out(
     client: httpx2.AsyncClient, person: Person, sql: Sql, forwarded: str | bytes

@@ -41,6 +41,14 @@ async def drains(service: Service) -> None:
     await until(says_so)
 
 
+async def is_let_go(kept: Peer) -> bool:
+    """Whether the next answer is the last one of its connection."""
+    await kept.send(KEY_SET)
+    answer = await kept.answer()
+    assert answer.status_code == 200
+    return answer.headers.get("connection") == "close"
+
+
 @pytest.fixture(params=[1, 2], ids=["one worker", "two workers"])
 def draining(
     request: pytest.FixtureRequest, migrated: object, environment: dict[str, str], tmp_path: Path
@@ -59,15 +67,13 @@ async def test_a_service_that_is_going_says_so_and_serves_on(draining: Service, 
             draining.send_signal(signal.SIGTERM)
         else:
             draining.process.terminate()
-        await drains(draining)
         # A balancer lets a connection go when an answer says so.
-        await kept.send(KEY_SET)
-        last = await kept.answer()
-        assert (last.status_code, last.headers["connection"]) == (200, "close")
+        await until(lambda: is_let_go(kept))
         assert await kept.rest() == b""
+    await drains(draining)
     async with peer(draining.port) as new:
-        await new.send(READY)
-        assert (await new.answer()).headers["connection"] == "close"
+        await new.send(KEY_SET)
+        assert (await new.answer()).status_code == 200
     assert len(pids(draining)) == draining.workers
 
 
@@ -125,15 +131,8 @@ async def test_sighup_replaces_workers_and_keeps_their_connections(
             await kept.send(KEY_SET)
             await kept.answer()
             service.process.send_signal(signal.SIGHUP)
-
-            async def is_let_go() -> bool:
-                await kept.send(KEY_SET)
-                answer = await kept.answer()
-                assert answer.status_code == 200
-                return answer.headers.get("connection") == "close"
-
             # Until then its worker stays, whatever becomes of the others.
-            await until(is_let_go)
+            await until(lambda: is_let_go(kept))
             assert await kept.rest() == b""
         eventually(lambda: not pids(service) & old)
         async with client_of(service) as client:
@@ -198,6 +197,16 @@ def test_a_worker_that_has_not_begun_to_serve_ends_with_its_parent_too(
         service.process.kill()
         _, alive = psutil.wait_procs(left, PATIENCE)
         assert not alive
+
+
+async def test_an_idle_connection_is_kept_for_as_long_as_the_setting_says(
+    migrated: object, environment: dict[str, str], tmp_path: Path
+) -> None:
+    with Service(environment | {"AUTH_KEEP_ALIVE": "1"}, tmp_path) as service:
+        async with peer(service.port) as idle:
+            await idle.send(READY)
+            assert "connection" not in (await idle.answer()).headers
+            assert await idle.rest() == b""
 
 
 @pytest.mark.parametrize("workers", [1, 2])
