@@ -6,7 +6,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.domain.events import Event, EventKind, Reason, by_owner, by_visitor
+from app.domain.events import Event, EventKind, Reason, by_owner
 from app.domain.proofs import Proof
 from app.domain.revocations import Ended
 from app.domain.sessions import ClientKind, RefreshToken, SessionGrant, SessionPolicy
@@ -78,7 +78,8 @@ class SessionOpenings:
         async with self._database.transaction() as connection:
             owner = await connection.exec_driver_sql(_LOCK, (account_id, proof.password_version))
             if owner.first() is None:
-                failed = by_visitor(visitor, EventKind.LOGIN_FAILED, account_id, reason=Reason.OVERTAKEN)
+                # The proof was right when it was given, whether at a login or at a change of the password.
+                failed = by_owner(visitor, EventKind.LOGIN_FAILED, account_id, reason=Reason.OVERTAKEN)
                 opened, happened = None, [failed]
             else:
                 ended, happened = await self._make_room(connection, account_id, held, visitor)

@@ -208,7 +208,7 @@ async def test_an_attempt_overtaken_by_a_password_change_is_recorded_as_failed(
     assert refused.value.refusal is Refusal.INVALID_CREDENTIALS
     (row,) = await stage.events()
     kind = "login.failed" if rival == "a login" else "password.change_failed"
-    assert (row["kind"], row["reason"]) == (kind, "overtaken")
+    assert (row["kind"], row["actor"], row["reason"]) == (kind, "owner", "overtaken")
 
 
 async def test_of_two_concurrent_replays_one_is_an_event(cheap: Service, sql: Sql, migrated: Any) -> None:
