@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from datetime import timedelta
 
-from app.cli.doctor import keys, passwords, postgres, redis
+from app.cli.doctor import accounts, keys, passwords, postgres, redis
 from app.cli.doctor.findings import Finding, note, problem
 from app.domain.clock import Clock
 from app.domain.refusals import Unavailable
@@ -23,6 +23,7 @@ async def check_servers(service: Service, leeway: timedelta, clock: Clock) -> li
         stored = [key for key, _ in await service.operated_keys.all()]
         findings += keys.check_stored_keys(stored, await service.operated_keys.unopenable())
         findings.append(passwords.check_hashes(await service.password_hashes.count()))
+        findings += accounts.check_addresses(await service.accounts.unreachable())
         trouble = await service.revocations.fill()
     except Misconfigured as error:
         findings += _unreadable(error.mend)

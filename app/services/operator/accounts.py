@@ -14,8 +14,9 @@ from app.services.password_rules import PasswordRules
 from app.services.throttling import Throttle
 from app.storage.postgres.accounts import AccountStore
 
-PAGE_SIZE = 1000
-"""How many accounts one statement reads."""
+PAGE_SIZE, BATCH_SIZE = 1000, 20_000
+"""How many accounts one statement reads, and how many addresses one statement looks at."""
+MOST_LOOKED_AT = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,21 @@ class Accounts:
         if account is None:
             raise Refused(Refusal.ACCOUNT_UNKNOWN, email=name)
         return account
+
+    async def unreachable(self, at_most: int = MOST_LOOKED_AT) -> list[UUID]:
+        """The accounts, among so many, whose address is not valid or leads to another account."""
+        found, after = list[UUID](), UUID(int=0)
+        for _ in range(0, at_most, BATCH_SIZE):
+            last, unusual = await self.accounts.unusual(after, BATCH_SIZE)
+            if last is None:
+                break
+            for account_id, email in unusual:
+                address = normalise_email(email)
+                reached = await self.accounts.by_email(address) if address else None
+                if reached is None or reached.id != account_id:
+                    found.append(account_id)
+            after = last
+        return found
 
     async def enable(self, email: str) -> None:
         """Allow sign-in again."""

@@ -49,6 +49,16 @@ SELECT cost, count(*) AS number FROM (
 ) AS sample WHERE cost IS NOT NULL GROUP BY cost
 """
 _HASHES = f"SELECT id, password_hash FROM accounts WHERE id > $1 ORDER BY id LIMIT {BATCH}"  # noqa: S608 - as above
+# Almost every address is plain and in lower case, and needs no second look.
+_UNUSUAL = r"""
+WITH batch AS (SELECT id, email FROM accounts WHERE id > $1 ORDER BY id LIMIT $2)
+SELECT last.id AS last, unusual.id, unusual.email
+FROM (SELECT id FROM batch ORDER BY id DESC LIMIT 1) AS last
+LEFT JOIN (
+    SELECT id, email FROM batch
+    WHERE email COLLATE "C" !~ '^[!-?[-~]{1,64}@[a-z0-9]([a-z0-9-]*[a-z0-9])?([.][a-z0-9-]*[a-z0-9])*$'
+) AS unusual ON true
+"""
 _REHASH = "UPDATE accounts SET password_hash = $3 WHERE id = $1 AND password_hash = $2"
 
 
@@ -101,6 +111,12 @@ class AccountStore:
     async def hashes(self, after: UUID) -> list[tuple[UUID, str]]:
         """The next batch of accounts after this id, in the order of the ids: id and password hash."""
         return [(row["id"], row["password_hash"]) for row in await self._database.rows(_HASHES, after)]
+
+    async def unusual(self, after: UUID, size: int) -> tuple[UUID | None, list[tuple[UUID, str]]]:
+        """Of the next accounts after this id, the last id, and those whose address may be in no good form."""
+        rows = await self._database.rows(_UNUSUAL, after, size)
+        found = [(row["id"], row["email"]) for row in rows if row["id"] is not None]
+        return (rows[0]["last"] if rows else None), found
 
     async def rehash(self, account_id: UUID, old_hash: str, new_hash: str) -> None:
         """Replace the hash, unless the password was changed in the meantime."""

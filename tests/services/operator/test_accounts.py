@@ -11,8 +11,10 @@ from app.domain.sessions import ClientKind
 from app.domain.visitors import Visitor
 from app.services.operator.accounts import Accounts
 from app.wiring import Service
-from tests.support.database import Sql
+from tests.support.database import Sql, connect
 from tests.support.people import PASSWORD
+from tests.support.races import inside
+from tests.support.servers import migrate
 
 NEW_PASSWORD = "another battery horse staple"
 
@@ -47,6 +49,35 @@ async def test_an_account_is_listed_and_found_by_any_spelling_of_its_address(
     found = await accounts.find(f"  {email.title()}")
     assert found in [account async for account in accounts.listed("", "", 1_000_000)]
     assert found.email == email
+
+
+async def test_accounts_that_no_address_leads_to_are_found(
+    empty_database: str, environment: dict[str, str]
+) -> None:
+    apart = environment | {"AUTH_DATABASE_URL": empty_database}
+    migrate(apart)
+    sql = await connect(empty_database)
+    # Rows of before the trigger.
+    await sql.execute("ALTER TABLE accounts DISABLE TRIGGER ALL")
+    ids = {}
+    for email in (
+        *("plain@example.com", "alone@m\u00fcnchen.example", "twin@m\u00fcnchen.example"),
+        *(
+            "twin@xn--mnchen-3ya.example",
+            "Joan@example.com",
+            "nobody",
+            "double@example.com",
+            "Double@example.com",
+        ),
+    ):
+        ids[email] = await sql.fetchval(
+            "INSERT INTO accounts (email, password_hash) VALUES ($1, '') RETURNING id", email
+        )
+    async with inside(apart) as parts:
+        lost = {"twin@m\u00fcnchen.example", "Joan@example.com", "nobody", "Double@example.com"}
+        assert set(await parts.accounts.unreachable()) == {ids[email] for email in lost}
+        assert await parts.accounts.unreachable(at_most=0) == []
+    await sql.close()
 
 
 async def test_invalid_accounts_are_refused_with_one_sentence(accounts: Accounts, email: str) -> None:
