@@ -27,6 +27,16 @@ GRACE = 30.0
 JWKS = "/.well-known/jwks.json"
 
 
+class Unread(Service):
+    """A service whose log is not looked at: to open its pipe would be to read it."""
+
+    def logs(self) -> str:
+        return ""
+
+    def _all_serve(self) -> bool:
+        return True
+
+
 @contextmanager
 def pipe_of(folder: Path) -> Iterator[int]:
     """The reader of the small pipe that a service in this folder logs to."""
@@ -80,7 +90,7 @@ async def says_that_lines_are_lost(client: httpx2.AsyncClient) -> None:
 async def test_a_reader_that_goes_away_changes_no_answer(
     migrated: object, environment: dict[str, str], sql: Sql, tmp_path: Path, workers: int
 ) -> None:
-    with pipe_of(tmp_path) as reader, Service(environment, tmp_path, workers=workers) as service:
+    with pipe_of(tmp_path) as reader, Unread(environment, tmp_path, workers=workers) as service:
         os.dup2(os.open(os.devnull, os.O_RDONLY), reader)
         async with client_of(service) as client:
             await works(client, await new_person(sql))
@@ -94,7 +104,7 @@ async def test_a_reader_that_goes_away_changes_no_answer(
 async def test_a_reader_that_stalls_delays_no_answer_and_reads_later_how_much_it_missed(
     migrated: object, environment: dict[str, str], sql: Sql, tmp_path: Path, requests: int
 ) -> None:
-    with pipe_of(tmp_path) as reader, Service(environment, tmp_path) as service:
+    with pipe_of(tmp_path) as reader, Unread(environment, tmp_path) as service:
         async with client_of(service) as client:
             await flood(service, requests)
             await works(client, await new_person(sql))
@@ -114,7 +124,7 @@ async def test_a_reader_that_stalls_delays_no_answer_and_reads_later_how_much_it
 async def test_a_reader_that_stalls_does_not_keep_the_service_from_ending(
     migrated: object, environment: dict[str, str], tmp_path: Path, workers: int
 ) -> None:
-    with pipe_of(tmp_path), Service(environment, tmp_path, workers=workers) as service:
+    with pipe_of(tmp_path), Unread(environment, tmp_path, workers=workers) as service:
         await flood(service, 100)
         assert service.terminate(GRACE) == 0
 
@@ -123,7 +133,7 @@ async def test_a_full_disk_changes_no_answer(
     migrated: object, environment: dict[str, str], sql: Sql, tmp_path: Path
 ) -> None:
     (tmp_path / "service.log").symlink_to("/dev/full")
-    with Service(environment, tmp_path) as service:
+    with Unread(environment, tmp_path) as service:
         async with client_of(service) as client:
             await works(client, await new_person(sql))
             await says_that_lines_are_lost(client)
