@@ -41,3 +41,10 @@ def test_the_image_s_health_check_asks_the_port_that_the_setting_names() -> None
         script = command.replace("\\\n", "").replace("import os, urllib.request as u; ", "")
         exec(script, {"os": types.SimpleNamespace(environ={"AUTH_LISTEN": listen}), "u": monkey})  # noqa: S102 - ours
     assert asked == ["http://127.0.0.1:8000/livez", "http://127.0.0.1:9000/livez"]
+
+
+def test_any_user_may_run_the_image_which_writes_nothing() -> None:
+    """OpenShift runs it as a user without a name and a home, on a root that is read-only."""
+    assert "chmod -R a=rX /opt/venv /srv/watchword" in DOCKERFILE
+    assert "PYTHONDONTWRITEBYTECODE=1" in DOCKERFILE
+    assert "--invalidation-mode unchecked-hash" in DOCKERFILE
