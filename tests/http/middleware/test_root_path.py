@@ -22,6 +22,7 @@ pytestmark = pytest.mark.requirement("E4")
 
 HOST = "https://example.com"
 ISSUER = f"{HOST}/auth"
+HOST_COOKIE = "__Host-refresh_token"
 COOKIE = "__Host-refresh_token"
 """Of an https issuer; most tests run with the one of development."""
 
@@ -56,7 +57,7 @@ async def proxied(below: Service) -> AsyncIterator[httpx2.AsyncClient]:
 async def test_a_browser_s_session_lives_below_the_path(proxied: httpx2.AsyncClient, person: Person) -> None:
     begun = await login(proxied, person, kind="browser")
     assert {cookie.attributes["path"] for cookie in cookies_of(begun)} == {"/"}
-    (token,) = (cookie.value for cookie in cookies_of(begun) if cookie.name == COOKIE)
+    (token,) = (cookie.value for cookie in cookies_of(begun) if cookie.name == HOST_COOKIE)
     access_token = (await proxied.post("/refresh", headers=with_cookie(token))).json()["access_token"]
     assert (await me(proxied, access_token)).status_code == 200
     assert (await proxied.post("/logout", headers=bearing(access_token))).status_code == 204
@@ -85,7 +86,7 @@ async def test_no_other_path_is_a_route(direct: httpx2.AsyncClient, path: str) -
 
 
 async def test_another_site_is_refused_below_the_path_too(proxied: httpx2.AsyncClient) -> None:
-    headers = {"Sec-Fetch-Site": "cross-site", **with_cookie("x")}
+    headers = {"Sec-Fetch-Site": "cross-site", "Cookie": f"{HOST_COOKIE}=x"}
     problem_of(await proxied.post("/refresh", headers=headers), 403, "cross_site_request")
 
 
