@@ -6,10 +6,9 @@ Hashing runs in a few threads beside the event loop.
 
 import asyncio
 import os
-import re
 import secrets
 import sys
-from base64 import b64decode, b64encode
+from base64 import b64encode
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
@@ -17,8 +16,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
-from passlib.context import CryptContext
-
+from app.crypto.hash_formats import FORMATS, as_passlib
 from app.domain.passwords import normalise, unusable
 
 # Ceilings for one stored hash, so no imported hash exhausts the service; times are for one slow core.
@@ -27,17 +25,10 @@ MAX_KIB_PASSES = 1024 * 1024  # Memory times passes over it: 2 s of Argon2, 3 to
 MAX_LANES = 16  # Argon2 starts a thread for each; Django's default is 8.
 MAX_BCRYPT_COST = 15  # About 2 s.
 MAX_ROUNDS = 5_000_000  # PBKDF2: 1 to 3 s.
+MAX_PHPASS_COST = 18  # About 0.2 s; WordPress uses 13.
 MAX_CHARACTERS, MIN_DIGEST_BYTES = 1024, 16  # A short digest of Argon2 would match many passwords.
 NICENESS = 5  # Of hashing threads; with a much higher one they would run too rarely to release the GIL.
 
-_FORMATS = CryptContext(
-    "argon2, bcrypt, bcrypt_sha256, scrypt, pbkdf2_sha256, pbkdf2_sha512, "
-    "django_pbkdf2_sha256, django_pbkdf2_sha1, django_bcrypt_sha256"
-)
-for _name in ("argon2", "bcrypt"):
-    _FORMATS.handler(_name).get_backend()  # passlib loads it without a lock, so before there are threads.
-_DJANGO_PREFIX = re.compile(r"^(?:argon2(?=\$argon2)|bcrypt\$(?=\$2))")
-_DJANGO_SCRYPT = re.compile(r"scrypt\$([0-9]+)\$([^$]+)\$([0-9]+)\$([0-9]+)\$([A-Za-z0-9+/]{86}==)")
 _Handler: TypeAlias = Any  # passlib's object for one stored hash; passlib has no types.
 _T = TypeVar("_T")
 
@@ -89,7 +80,7 @@ class PasswordHasher:
 
     def __init__(self, policy: HashingPolicy) -> None:
         self._policy = policy
-        self._context = _FORMATS.using(
+        self._context = FORMATS.using(
             argon2__type="ID",
             argon2__memory_cost=policy.memory_kib,
             argon2__rounds=policy.time_cost,
@@ -181,20 +172,10 @@ def parse_hash(stored: str) -> _Handler | None:
     """The passlib object for a stored hash, or None when it is unknown, malformed or over the ceilings."""
     # For a malformed hash, handlers raise exceptions of many kinds, some of which quote it.
     with suppress(Exception):
-        text = _as_passlib(stored) if len(stored) <= MAX_CHARACTERS else ""
-        handler = _FORMATS.handler(_FORMATS.identify(text, required=True)).from_string(text)
+        text = as_passlib(stored) if len(stored) <= MAX_CHARACTERS else ""
+        handler = FORMATS.handler(FORMATS.identify(text, required=True)).from_string(text)
         return handler if handler.checksum is not None and _affordable(handler) else None
     return None
-
-
-def _as_passlib(stored: str) -> str:
-    """Django's formats of Argon2, bcrypt and scrypt in passlib's form; any other text unchanged."""
-    if not (django := _DJANGO_SCRYPT.fullmatch(stored)):
-        return _DJANGO_PREFIX.sub("", stored)
-    cost, salt, block, lanes, digest = django.groups()
-    # scrypt's output is a stream: passlib's 32 bytes are the first of Django's 64.
-    salt, digest = (b64encode(raw).decode().rstrip("=") for raw in (salt.encode(), b64decode(digest)[:32]))
-    return f"$scrypt$ln={int(cost).bit_length() - 1},r={block},p={lanes}${salt}${digest}"
 
 
 def _affordable(handler: _Handler) -> bool:
@@ -204,6 +185,8 @@ def _affordable(handler: _Handler) -> bool:
     if handler.name == "scrypt":
         kib = handler.block_size * ((1 << handler.rounds) + handler.parallelism) // 8
         return _bounded(kib, handler.parallelism, handler.parallelism)
+    if handler.name == "phpass":
+        return bool(handler.rounds <= MAX_PHPASS_COST)
     return bool(handler.rounds <= (MAX_BCRYPT_COST if "bcrypt" in handler.name else MAX_ROUNDS))
 
 

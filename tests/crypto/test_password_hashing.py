@@ -91,6 +91,33 @@ def django_bcrypt_sha256_hash(password: str) -> str:
     return "bcrypt_sha256$" + bcrypt_hash(hashlib.sha256(password.encode()).hexdigest().encode())
 
 
+def werkzeug_scrypt_hash(password: str) -> str:
+    digest = hashlib.scrypt(password.encode(), salt=b"seasalt", n=16, r=8, p=1)
+    return f"scrypt:16:8:1$seasalt${digest.hex()}"
+
+
+def werkzeug_pbkdf2_hash(password: str, name: str) -> str:
+    digest = hashlib.pbkdf2_hmac(name, password.encode(), b"seasalt", 10)
+    return f"pbkdf2:{name}:10$seasalt${digest.hex()}"
+
+
+def phpass_hash(password: str, mark: str = "$P$") -> str:
+    """OpenWall's portable hash with 2^7 rounds, as WordPress and phpBB used it."""
+    letters = "./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+    digest = hashlib.md5(b"seasalts" + password.encode()).digest()  # noqa: S324 - it is that format's
+    for _ in range(1 << 7):
+        digest = hashlib.md5(digest + password.encode()).digest()  # noqa: S324 - it is that format's
+    groups = [digest[start : start + 3] for start in range(0, 16, 3)]
+    bits = [(int.from_bytes(group, "little"), -(-len(group) * 8 // 6)) for group in groups]
+    encoded = "".join(letters[value >> (6 * place) & 63] for value, size in bits for place in range(size))
+    return f"{mark}{letters[7]}seasalts{encoded}"
+
+
+def wordpress_bcrypt_hash(password: str) -> str:
+    mac = hmac.new(b"wp-sha384", password.encode(), "sha384").digest()
+    return "$wp" + bcrypt_hash(b64encode(mac)).replace("$2b$", "$2y$")
+
+
 IMPORTED: dict[str, Callable[[str], str]] = {
     "argon2i": lambda password: argon2_hash(password, kind="I"),
     "argon2d": lambda password: argon2_hash(password, kind="D"),
@@ -108,6 +135,13 @@ IMPORTED: dict[str, Callable[[str], str]] = {
     "Django bcrypt": lambda password: "bcrypt$" + bcrypt_hash(password.encode()),
     "Django bcrypt_sha256": django_bcrypt_sha256_hash,
     "Django argon2i": lambda password: "argon2" + argon2_hash(password, kind="I"),
+    "Werkzeug scrypt": werkzeug_scrypt_hash,
+    "Werkzeug pbkdf2 sha1": lambda password: werkzeug_pbkdf2_hash(password, "sha1"),
+    "Werkzeug pbkdf2 sha256": lambda password: werkzeug_pbkdf2_hash(password, "sha256"),
+    "Werkzeug pbkdf2 sha512": lambda password: werkzeug_pbkdf2_hash(password, "sha512"),
+    "WordPress": phpass_hash,
+    "phpBB": lambda password: phpass_hash(password, "$H$"),
+    "WordPress 6.8": wordpress_bcrypt_hash,
 }
 """For every scheme except the current one, a function from a password to its hash."""
 
@@ -146,6 +180,11 @@ UNKNOWN = [
     "$scrypt$n=4,r=8,p=1$c2FsdHNhbHQ$YC9+jJCrQhs5R6db7LlN8Q",
     "scrypt$0$seasalt$8$5$" + "A" * 86 + "==",
     "scrypt$" + "9" * 5000 + "$seasalt$8$5$" + "A" * 86 + "==",
+    "scrypt:0:8:5$seasalt$" + "0" * 128,
+    "pbkdf2:md5:10$seasalt$" + "0" * 32,
+    "pbkdf2:sha256:10$seasalt$" + "0" * 63,
+    "$P$5seasalts",
+    "$wp$2y$04$",
     "$pbkdf2-sha256$10$c2FsdHNhbHQ",
     "$pbkdf2-sha256$10$c2FsdHNhbHQ$short",
     "pbkdf2_sha256$-5$seasalt$Ybw8zsFxqja97tY/o6G+Fy1ksY4U/Hw3DRrGED6Up4s=",
@@ -169,6 +208,10 @@ ABSURD = [
     "$scrypt$ln=1,r=8,p=524288$TmFDbA$/bq+HJ00cgB4VucZDQHp/nxq18vII3gw53N2Y0s3MWI",
     "$scrypt$ln=17,r=8,p=9$TmFDbA$/bq+HJ00cgB4VucZDQHp/nxq18vII3gw53N2Y0s3MWI",
     "scrypt$1073741824$seasalt$8$1$" + "A" * 86 + "==",
+    "scrypt:1073741824:8:1$seasalt$" + "0" * 128,
+    "pbkdf2:sha256:1000000000$seasalt$" + "0" * 64,
+    "$P$Hseasalts" + "." * 22,
+    "$wp$2y$16$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW",
     "$pbkdf2-sha256$1000000000$c2FsdHNhbHQ$" + "A" * 43,
     "$pbkdf2-sha512$5000001$c2FsdHNhbHQ$" + "A" * 86,
     "pbkdf2_sha256$1000000000$seasalt$Ybw8zsFxqja97tY/o6G+Fy1ksY4U/Hw3DRrGED6Up4s=",
@@ -179,6 +222,9 @@ SANE = [
     "argon2$argon2id$v=19$m=102400,t=2,p=8$Y041dExhNkljRUUy$TMa6A8fPJhCAUXRhJXCXdw",
     "$2b$15$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW",
     "$scrypt$ln=17,r=8,p=1$TmFDbA$/bq+HJ00cgB4VucZDQHp/nxq18vII3gw53N2Y0s3MWI",
+    "scrypt:32768:8:1$seasalt$" + "0" * 128,
+    "pbkdf2:sha256:1000000$seasalt$" + "0" * 64,
+    "$P$Bseasalts" + "." * 22,
     "pbkdf2_sha256$5000000$seasalt$Ybw8zsFxqja97tY/o6G+Fy1ksY4U/Hw3DRrGED6Up4s=",
 ]
 
