@@ -103,7 +103,9 @@ async def attacker(attacked: Service) -> AsyncIterator[Attacker]:
         assert (await client.get("/readyz")).status_code == 200
     lines = attacked.logs()[begun:].split("\n")[:-1]
     events = Counter(json.loads(line)["event"] for line in lines)
-    assert events.keys() <= {"http.request", "login.failed", "login.succeeded", "password.change_failed"}
+    # A busy machine may be late with the index of revoked tokens, which no request is to blame for.
+    expected = {"http.request", "login.failed", "login.succeeded", "password.change_failed"}
+    assert {event for event in events if not event.startswith("revocations.")} <= expected
     assert events["http.request"] >= attacker.answers.total()
     assert all(line.isprintable() for line in lines)
 
@@ -164,7 +166,7 @@ async def test_a_path_and_a_query_take_any_text(attacker: Attacker, tokens: dict
             await attacker.send(request(b"GET", b"/" + form))
             await attacker.send(request(b"HEAD", b"/.well-known/" + form))
             await attacker.send(request(b"DELETE", b"/sessions/" + form, bearer))
-            await attacker.send(request(b"GET", b"/livez?%b=%b" % (form, form)))
+            await attacker.send(request(b"GET", b"/.well-known/jwks.json?%b=%b" % (form, form)))
 
 
 @pytest.mark.parametrize("every", depth(4, 1))
