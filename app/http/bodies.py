@@ -127,15 +127,20 @@ def required(form: type[_AnyBody]) -> BodyReader[_AnyBody]:
 def optional(form: type[_AnyBody]) -> BodyReader[_AnyBody | None]:
     """A body that may be absent; the reader then answers None.
 
-    Beside a token in a header, an empty body of any type is absent too.
+    Empty JSON, such as ``{}``, is absent too. Beside a token in a header, so is an empty body of any type.
     """
 
     async def read(request: Request, has_token: bool) -> _AnyBody | None:  # noqa: FBT001 - as BodyReader calls it
-        if has_token and (await request.body()).strip() in _EMPTY:
+        if (has_token or _is_json(request)) and (await request.body()).strip() in _EMPTY:
             return None
         return await _read(request, form)
 
     return BodyReader(read, form, is_required=False)
+
+
+def _is_json(request: Request) -> bool:
+    """A form of another site cannot send this type: a page needs a preflight for it."""
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower() == JSON
 
 
 async def _read(request: Request, form: type[_AnyBody]) -> _AnyBody | None:
@@ -144,10 +149,9 @@ async def _read(request: Request, form: type[_AnyBody]) -> _AnyBody | None:
     The errors of a refused body name fields: no value of it is ever sent back.
     """
     body = await request.body()
-    content_type = request.headers.get("content-type")
-    if content_type is None and not body:
+    if not body and "content-type" not in request.headers:
         return None
-    if content_type is None or content_type.partition(";")[0].strip().lower() != JSON:
+    if not _is_json(request):
         raise HTTPException(415)
     if not body:
         return None

@@ -1,4 +1,4 @@
-"""The client that the guide for native clients shows loses an answer and stays signed in."""
+"""The clients that the guides show lose an answer and stay signed in, and say when nobody is."""
 
 import json
 import os
@@ -13,9 +13,9 @@ import httpx2
 import pytest
 
 from tests.support.database import Sql
-from tests.support.people import Person, login, me, sessions_of
+from tests.support.people import COOKIE, PASSWORD, Person, login, me, sessions_of
 from tests.support.processes import PATIENCE
-from tests.support.servers import ROOT, Service
+from tests.support.servers import ISSUER, ROOT, Service
 
 pytestmark = pytest.mark.requirement("R4")
 
@@ -45,10 +45,36 @@ WHERE account_id = $1
 """
 
 
-def example() -> str:
-    page = (ROOT / "docs/guides/native-clients.md").read_text()
-    (code,) = re.findall(r"^```js\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
-    return str(code)
+# What a browser keeps from one page to the next. Node's fetch ignores `credentials`.
+BROWSER = """
+import { readFileSync, writeFileSync } from "node:fs";
+let [origin, file, network] = process.argv.slice(1);
+const { jar, localStorage } = JSON.parse(readFileSync(file));
+const keep = () => writeFileSync(file, JSON.stringify({ jar, localStorage }));
+process.on("exit", keep);
+const arrived = globalThis.fetch;
+globalThis.fetch = async (url, options) => {
+  if (network === "gateway") return new Response("<html>Bad Gateway</html>", { status: 502 });
+  const cookie = Object.entries(jar).map((pair) => pair.join("=")).join("; ");
+  const headers = { ...options.headers, Origin: origin };
+  if (cookie && options.credentials) headers.Cookie = cookie;
+  const answer = await arrived(url, { ...options, headers });
+  if (network === "lost") throw new TypeError("the network is gone");
+  for (const line of answer.headers.getSetCookie()) {
+    const [name, value] = line.split(";")[0].split("=");
+    if (value && value !== '""') jar[name] = value; else delete jar[name];
+  }
+  return answer;
+};
+const said = (promise) =>
+  promise.then((value) => value ?? "done", (error) => error.code ?? error.status ?? error.message);
+"""
+
+
+def example(guide: str) -> str:
+    """The first example in JavaScript."""
+    page = (ROOT / "docs/guides" / guide).read_text()
+    return str(re.findall(r"^```js\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)[0])
 
 
 class App:
@@ -69,7 +95,7 @@ class App:
                 "node",
                 "--input-type=module",
                 "--eval",
-                example() + REST,
+                example("native-clients.md") + REST,
                 self._service.url,
                 self._file,
                 network,
@@ -116,7 +142,84 @@ async def test_the_client_of_the_guide_forgets_a_session_that_has_ended(
     assert app.record is None
 
 
+class Browser:
+    """The guide's page, loaded anew by each call, and what its browser keeps."""
+
+    def __init__(self, service: Service, folder: Path) -> None:
+        self._code = BROWSER + example("frontends.md").replace("https://auth.example.com", service.url)
+        self._file = folder / "browser.json"
+        self._file.write_text(json.dumps({"jar": {}, "localStorage": {}}))
+
+    @property
+    def kept(self) -> Any:
+        return json.loads(self._file.read_text())
+
+    def page(self, script: str, network: str = "works") -> list[Any]:
+        """Load the page, run the expressions, and return what each one resolved to or was refused with."""
+        rest = f"console.log(JSON.stringify([{script}]))"
+        command = ["node", "--input-type=module", "--eval", f"{self._code}\n{rest}"]
+        done = subprocess.run(
+            [*command, ISSUER, self._file, network],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=PATIENCE,
+        )
+        assert done.returncode == 0, done.stderr
+        answers: list[Any] = json.loads(done.stdout)
+        return answers
+
+
+@pytest.fixture
+def browser(service: Service, tmp_path: Path) -> Browser:
+    return Browser(service, tmp_path)
+
+
+RENEW = "await said(renew())"
+STATUS = "await said(api(auth + '/me').then((answer) => answer.status))"
+
+
+async def test_the_page_of_the_guide_asks_to_sign_in_signs_in_and_signs_out(
+    browser: Browser, person: Person, sql: Sql
+) -> None:
+    sign_in = f"await said(signIn({json.dumps(person.email)}, {json.dumps(PASSWORD)}))"
+    assert browser.page(f"{RENEW}, {STATUS}, await said(signOut())") == [
+        "refresh_token_missing",
+        "refresh_token_missing",
+        "done",
+    ]
+    assert browser.page(f"await said(signIn({json.dumps(person.email)}, 'wrong'))") == ["invalid_credentials"]
+    assert browser.page(f"{sign_in}, {STATUS}") == ["done", 200]
+    assert browser.page(STATUS) == [200]  # After a reload.
+    assert browser.page(RENEW, "gateway") == [502]
+    assert browser.page(STATUS) == [200]
+    assert browser.page("await said(signOut())") == ["done"]
+    assert COOKIE not in browser.kept["jar"]
+    assert browser.page(STATUS) == ["refresh_token_missing"]
+    (row,) = await sessions_of(sql, person)
+    assert row["revoked_at"] is not None
+
+
+async def test_the_page_of_the_guide_survives_lost_answers_and_forgets_its_token_at_a_lost_logout(
+    browser: Browser, person: Person, sql: Sql
+) -> None:
+    browser.page(f"await signIn({json.dumps(person.email)}, {json.dumps(PASSWORD)})")
+    for _ in range(2):
+        assert browser.page(RENEW, "lost") == ["the network is gone"]
+        await sql.execute(LATER, person.id)
+        await sql.execute("UPDATE sessions SET refreshed_at = now() WHERE account_id = $1", person.id)
+    assert browser.kept["localStorage"].keys() == {"refreshKey"}
+    assert browser.page(STATUS) == [200]
+    assert browser.kept["localStorage"] == {}
+    (row,) = await sessions_of(sql, person)
+    assert (row["generation"], row["revoked_at"]) == (1, None)
+    signed_out = f"{STATUS}, network = 'lost', await said(signOut()), token ?? 'none'"
+    assert browser.page(signed_out) == [200, "lost", "the network is gone", "none"]
+
+
 # Left out only where a tool is missing that the README does not ask for; in CI it has to be there.
 if os.environ.get("CI") != "true" and not shutil.which("npm"):
     del test_the_client_of_the_guide_survives_lost_answers_and_days_without_a_network
     del test_the_client_of_the_guide_forgets_a_session_that_has_ended
+    del test_the_page_of_the_guide_asks_to_sign_in_signs_in_and_signs_out
+    del test_the_page_of_the_guide_survives_lost_answers_and_forgets_its_token_at_a_lost_logout
