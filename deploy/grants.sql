@@ -16,3 +16,12 @@ GRANT USAGE ON SCHEMA public TO watchword_service;
 GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO watchword_service;
 -- Tables of later releases, which `migrate` makes as the same owner.
 ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO watchword_service;
+
+-- The REVOKE has no effect where another role owns the schema.
+DO $$
+BEGIN
+    IF has_schema_privilege('watchword_service', 'public', 'CREATE') THEN
+        RAISE EXCEPTION 'watchword_service may create tables in the schema public; as a superuser, run in this database: '
+            'ALTER SCHEMA public OWNER TO %; then run this file again', quote_ident(current_user);
+    END IF;
+END $$;

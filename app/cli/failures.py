@@ -54,7 +54,7 @@ def _sentence(error: Exception) -> str | None:
 
     match error:
         case Misconfigured():
-            return error.mend
+            return error.line
         case Unavailable():
             return (
                 f"Postgres does not answer ({error.reason}); is it running, and is AUTH_DATABASE_URL right?"

@@ -26,8 +26,8 @@ def upgrade() -> None:
     if emails:
         named = ", ".join(emails[:_NAMED]) + (" and others" if len(emails) > _NAMED else "")
         raise Misconfigured(
-            f"the roles of {named} take more than 4096 bytes, for which access tokens have no room; "
-            "give these accounts fewer roles, and run again: python -m app migrate"
+            f"the roles of {named} take more than 4096 bytes, for which access tokens have no room",
+            "give these accounts fewer roles, and run again: python -m app migrate",
         )
     # No row is looked at again, so the table is locked for an instant only.
     op.execute(f"ALTER TABLE accounts ADD CONSTRAINT accounts_roles_check CHECK ({_FITS}) NOT VALID")

@@ -76,8 +76,33 @@ async def test_reading_and_changing_rows_is_all_that_the_service_needs(
     assert await run(environment, "purge") != "0 rows deleted\n"
     assert len(json.loads(await run(environment, "events", "list", "--json"))) > 1
     await run(environment, "users", "delete", person.email, "--yes")
-    await run(environment, "check-config")
+    assert "The role of the service" not in await run(environment, "check-config")
     await owner.close()
+
+
+@pytest.mark.requirement("E12")
+async def test_a_role_that_may_create_tables_as_on_postgres_14_is_named(
+    server: Postgres, servers: Servers
+) -> None:
+    await server.execute("CREATE DATABASE older OWNER watchword_owner TEMPLATE template0 ENCODING 'UTF8'")
+    operator = await connect(server.socket_url.replace("@/postgres", "@/older"))
+    await operator.execute("ALTER SCHEMA public OWNER TO postgres; GRANT CREATE ON SCHEMA public TO PUBLIC")
+    owner_url = server.url(OWNER, "older")
+    migrated = await asyncio.to_thread(app, "migrate", environment={"AUTH_DATABASE_URL": owner_url})
+    assert migrated.returncode == 0, migrated.stderr
+    owner = await connect(owner_url)
+    words = "watchword_service may create tables .* ALTER SCHEMA public OWNER TO watchword_owner"
+    with pytest.raises(asyncpg.RaiseError, match=words):
+        await owner.execute(GRANTS)
+    await operator.execute("ALTER SCHEMA public OWNER TO watchword_owner")
+    await owner.execute(GRANTS)
+
+    environment = environment_of(Servers(server.url(SERVICE, "older"), servers.redis_url))
+    assert "The role of the service" not in await run(environment, "check-config")
+    await owner.execute("GRANT CREATE ON SCHEMA public TO watchword_service")
+    assert "The role of the service may create tables" in await run(environment, "check-config")
+    await owner.close()
+    await operator.close()
 
 
 @pytest.mark.parametrize(

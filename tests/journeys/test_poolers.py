@@ -65,6 +65,8 @@ async def test_a_whole_journey_goes_through_a_pooler(
                 assert again.status_code == 401
                 assert (await me(client, signed_in["access_token"])).status_code == 401
             assert "Traceback" not in service.logs()
+        checked = await asyncio.to_thread(app, "check-config", environment=environment)
+        assert "A pooler answers in front of Postgres" in checked.stdout
         purged = await asyncio.to_thread(app, "purge", environment=environment)
         assert (purged.returncode, purged.stderr) == (0, "")
         await sql.close()
@@ -113,7 +115,7 @@ async def test_a_pooler_that_the_settings_deny_is_named(server: Postgres) -> Non
         )
         with pytest.raises(Misconfigured) as refused:
             await Database(engine).ping()
-        assert refused.value.mend.startswith("AUTH_DATABASE_POOLER: is off")
+        assert refused.value.reason.startswith("AUTH_DATABASE_POOLER: is off")
         await engine.dispose()
 
 
@@ -123,8 +125,8 @@ async def test_options_that_a_pooler_refuses_are_named(server: Postgres) -> None
         engine = open_engine(url, pool_size=1)
         with pytest.raises(Misconfigured) as refused:
             await Database(engine).ping()
-        assert refused.value.mend.startswith("AUTH_DATABASE_URL: the pooler says: ")
-        assert "options" in refused.value.mend
+        assert refused.value.reason.startswith("AUTH_DATABASE_URL: the pooler says: ")
+        assert "options" in refused.value.reason
         await engine.dispose()
 
 
@@ -136,8 +138,8 @@ async def test_a_pooler_s_refusal_of_a_login_is_one_of_postgres(server: Postgres
         connector = Connector(told[0], read_again=lambda: told[0])
         with pytest.raises(Misconfigured) as refused:
             await connector.connect()
-        assert refused.value.mend.startswith("AUTH_DATABASE_URL: the pooler says: ")
-        assert "authentication failed" in refused.value.mend
+        assert refused.value.reason.startswith("AUTH_DATABASE_URL: the pooler says: ")
+        assert "authentication failed" in refused.value.reason
         told[0] = f"postgresql://postgres:{PASSWORD}@{place}"
         await (await connector.connect()).close()
         for missing in (f"postgresql://postgres:{PASSWORD}@{place}missing", f"postgresql://nobody:x@{place}"):

@@ -38,7 +38,7 @@ def test_each_cause_is_logged_once_a_second_however_often_it_is_met() -> None:
 
 def test_a_configuration_that_is_wrong_is_logged_with_what_mends_it() -> None:
     with structlog.testing.capture_logs() as lines:
-        OutageLog(Stopwatch())(Misconfigured("run: python -m app migrate", "column x does not exist"))
+        OutageLog(Stopwatch())(Misconfigured("column x does not exist", "run: python -m app migrate"))
     (line,) = lines
     assert (line["event"], line["log_level"]) == ("postgres.misconfigured", "error")
     assert (line["reason"], line["mend"]) == ("column x does not exist", "run: python -m app migrate")

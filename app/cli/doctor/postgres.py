@@ -1,4 +1,4 @@
-"""``postgres``: the server's version, its durability, its tables and its clock."""
+"""``postgres``: the server's version, its durability, the role, its tables and its clock."""
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
@@ -8,10 +8,14 @@ from app.domain.clock import TOLERANCE, difference
 from app.storage.postgres.database import ServerFacts
 
 _OLDEST = 14
+_POOLED = (
+    "A pooler answers in front of Postgres: each transaction sets its own limits, and no statement stays "
+    "prepared."
+)
 
 
 def check_server(server: ServerFacts) -> Iterator[Finding]:
-    """Check that the server is new enough, and that a crash loses no commit."""
+    """Check the server's version, the rights of the role, and that a crash loses no commit."""
     if server.version < _OLDEST:
         yield problem(
             "postgres",
@@ -26,6 +30,15 @@ def check_server(server: ServerFacts) -> Iterator[Finding]:
         "The role has the rights that requests need on each table. The encoding is UTF8, and transactions "
         "are READ COMMITTED.",
     )
+    yield ok("postgres", _POOLED if server.is_pooled else "The service reaches Postgres without a pooler.")
+    if server.owns_tables or server.creates_tables:
+        may = "owns the tables" if server.owns_tables else "may create tables beside those of the service"
+        yield warning(
+            "postgres",
+            f"The role of the service {may}: an attacker who can run a statement as this role could also "
+            "change what the tables and their triggers do. Give the service a role with the rights of "
+            "deploy/grants.sql, and leave the tables to their owner.",
+        )
     if not server.waits_for_commits:
         yield warning(
             "postgres",

@@ -26,7 +26,7 @@ async def check_servers(service: Service, leeway: timedelta, clock: Clock) -> li
         findings += accounts.check_addresses(await service.accounts.unreachable())
         trouble = await service.revocations.fill()
     except Misconfigured as error:
-        findings += _unreadable(error.mend)
+        findings += _unreadable(error.line)
     except Unavailable as error:
         findings += _unreadable(
             f"Postgres does not answer, or is read-only ({error.reason}). Every request fails except "

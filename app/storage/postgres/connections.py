@@ -12,12 +12,13 @@ from typing import Any, TypeAlias
 import asyncpg
 
 from app.storage.postgres.encryption import encryption
-from app.storage.postgres.outages import Misconfigured
+from app.storage.postgres.outages import REFUSALS, Misconfigured
 from app.storage.postgres.poolers import (
     LIMITS,
     STATEMENT_TIMEOUT,
     PooledConnection,
     UnlimitedConnection,
+    is_pooled,
 )
 from app.storage.postgres.urls import DatabaseUrl, parse_url
 
@@ -31,14 +32,10 @@ _WHO_ANSWERS = """
 SELECT pg_backend_pid() AS pid, setting AS statement_timeout FROM pg_settings WHERE name = 'statement_timeout'
 """
 _REFUSED_PARAMETERS = (asyncpg.ProtocolViolationError, asyncpg.FeatureNotSupportedError)
-_LASTING = (
-    asyncpg.InvalidAuthorizationSpecificationError,
-    asyncpg.InvalidCatalogNameError,
-    asyncpg.InsufficientPrivilegeError,
-)
-"""Refusals that waiting does not mend."""
+_CHECK_TLS = "compare the sslmode and the certificates of both sides"
+_CHECK_POOLER = "correct the URL, or the users and databases of the pooler"
 _POOLERS_OWN = re.compile("startup parameter|authentication failed|no such (user|database)|does not exist")
-"""The same from poolers, which have one SQLSTATE for all that they refuse."""
+"""Lasting refusals of poolers, which have one SQLSTATE for all that they refuse."""
 
 Connection: TypeAlias = asyncpg.Connection
 ReadAgain: TypeAlias = Callable[[], str | None]
@@ -132,15 +129,16 @@ class Connector:
             if self._may_be_pooler:
                 return None
             raise Misconfigured(
-                f"AUTH_DATABASE_POOLER: is off, and what answers refuses parameters as a pooler does: {error}"
+                f"AUTH_DATABASE_POOLER: is off, and the server refuses parameters as a pooler does: {error}",
+                "set it to auto",
             ) from error
         if self._through_pooler is None:
             try:
-                is_pooled = await _is_pooled(connection, parameters)
+                has_pooler = await _has_pooler(connection, parameters)
             except BaseException:
                 connection.terminate()
                 raise
-            if is_pooled:
+            if has_pooler:
                 connection.terminate()
                 return None
             self._through_pooler = False
@@ -181,7 +179,7 @@ def _refuses_login(error: asyncpg.PostgresError) -> bool:
     return is_refused or "authentication failed" in str(error)
 
 
-async def _is_pooled(connection: Connection, parameters: Mapping[str, str]) -> bool:
+async def _has_pooler(connection: Connection, parameters: Mapping[str, str]) -> bool:
     """Whether another session answers than the one that was opened, or one without its parameters."""
     async with connection.transaction():
         statement = await connection.prepare(_WHO_ANSWERS, name="")
@@ -195,16 +193,16 @@ async def _require_usable(connection: Connection) -> None:
     reported = connection.get_settings()
     if reported.server_encoding != "UTF8":
         raise Misconfigured(
-            f"{_VARIABLE}: the database has the encoding {reported.server_encoding}; create one with: "
-            "CREATE DATABASE watchword TEMPLATE template0 ENCODING 'UTF8'"
+            f"{_VARIABLE}: the database has the encoding {reported.server_encoding}",
+            "create one with: CREATE DATABASE watchword TEMPLATE template0 ENCODING 'UTF8'",
         )
-    if isinstance(connection, PooledConnection):
+    if is_pooled(connection):
         # The pooler repeats what another session reported.
         is_read_only = (await connection.fetch("SHOW transaction_read_only"))[0][0] == "on"
     else:
         is_read_only = "on" in {reported.in_hot_standby, reported.default_transaction_read_only}
     if is_read_only:
-        raise Misconfigured(f"{_VARIABLE}: the server is read-only; name the primary")
+        raise Misconfigured(f"{_VARIABLE}: the server is read-only", "name the primary")
 
 
 def _with_user(url: DatabaseUrl) -> DatabaseUrl:
@@ -224,23 +222,26 @@ def _explaining() -> Iterator[None]:
         yield
     except ssl.SSLCertVerificationError as error:
         raise Misconfigured(
-            f"{_VARIABLE}: the certificate of Postgres is refused: {error.verify_message}; "
-            "sslrootcert=/path names the certificate of its authority"
+            f"{_VARIABLE}: the certificate of Postgres is refused: {error.verify_message}",
+            "sslrootcert=/path names the certificate of its authority",
         ) from error
     except (ssl.SSLEOFError, ssl.SSLZeroReturnError):
         raise
     except ssl.SSLError as error:
-        raise Misconfigured(f"{_VARIABLE}: TLS with Postgres fails: {error.reason}") from error
+        raise Misconfigured(f"{_VARIABLE}: TLS with Postgres fails: {error.reason}", _CHECK_TLS) from error
     except ConnectionError as error:
         if "rejected SSL upgrade" in str(error):
-            raise Misconfigured(f"{_VARIABLE}: the server offers no TLS, and sslmode asks for it") from error
+            raise Misconfigured(
+                f"{_VARIABLE}: the server offers no TLS, and sslmode asks for it",
+                "switch it on there (ssl = on)",
+            ) from error
         raise
     except (ValueError, asyncpg.InterfaceError) as error:
-        raise Misconfigured(f"{_VARIABLE}: {error}") from error
-    except _LASTING:
+        raise Misconfigured(f"{_VARIABLE}: {error}", "correct the URL") from error
+    except REFUSALS:
         raise
     except asyncpg.PostgresError as error:
         if _POOLERS_OWN.search(str(error)):
-            raise Misconfigured(f"{_VARIABLE}: the pooler says: {error}") from error
+            raise Misconfigured(f"{_VARIABLE}: the pooler says: {error}", _CHECK_POOLER) from error
         # Poolers and platforms have SQLSTATEs of their own for "not now".
         raise ConnectionError(str(error)) from None

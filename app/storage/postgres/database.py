@@ -12,8 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from sqlalchemy.pool import NullPool
 
 from app.storage.postgres.connections import CONNECT_TIMEOUT, Connector, ReadAgain
-from app.storage.postgres.outages import Misconfigured, is_left_unusable, translate
-from app.storage.postgres.poolers import PooledConnection
+from app.storage.postgres.outages import GRANT, Misconfigured, is_left_unusable, translate
+from app.storage.postgres.poolers import is_pooled
 from app.storage.postgres.tables import PROBE
 
 BATCH = 1000
@@ -22,6 +22,15 @@ PURGING = 0x776174636869
 """The advisory lock under which old rows are deleted. The number only has to be unique in the database."""
 _ISOLATION = "read committed"
 _DIALECT = "postgresql+asyncpg://"
+_DESCRIBE = """
+SELECT current_setting('server_version_num')::int / 10000 AS version,
+    current_setting('synchronous_commit') <> 'off' AS waits_for_commits,
+    current_setting('fsync')::bool AS writes_through,
+    pg_has_role(relowner, 'USAGE') AS owns_tables,
+    has_schema_privilege(relnamespace, 'CREATE') AS creates_tables,
+    clock_timestamp() AS now
+FROM pg_class WHERE oid = 'accounts'::regclass
+"""
 
 
 class Row(Protocol):
@@ -31,11 +40,14 @@ class Row(Protocol):
 
 
 class ServerFacts(NamedTuple):
-    """The major version of Postgres, how safe a commit is, and the time of the server."""
+    """What the server says of itself and of the role, and how it is reached."""
 
     version: int
     waits_for_commits: bool
     writes_through: bool
+    owns_tables: bool
+    creates_tables: bool
+    is_pooled: bool
     now: datetime
 
 
@@ -76,7 +88,7 @@ def open_migration_engine(url: str, *, through_pooler: bool | None = None) -> As
 
 def _keep_nothing_prepared(adapter: Any, *_: object) -> None:  # noqa: ANN401 - SQLAlchemy's adapter
     """Switch SQLAlchemy's cache of prepared statements off where a pooler may change the session."""
-    if isinstance(adapter.driver_connection, PooledConnection):
+    if is_pooled(adapter.driver_connection):
         adapter._prepared_statement_cache = None  # noqa: SLF001 - an engine has one size for all connections
 
 
@@ -122,31 +134,22 @@ class Database:
         (row,) = await self.rows(PROBE)
         if row["missing"]:
             raise Misconfigured(
-                f"AUTH_DATABASE_URL: the role {row['role']} needs more rights; grant it: "
-                f"{', '.join(row['missing'])}"
+                f"AUTH_DATABASE_URL: the role {row['role']} lacks rights: {', '.join(row['missing'])}", GRANT
             )
         if row["isolation"] != _ISOLATION:
             raise Misconfigured(
-                f"AUTH_DATABASE_URL: statements run as {row['isolation'].upper()} instead of READ COMMITTED; "
-                "if a pooler answers, set AUTH_DATABASE_POOLER=on"
+                f"AUTH_DATABASE_URL: statements run as {row['isolation'].upper()} instead of READ COMMITTED",
+                "if a pooler answers, set AUTH_DATABASE_POOLER=on",
             )
         now: datetime = row["now"]
         return now
 
     async def describe(self) -> ServerFacts:
-        """The facts about the server that decide whether data is safe there."""
-        (row,) = await self.rows(
-            """SELECT current_setting('server_version_num')::int / 10000 AS version,
-                      current_setting('synchronous_commit') <> 'off' AS waits_for_commits,
-                      current_setting('fsync')::bool AS writes_through,
-                      clock_timestamp() AS now"""
-        )
-        return ServerFacts(
-            version=row["version"],
-            waits_for_commits=row["waits_for_commits"],
-            writes_through=row["writes_through"],
-            now=row["now"],
-        )
+        """The facts about the server that decide whether data is safe there; the tables must exist."""
+        async with self.transaction() as connection:
+            raw = await connection.get_raw_connection()
+            row = (await connection.exec_driver_sql(_DESCRIBE)).mappings().one()
+            return ServerFacts(**row, is_pooled=is_pooled(raw.driver_connection))
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncConnection]:

@@ -60,13 +60,19 @@ def migrate(config: Config) -> Migrated:
     try:
         command.upgrade(config, "head")
     except CommandError as error:
-        raise Misconfigured(f"the tables are not of a version that this release knows: {error}") from error
+        raise Misconfigured(
+            f"the tables are not of a version that this release knows: {error}", "use a newer release"
+        ) from error
     except DBAPIError as error:
         cause = getattr(error.orig, "__cause__", None)
         if isinstance(cause, _EXISTS_ALREADY):
             raise Misconfigured(
-                f"the database has tables that Watchword did not make ({cause}); "
-                "give Watchword a database or a schema of its own"
+                f"the database has tables that Watchword did not make ({cause})",
+                "give Watchword a database or a schema of its own",
+            ) from error
+        if isinstance(cause, asyncpg.InsufficientPrivilegeError):
+            raise Misconfigured(
+                f"AUTH_DATABASE_URL: Postgres says: {cause}", "use the URL of the owner of the tables"
             ) from error
         translate(error)
         raise
@@ -107,5 +113,5 @@ async def revision(database: Database) -> str:
     """The revision of the tables; Misconfigured when they are missing."""
     found = await database.row(f"SELECT version_num FROM {VERSION_TABLE}")  # noqa: S608 - a constant
     if found is None:
-        raise Misconfigured("the tables are missing; run: python -m app migrate")
+        raise Misconfigured("the tables are missing", "run: python -m app migrate")
     return str(found["version_num"])

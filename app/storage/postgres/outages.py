@@ -6,6 +6,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from app.domain.refusals import Refused, Unavailable
 
+GRANT = "run deploy/grants.sql as the owner of the tables"
 _OUTAGES = (
     OSError,
     TimeoutError,
@@ -25,22 +26,29 @@ _OUTAGES = (
 )
 _DRIVER_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 _MISSING = (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError)
-_DENIED = (
-    asyncpg.InvalidAuthorizationSpecificationError,
-    asyncpg.InvalidCatalogNameError,
-    asyncpg.InsufficientPrivilegeError,
-)
-
-
+_MENDS = {
+    asyncpg.InvalidAuthorizationSpecificationError: (
+        "correct its user and password, or let pg_hba.conf of Postgres accept them"
+    ),
+    asyncpg.InvalidCatalogNameError: "create this database, or name another one",
+    asyncpg.InsufficientPrivilegeError: GRANT,
+}
+REFUSALS = tuple(_MENDS)
+"""Refusals that waiting does not mend."""
 _LONGEST_REASON = 500
 
 
 class Misconfigured(Unavailable):
-    """Postgres answers, but the tables or the rights are wrong; ``mend`` tells the operator what to do."""
+    """Postgres answers, but the tables or the rights are wrong: ``reason`` says why, ``mend`` what to do."""
 
-    def __init__(self, mend: str, reason: str | None = None) -> None:
-        super().__init__(reason or mend)
+    def __init__(self, reason: str, mend: str) -> None:
+        super().__init__(reason)
         self.mend = mend
+
+    @property
+    def line(self) -> str:
+        """Both, for an operator."""
+        return f"{self.reason}; {self.mend}"
 
 
 def is_left_unusable(error: BaseException) -> bool:
@@ -56,16 +64,17 @@ def translate(error: Exception) -> None:
     if _is_outage(cause):
         raise Unavailable(_words(cause)) from error
     if isinstance(cause, _MISSING):
-        mend = "the tables are missing or too old; run: python -m app migrate"
-        raise Misconfigured(mend, _words(cause)) from error
-    if isinstance(cause, _DENIED):
-        raise Misconfigured(f"AUTH_DATABASE_URL: Postgres says: {cause}", _words(cause)) from error
+        reason = f"the tables are missing or too old: {_words(cause)}"
+        raise Misconfigured(reason, "run: python -m app migrate") from error
+    for refusal, mend in _MENDS.items():
+        if isinstance(cause, refusal):
+            raise Misconfigured(f"AUTH_DATABASE_URL: Postgres says: {_words(cause)}", mend) from error
 
 
 def _is_outage(cause: BaseException) -> bool:
     # A fatal error ends the session, whatever its code: poolers and platforms have their own.
     is_fatal = isinstance(cause, asyncpg.PostgresError) and "FATAL" in {cause.severity, cause.severity_en}
-    return isinstance(cause, _OUTAGES) or (is_fatal and not isinstance(cause, _DENIED))
+    return isinstance(cause, _OUTAGES) or (is_fatal and not isinstance(cause, REFUSALS))
 
 
 def _words(cause: BaseException) -> str:

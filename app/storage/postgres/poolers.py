@@ -45,6 +45,12 @@ class UnlimitedConnection(PooledConnection):
     limits = ""
 
 
+def is_pooled(connection: object) -> bool:
+    """Whether a connection goes through a pooler."""
+    # To asyncpg's ``isinstance``, each connection is an instance of every class of connections.
+    return issubclass(type(connection), PooledConnection)
+
+
 class _Transaction:
     def __init__(self, connection: PooledConnection) -> None:
         self._connection = connection

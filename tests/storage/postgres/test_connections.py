@@ -53,7 +53,7 @@ async def test_the_first_host_that_answers_and_takes_writes_is_used(server: Post
     assert await answers(Connector(f"postgresql://{role}@{absent},{present}/postgres"))
     with pytest.raises(Misconfigured) as refused:
         await answers(Connector(f"postgresql://{role}@{present}/standby"))
-    assert refused.value.mend == "AUTH_DATABASE_URL: the server is read-only; name the primary"
+    assert refused.value.line == "AUTH_DATABASE_URL: the server is read-only; name the primary"
     # While another host may still come, it is waited for.
     with pytest.raises(ConnectionRefusedError):
         await answers(Connector(f"postgresql://{role}@{present},{absent}/standby"))

@@ -68,8 +68,8 @@ async def is_encrypted(url: str) -> bool:
 async def refusal(url: str) -> str:
     with pytest.raises(Misconfigured) as refused:
         await Connector(url).connect()
-    assert len(refused.value.mend.splitlines()) == 1
-    return refused.value.mend
+    assert len(refused.value.line.splitlines()) == 1
+    return refused.value.line
 
 
 @pytest.mark.parametrize("mode", ["", "?sslmode=allow", "?sslmode=prefer", "?sslmode=require", "?ssl=true"])
@@ -115,8 +115,8 @@ async def test_the_root_certificate_in_the_home_directory_counts_as_for_libpq(
 
 async def test_a_certificate_for_another_name_is_refused(server: Postgres, ca: Path) -> None:
     url = f"{server.url(host='127.0.0.1')}?sslmode=verify-full&sslrootcert={ca}"
-    mend = await refusal(url)
-    assert mend.startswith("AUTH_DATABASE_URL: the certificate of Postgres is refused: IP address mismatch")
+    line = await refusal(url)
+    assert line.startswith("AUTH_DATABASE_URL: the certificate of Postgres is refused: IP address mismatch")
 
 
 async def test_a_certificate_of_the_client_is_its_login(server: Postgres, ca: Path, tmp_path: Path) -> None:
@@ -133,7 +133,7 @@ async def test_a_certificate_of_the_client_is_its_login(server: Postgres, ca: Pa
 async def failure(url: str) -> str:
     with pytest.raises(Exception, match=r".") as failed:
         await Connector(url).connect()
-    return str(getattr(failed.value, "mend", failed.value))
+    return str(getattr(failed.value, "line", failed.value))
 
 
 async def test_tls_may_begin_without_a_question(plain: Postgres, ca: Path, tmp_path: Path) -> None:
@@ -167,8 +167,8 @@ async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 
 async def test_a_server_without_tls_is_named_where_tls_is_asked_for(plain: Postgres) -> None:
     for query in ("sslmode=require", "sslmode=verify-full", "sslrootcert=system"):
-        mend = await refusal(f"{plain.url()}?{query}")
-        assert mend == "AUTH_DATABASE_URL: the server offers no TLS, and sslmode asks for it"
+        line = await refusal(f"{plain.url()}?{query}")
+        assert line.startswith("AUTH_DATABASE_URL: the server offers no TLS, and sslmode asks for it; ")
     for mode in ("disable", "allow", "prefer"):
         assert not await is_encrypted(f"{plain.url()}?sslmode={mode}")
 

@@ -80,7 +80,8 @@ async def test_each_missing_right_is_named(least: Role) -> None:
             with pytest.raises(Misconfigured) as refused:
                 await database.ping()
             words = f"permission denied for table {table}" if right == "SELECT" else f"{right} on {table}"
-            assert refused.value.mend.endswith(words)
+            assert refused.value.reason.endswith(words)
+            assert refused.value.mend == "run deploy/grants.sql as the owner of the tables"
             await least.grant(right, table)
     await database.ping()
     await engine.dispose()
