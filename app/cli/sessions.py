@@ -18,7 +18,7 @@ commands = typer.Typer(help="Sessions.", no_args_is_help=True)
 def list_sessions(
     email: Annotated[str, typer.Argument(help="The account's e-mail address.")], *, as_json: Json = False
 ) -> None:
-    """List at most 100 active sessions of an account. The most recently used one comes first."""
+    """List the active sessions of an account, at most 1000. The most recently used one comes first."""
     sessions = run(lambda service: service.operated_sessions.of(email))
     if as_json:
         fields = [_fields(session) for session in sessions]

@@ -30,6 +30,8 @@ from app.domain.refusals import Refusal
 
 REMEMBERED_GENERATIONS = 4
 """How many superseded generations a row dates; an older token is always reuse."""
+MOST_SESSIONS = 1000
+"""The highest number of sessions that an account may be allowed."""
 
 
 class ClientKind(StrEnum):

@@ -54,7 +54,7 @@ class Origins:
                 "http.cross_site_refused",
                 origin=shortened(", ".join(origins)),
                 sec_fetch_site=shortened(", ".join(sites)),
-                advice=_ELSEWHERE if sites == ["cross-site"] else _UNLISTED,
+                mend=_ELSEWHERE if sites == ["cross-site"] else _UNLISTED,
             )
             raise Refused(Refusal.CROSS_SITE_REQUEST)
 

@@ -167,7 +167,7 @@ def _signed_out(cookies: Cookies) -> Response:
 
 @route.get(
     "/sessions",
-    Answer("The sessions, at most a hundred.", SessionList),
+    Answer("The sessions, at most a thousand: those used last.", SessionList),
     bearer=Bearer.REQUIRED,
     refuses=(Refusal.UNAVAILABLE,),
 )

@@ -67,7 +67,9 @@ class Supervisor:
         self._on_serving = on_serving
         self._workers: list[_Worker] = []
         self._generation = 0
-        self._has_served = self._is_announced = False
+        self._has_served = False
+        self._announced: int | None = None
+        """The generation of which the log says that all serve."""
         self._starts_after = 0.0
         self._ending: Order | None = None
         self._deadline = 0.0
@@ -131,9 +133,12 @@ class Supervisor:
             old.retires = True
             old.order(Order.RETIRE)
         serving = sum(each.serves for each in self._workers if each.generation == self._generation)
-        if serving == self._number and not self._is_announced:
-            self._is_announced = True
-            self._on_serving(facts)
+        if serving == self._number and self._announced != self._generation:
+            if self._announced is None:
+                self._on_serving(facts)
+            else:
+                _log.info("workers.replaced", workers=self._number)
+            self._announced = self._generation
 
     def _replaced(self) -> list[_Worker]:
         """The workers that still serve and are to be replaced."""
@@ -154,6 +159,8 @@ class Supervisor:
             _log.error("workers.kept", reason="their replacement did not start")
             for old in replaced:
                 old.generation = self._generation
+            if self._announced is not None:
+                self._announced = self._generation
         else:
             self._starts_after = time.monotonic() + PAUSE
 

@@ -32,7 +32,7 @@ class Revocations:
         entries = dict.fromkeys(ids, ttl or self._ttl)
         is_indexed = not entries or await self.index.add(entries)
         if not is_indexed:
-            _log.warning("revocations.not_indexed", entries=len(entries), cause=self.index.cause)
+            _log.warning("revocations.not_indexed", entries=len(entries), reason=self.index.cause)
         return is_indexed
 
     async def any_indexed(self, ids: Sequence[str]) -> bool | None:
@@ -66,8 +66,6 @@ class Revocations:
             if trouble is None:
                 _log.info("revocations.index_trusted")
             else:
-                cause = self.index.cause if self._state is IndexState.UNREACHABLE else None
-                _log.warning(
-                    "revocations.index_not_trusted", reason=trouble, cause=cause, instead="Postgres answers"
-                )
+                cause = f": {self.index.cause}" if self._state is IndexState.UNREACHABLE else ""
+                _log.warning("revocations.index_not_trusted", reason=trouble + cause)
         return trouble is None

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from app.domain.sessions import ReuseRevokes, SessionPolicy
+from app.domain.sessions import MOST_SESSIONS, ReuseRevokes, SessionPolicy
 from app.settings.environment import EnvironmentSettings
 from app.settings.values import DAY, MINUTE, SECOND, Between, Duration
 
@@ -40,7 +40,7 @@ class SessionSettings(EnvironmentSettings):
         int,
         Field(
             ge=1,
-            le=1000,
+            le=MOST_SESSIONS,
             description="How many sessions an account has; a further sign-in ends the one unused longest.",
         ),
     ] = 100

@@ -71,9 +71,9 @@ def open_service(settings: Settings, clock: Clock = utc_now) -> Service:
         core.revocations,
         core.resources.database,
         jobs=(
-            Job(core.keys.load, MAINTAIN_EVERY, before_serving=True),
-            Job(core.revocations.reindex, MAINTAIN_EVERY, before_serving=True),
-            Job(core.decoys.load, PURGE_EVERY, before_serving=True),
-            Job(purge.__call__, PURGE_EVERY),
+            Job("keys", core.keys.load, MAINTAIN_EVERY, before_serving=True),
+            Job("revocations", core.revocations.reindex, MAINTAIN_EVERY, before_serving=True),
+            Job("decoys", core.decoys.load, PURGE_EVERY, before_serving=True),
+            Job("purge", purge.__call__, PURGE_EVERY),
         ),
     )

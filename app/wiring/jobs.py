@@ -21,9 +21,11 @@ _log = structlog.get_logger()
 class Job:
     """Work that is repeated: ``run`` returns False when it should be tried again soon.
 
+    The log calls it by its ``name``.
     ``before_serving`` jobs run once before the first request is served.
     """
 
+    name: str
     run: Callable[[], Awaitable[object]]
     every: float
     before_serving: bool = False
@@ -33,28 +35,43 @@ class Job:
 async def maintained(jobs: Sequence[Job]) -> AsyncIterator[None]:
     """Repeat the jobs until the end. A job that fails is tried again after ``RETRY_EVERY`` seconds."""
     async with asyncio.TaskGroup() as group:
+        repeated = [_Repeated(job) for job in jobs]
         tasks = [
-            group.create_task(_repeat(job, done=job.before_serving and await _done(job))) for job in jobs
+            group.create_task(each.forever(done=each.job.before_serving and await each.is_done()))
+            for each in repeated
         ]
         yield
         for task in tasks:
             task.cancel()
 
 
-async def _repeat(job: Job, *, done: bool) -> None:
-    while True:
-        await asyncio.sleep(job.every if done else RETRY_EVERY)
-        done = await _done(job)
+class _Repeated:
+    """A job, and why its last attempt failed, which is logged once."""
 
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        self._failure: str | None = None
 
-async def _done(job: Job) -> bool:
-    name = job.run.__qualname__
-    try:
-        return await job.run() is not False
-    except Refused as refused:
-        reason = refused.reason if isinstance(refused, Unavailable) else refused.refusal.value
-        _log.warning("job.postponed", job=name, reason=reason)
-        return False
-    except Exception:  # noqa: BLE001 - a job must outlive every failure
-        _log.exception("job.failed", job=name)
-        return False
+    async def forever(self, *, done: bool) -> None:
+        while True:
+            await asyncio.sleep(self.job.every if done else RETRY_EVERY)
+            done = await self.is_done()
+
+    async def is_done(self) -> bool:
+        try:
+            done = await self.job.run() is not False
+        except Refused as refused:
+            reason = refused.reason if isinstance(refused, Unavailable) else refused.refusal.value
+            if self._is_news(reason):
+                _log.warning("job.postponed", job=self.job.name, reason=reason)
+            return False
+        except Exception as error:  # noqa: BLE001 - a job must outlive every failure
+            if self._is_news(repr(error)):
+                _log.exception("job.failed", job=self.job.name)
+            return False
+        self._failure = None
+        return done
+
+    def _is_news(self, failure: str) -> bool:
+        before, self._failure = self._failure, failure
+        return failure != before

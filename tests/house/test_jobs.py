@@ -12,11 +12,14 @@ from tests.support.races import inside
 
 
 class Troubled:
-    """Work that meets an outage, then an error of its own, and then succeeds."""
+    """Work that meets an outage, then an error of its own, each for a while, and then succeeds."""
 
     def __init__(self) -> None:
         self.works = asyncio.Event()
-        self._troubles: list[Exception] = [Refused(Refusal.UNAVAILABLE), ZeroDivisionError()]
+        self._troubles: list[Exception] = [
+            *[Refused(Refusal.UNAVAILABLE)] * 3,
+            *[ZeroDivisionError()] * 3,
+        ]
 
     async def __call__(self) -> int:
         if self._troubles:
@@ -25,16 +28,16 @@ class Troubled:
         return 0
 
 
-async def test_a_job_that_fails_is_tried_again_and_takes_nothing_with_it(
+async def test_a_job_that_fails_is_tried_again_and_logged_once_for_each_cause(
     migrated: object, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(app.wiring.jobs, "RETRY_EVERY", 0.01)
     troubled = Troubled()
     with structlog.testing.capture_logs() as logs:
         async with inside(environment) as service:
-            jobs = (*service.jobs, Job(troubled.__call__, PURGE_EVERY))
+            jobs = (*service.jobs, Job("troubled", troubled.__call__, PURGE_EVERY))
             async with maintained(jobs):
                 await troubled.works.wait()
                 assert (await service.use_cases.readiness()).is_ready
     logged = [(line["event"], line["job"]) for line in logs if line["event"].startswith("job.")]
-    assert logged == [("job.postponed", "Troubled.__call__"), ("job.failed", "Troubled.__call__")]
+    assert logged == [("job.postponed", "troubled"), ("job.failed", "troubled")]

@@ -167,7 +167,7 @@ async def test_the_log_says_which_page_was_refused_and_what_to_do_about_it(
         problem_of(await client.post("/refresh", headers=headers), 403, "cross_site_request")
         line = logged(service, "http.cross_site_refused", name)
         assert (line["origin"], line["sec_fetch_site"]) == (origin, site or "")
-        assert advice in line["advice"]
+        assert advice in line["mend"]
 
 
 async def test_the_referer_plays_no_part(client: httpx2.AsyncClient, person: Person) -> None:

@@ -135,6 +135,8 @@ async def test_sighup_replaces_workers_and_keeps_their_connections(
             await until(lambda: is_let_go(kept))
             assert await kept.rest() == b""
         eventually(lambda: not pids(service) & old)
+        (replaced,) = told(service, "workers.replaced")
+        assert replaced["workers"] == workers
         async with client_of(service) as client:
             assert await health(client) == (200, WELL)
         assert len(pids(service)) == workers
@@ -153,10 +155,12 @@ async def test_a_worker_is_replaced_only_by_one_that_serves(
         service.process.send_signal(signal.SIGHUP)
         eventually(lambda: told(service, "workers.kept"))
         assert pids(service) == old
+        assert not told(service, "workers.replaced")
         assert "AUTH_SECRET_KEYS: " in service.logs()
         secret.write_text(TEST_SECRET)
         service.process.send_signal(signal.SIGHUP)
         eventually(lambda: pids(service) and not pids(service) & old)
+        assert len(told(service, "workers.replaced")) == 1
 
 
 def test_a_worker_that_is_killed_is_replaced(

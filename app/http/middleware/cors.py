@@ -17,7 +17,7 @@ _ANY_HEADER = ["*"]
 _READABLE = ["RateLimit", "RateLimit-Policy", "Retry-After", "WWW-Authenticate", "X-Request-ID"]
 _MAX_AGE = 600
 _UNLISTED = "list the origin in AUTH_ALLOWED_ORIGINS, or in AUTH_NATIVE_ORIGINS if it is an app in a web view"
-_NO_ROUTE = "the origin is listed, but no route takes the method"
+_NO_ROUTE = "use a method that a route takes; the origin is listed"
 _log = structlog.get_logger()
 
 
@@ -34,8 +34,8 @@ class _RefusingCors(CORSMiddleware):
             for name in ("method", "headers")
         }
         origin = request_headers["origin"]
-        advice = _NO_ROUTE if self.is_allowed_origin(origin) else _UNLISTED
-        _log.info("http.preflight_refused", origin=shortened(origin), **asked, advice=advice)
+        mend = _NO_ROUTE if self.is_allowed_origin(origin) else _UNLISTED
+        _log.info("http.preflight_refused", origin=shortened(origin), **asked, mend=mend)
         return problems.failed(HTTPStatus.FORBIDDEN)
 
 

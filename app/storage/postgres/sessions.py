@@ -10,6 +10,7 @@ import asyncpg
 from app.domain.events import Event
 from app.domain.revocations import Ended, Rest
 from app.domain.sessions import (
+    MOST_SESSIONS,
     REMEMBERED_GENERATIONS,
     ClientKind,
     Rotation,
@@ -22,9 +23,6 @@ from app.domain.visitors import Visitor
 from app.storage.postgres.database import BATCH, PURGING, Database, Row
 from app.storage.postgres.events import as_json, log_events
 from app.storage.postgres.session_ends import END, END_NEXT, END_NEXT_OF_ACCOUNT
-
-MOST_LISTED = 100
-"""How many sessions of an account are listed: those used last."""
 
 # A grant names the key that signs at that moment, so no replica signs with a retired key.
 SIGNING_KID = """
@@ -65,7 +63,7 @@ SELECT id, client, created_at, refreshed_at AS last_used_at, address, user_agent
 WHERE account_id = $1 AND revoked_at IS NULL
     AND created_at > (SELECT sessions_ended_at FROM accounts WHERE id = $1)
     AND expires_at > clock_timestamp() AND refreshed_at > clock_timestamp() - $2::interval
-ORDER BY refreshed_at DESC, id LIMIT {MOST_LISTED}
+ORDER BY refreshed_at DESC, id LIMIT {MOST_SESSIONS}
 """  # noqa: S608 - the only thing put in is a constant of ours
 
 # For an account that is to be deleted.

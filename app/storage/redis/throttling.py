@@ -127,7 +127,7 @@ class FailureCounters:
 
     def _lose(self, error: Exception) -> None:
         if self._failed_at is None:
-            _log.warning("throttling.not_shared", reason=words(error), instead="each process counts")
+            _log.warning("throttling.not_shared", reason=words(error))
         self._failed_at, self._ask_at = self._clock(), None
 
     def _find(self) -> None:

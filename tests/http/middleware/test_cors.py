@@ -89,7 +89,7 @@ async def test_a_preflight_of_a_foreign_origin_is_refused_with_a_problem_that_do
     ("origin", "method", "advice"),
     [
         (FOREIGN[0], "POST", "list the origin in AUTH_ALLOWED_ORIGINS, or in AUTH_NATIVE_ORIGINS"),
-        (APP, "PUT", "the origin is listed, but no route takes the method"),
+        (APP, "PUT", "use a method that a route takes; the origin is listed"),
         ("https://" + "x" * 5000, "POST", "list the origin in"),
     ],
 )
@@ -100,7 +100,7 @@ async def test_the_log_says_which_preflight_was_refused_and_what_to_do_about_it(
     await preflight(client, origin, method=method, headers="x-a,content-type")
     line = logged(service, "http.preflight_refused", name)
     assert (line["origin"], line["method"], line["headers"]) == (origin[:256], method, "x-a,content-type")
-    assert advice in line["advice"]
+    assert advice in line["mend"]
 
 
 async def test_a_page_of_the_internet_may_call_a_service_of_a_private_network(
