@@ -3,6 +3,7 @@
 import errno
 import http.client
 import os
+import re
 import secrets
 import shlex
 import signal
@@ -21,6 +22,7 @@ from app.dev.servers import Servers, postgres, valkey
 
 DEMO_EMAIL = "demo@example.com"
 READY_TIMEOUT = 60.0
+_LOOPBACK = re.compile(r"http://(?:localhost|127\.0\.0\.1|\[::1\]):([0-9]{1,5})/?")
 ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 WELCOME = """
@@ -36,7 +38,7 @@ Sign in:
 
 An operator's commands, in another terminal:
 
-  . {folder}/env; {python} -m app users list
+  (. {folder}/env; {python} -m app users list)
 
 Ctrl-C stops it. The data stays in {folder}
 
@@ -54,6 +56,7 @@ def run(folder: Path = Path(".data"), *, port: int = 8000) -> int:
         try:
             with claimed(folder):
                 _refuse_taken_port(port)
+                _refuse_issuer_of_another_port(port)
                 with (
                     postgres(folder, durable=True, pause=received.pause) as database,
                     valkey(folder, durable=True, pause=received.pause) as redis,
@@ -62,7 +65,8 @@ def run(folder: Path = Path(".data"), *, port: int = 8000) -> int:
         except Stopped:
             return 0
         except DataUnusable as error:
-            again = shlex.join([sys.executable, "-m", "app", "dev", "--folder", str(folder), "--reset"])
+            options = ["--folder", str(folder), "--port", str(port), "--reset"]
+            again = shlex.join([sys.executable, "-m", "app", "dev", *options])
             sys.stderr.write(f"{error}; to start anew without the data: {again}\n")
             return 1
         except (DevError, OSError) as error:
@@ -218,6 +222,16 @@ def _refuse_taken_port(port: int) -> None:
                 raise DevError(
                     f"port {port} cannot be used ({reason}): choose another: --port, or make run PORT=8001"
                 ) from None
+
+
+def _refuse_issuer_of_another_port(port: int) -> None:
+    """A shell that has read the environment file of another port would hand that port's issuer on."""
+    issuer = os.environ.get("AUTH_ISSUER", "")
+    if (own := _LOOPBACK.fullmatch(issuer)) and int(own[1]) != port:
+        raise DevError(
+            f"AUTH_ISSUER is {issuer}, but the port is {port}: take that port, "
+            "or unset AUTH_ISSUER AUTH_AUDIENCE first"
+        )
 
 
 def _answers(port: int) -> bool:

@@ -185,7 +185,8 @@ def test_a_lost_secret_or_damaged_data_is_told_with_the_way_to_start_anew(empty:
     said = refusal(empty)
     assert said.startswith("the signing keys were sealed under another secret")
     command = shlex.split(said.partition("without the data: ")[2])
-    assert command[1:] == ["-m", "app", "dev", "--folder", str(empty), "--reset"]
+    assert command[1:6] == ["-m", "app", "dev", "--folder", str(empty)]
+    assert (command[6], command[8]) == ("--port", "--reset")
     empty.with_suffix(".kept").rename(empty / "secret_keys")
     (empty / "postgres" / "PG_VERSION").unlink()
     said = refusal(empty)
@@ -224,6 +225,15 @@ def test_a_taken_port_is_told_in_one_line(empty: Path) -> None:
             assert dev.said().count("\n") == 1
             assert str(port) in dev.said()
             assert dev.left() == []
+
+
+def test_an_issuer_of_another_port_is_refused_in_one_line(empty: Path) -> None:
+    """As a shell has it that has read the `env` of a start on another port."""
+    with running(empty, environment={"AUTH_ISSUER": f"http://localhost:{free_port()}"}) as dev:
+        assert dev.process.wait(PATIENCE) == 1
+        assert dev.said().count("\n") == 1
+        assert "unset AUTH_ISSUER AUTH_AUDIENCE" in dev.said()
+        assert dev.left() == []
 
 
 def interrupt(folder: Path, moment: Callable[[], bool]) -> None:
