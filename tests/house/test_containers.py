@@ -51,7 +51,7 @@ def test_every_setting_of_dotenv_reaches_the_service_and_the_migration(services:
     for name in ("auth", "migrate"):
         assert services[name]["env_file"] == [{"path": ".env", "required": False}]
     # What stands beside it wins over it, so it is only what this file decides.
-    decided = {"ISSUER", "AUDIENCE", "TRUSTED_PROXIES", "DATABASE_URL", "REDIS_URL", "SECRET_KEYS"}
+    decided = {"ISSUER", "AUDIENCE", "TRUSTED_PROXIES", "LISTEN", "DATABASE_URL", "REDIS_URL", "SECRET_KEYS"}
     given = {name.removeprefix(PREFIX).removesuffix("_FILE") for name in services["auth"]["environment"]}
     assert given - decided == {"ALLOWED_ORIGINS"}
 
