@@ -41,7 +41,7 @@ def _unwritten(error: OSError) -> str | None:
 
 
 def _discard(stream: TextIO | None) -> None:
-    """Let nothing more fail in a stream: Python would write the rest at its end, and complain."""
+    """Discard the rest of a stream: Python would try to write it at exit, and complain."""
     if stream is not None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 

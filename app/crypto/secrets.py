@@ -62,7 +62,7 @@ class ServiceSecrets:
         return self._by_id.get(secret_id)
 
     def fraction(self, text: str) -> float:
-        """A number from 0 up to 1 that nobody can foretell, and that is always the same for this text."""
+        """A number from 0 up to 1: unpredictable without the secret, and always the same for this text."""
         digest = hmac.digest(
             self.newest.label_key, b"fraction/" + text.encode(errors="surrogatepass"), "sha256"
         )

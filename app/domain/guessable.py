@@ -15,7 +15,7 @@ SHORTEST_NAME = 3
 ESTIMATED = 48
 """How many letters of a password are estimated at either end; the time grows with their square."""
 FAMOUS = ("correcthorsebatterystaple",)
-"""Passphrases that everybody knows, without what separates their words."""
+"""Well-known passphrases, without what separates their words."""
 GuessesLog10: TypeAlias = Callable[[str, Iterable[str]], float]
 """Estimates the logarithm of the guesses that a text takes, of someone who knows these names."""
 
@@ -67,7 +67,7 @@ def consists_of_names(text: str, names: Iterable[str]) -> bool:
 
 
 def is_famous(text: str) -> bool:
-    """Whether ``text`` is a passphrase that everybody knows, whatever separates its words."""
+    """Whether ``text`` is a well-known passphrase, whatever separates its words."""
     return _only(str.isalnum, text) in FAMOUS
 
 

@@ -91,7 +91,7 @@ class Refused(Exception):
 
 
 class Unavailable(Refused):
-    """The refusal ``unavailable``, with its ``reason`` for operators: no client is told."""
+    """The refusal ``unavailable``; its ``reason`` is logged, never sent to clients."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(Refusal.UNAVAILABLE)

@@ -11,10 +11,11 @@ from enum import Enum
 from ipaddress import IPv6Address, ip_address, ip_network
 from typing import NamedTuple, Self
 
+from app.domain.hosts import CUSTOMER_PREFIX
 from app.domain.refusals import Refusal, Refused
 
-# One IPv6 customer has a /64 at least and often a /56 or a /48 (RFC 6177), and can use every address in it.
-_GROWING_PREFIXES = {64: 1, 56: 4, 48: 16}
+# An IPv6 customer often has a /56 or a /48 (RFC 6177).
+_GROWING_PREFIXES = {CUSTOMER_PREFIX: 1, 56: 4, 48: 16}
 _QUIET = 100
 """A network is quiet while it had less than a hundredth of the failures that its longest limit allows."""
 

@@ -7,12 +7,12 @@ from urllib.parse import urlsplit
 from starlette.datastructures import Headers
 from starlette.responses import Response
 
+from app.domain.hosts import LOOPBACK
 from app.http.problems import FieldError, InvalidRequest
 
 _LONGEST_AGE = 400 * 24 * 60 * 60
 """Seconds. Browsers keep no cookie for longer (RFC 6265bis section 5.5)."""
 _ATTRIBUTES = "; Path=/; HttpOnly; SameSite=Strict"
-_LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class Cookies:
         In development, Safari would discard it. The name has the port, because cookies do not know ports.
         """
         url = urlsplit(issuer)
-        if url.scheme == "http" and url.hostname in _LOOPBACK:
+        if url.scheme == "http" and url.hostname in LOOPBACK:
             port = url.port or 80
             return cls(f"refresh_token_{port}", f"device_{port}", is_secure=False)
         return cls("__Host-refresh_token", "__Host-device", is_secure=True)

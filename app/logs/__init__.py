@@ -120,7 +120,7 @@ def _report_dropped(lines: int) -> None:
 
 
 def _log_unraisable(failure: "sys.UnraisableHookArgs") -> None:
-    """Python would write to standard error, which may be the same pipe that nobody reads."""
+    """Python would write to standard error, which may be the same stalled pipe."""
     where = getattr(failure.object, "__qualname__", type(failure.object).__qualname__)
     structlog.get_logger().error("python.unraisable", where=where, exc_info=failure.exc_value)
 

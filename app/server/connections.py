@@ -9,8 +9,9 @@ from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 import structlog
 from uvicorn.server import ServerState
 
+from app.domain.hosts import CUSTOMER_PREFIX
+
 _LOG_EVERY = 60.0
-_SITE_PREFIX = 64  # One IPv6 customer has a /64 at least (RFC 6177).
 _log = structlog.get_logger()
 
 
@@ -82,5 +83,5 @@ def _parsed(host: str) -> IPv4Address | IPv6Address | None:
 
 def _network(address: IPv4Address | IPv6Address | None) -> str:
     if isinstance(address, IPv6Address):
-        return str(ip_network((int(address), _SITE_PREFIX), strict=False))
+        return str(ip_network((int(address), CUSTOMER_PREFIX), strict=False))
     return str(address)

@@ -16,7 +16,7 @@ from threading import Thread
 
 SIGNALS = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
 _WATCH_EVERY = 0.5
-"""Seconds between two looks at whether the parent lives."""
+"""Seconds between checks that the parent lives."""
 
 
 class Order(Enum):
@@ -41,7 +41,7 @@ def signals_blocked() -> Iterator[None]:
 
 
 class Orders:
-    """The orders of the parent, as far as they have come. It is also the end of a parent that was killed."""
+    """Receives the parent's orders. A killed parent counts as an order to end."""
 
     def __init__(self, connection: Connection, parent: int) -> None:
         self.latest: Order | None = None
@@ -57,7 +57,7 @@ class Orders:
 
     def answer(self, message: object) -> None:
         """Tell the parent that this worker serves."""
-        with suppress(OSError):  # The parent was killed, which is seen soon.
+        with suppress(OSError):  # The parent was killed; the next check notices.
             self._connection.send(message)
 
     def _listen(self) -> None:

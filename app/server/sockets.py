@@ -50,7 +50,7 @@ def raise_file_limit() -> int:
 
 
 def most_connections(wanted: int) -> int:
-    """So many connections, or as many as there may be open files."""
+    """The number ``wanted``, or as many connections as the limit of open files allows."""
     return max(1, min(wanted, raise_file_limit() - _OTHER_FILES))
 
 

@@ -34,7 +34,7 @@ _log = structlog.get_logger()
 
 
 @dataclass(eq=False, slots=True)
-class _Worker:
+class _Process:
     process: BaseProcess
     orders: Connection
     generation: int
@@ -47,9 +47,9 @@ class _Worker:
 
 
 class Supervisor:
-    """Keeps so many workers, until a signal ends the service.
+    """Keeps ``number`` workers running until a signal ends the service.
 
-    ``work`` names the function of a worker. ``on_serving`` is called once all serve, with what a worker told.
+    ``work`` names the function of a worker. ``on_serving`` gets a worker's facts once all serve.
     """
 
     def __init__(
@@ -65,11 +65,11 @@ class Supervisor:
         self._sockets = sockets
         self._drain = drain
         self._on_serving = on_serving
-        self._workers: list[_Worker] = []
+        self._workers: list[_Process] = []
         self._generation = 0
         self._has_served = False
         self._announced: int | None = None
-        """The generation of which the log says that all serve."""
+        """The last generation that the log reported as serving."""
         self._starts_after = 0.0
         self._ending: Order | None = None
         self._deadline = 0.0
@@ -82,7 +82,7 @@ class Supervisor:
         with _signals() as signalled:
             while self._workers or self._ending is None:
                 self._start_missing()
-                self._hear(signalled)
+                self._wait(signalled)
                 self._pass_deadline()
         return self._status
 
@@ -102,10 +102,10 @@ class Supervisor:
             arguments = (self._work, theirs, os.getpid(), self._sockets)
             process = _processes.Process(target=begin, args=arguments)
             process.start()
-        self._workers.append(_Worker(process, ours, self._generation))
+        self._workers.append(_Process(process, ours, self._generation))
 
-    def _hear(self, signalled: int) -> None:
-        """Wait until something happens, and act on it."""
+    def _wait(self, signalled: int) -> None:
+        """Wait for a signal, a worker that serves or one that ended, and act on it."""
         by_orders = {worker.orders: worker for worker in self._workers if not worker.serves}
         by_sentinel = {worker.process.sentinel: worker for worker in self._workers}
         for ready in wait([signalled, *by_orders, *by_sentinel], self._patience()):
@@ -123,11 +123,11 @@ class Supervisor:
         wait_for = self._starts_after - time.monotonic()
         return wait_for if wait_for > 0 else None
 
-    def _serves(self, worker: _Worker) -> None:
+    def _serves(self, worker: _Process) -> None:
         try:
             facts = worker.orders.recv()
         except (EOFError, OSError):
-            return  # It has ended, which its sentinel tells.
+            return  # It has ended; the sentinel reports it.
         worker.serves = self._has_served = True
         for old in self._replaced()[:1]:
             old.retires = True
@@ -140,11 +140,11 @@ class Supervisor:
                 _log.info("workers.replaced", workers=self._number)
             self._announced = self._generation
 
-    def _replaced(self) -> list[_Worker]:
+    def _replaced(self) -> list[_Process]:
         """The workers that still serve and are to be replaced."""
         return [each for each in self._workers if each.generation < self._generation and not each.retires]
 
-    def _has_ended(self, worker: _Worker) -> None:
+    def _has_ended(self, worker: _Process) -> None:
         worker.process.join()
         worker.orders.close()
         self._workers.remove(worker)
@@ -153,7 +153,7 @@ class Supervisor:
         if worker.serves:
             _log.error("worker.ended", status=worker.process.exitcode)
         elif not self._has_served:
-            self._status = 1  # It has said why.
+            self._status = 1  # It logged the reason.
             self._end()
         elif replaced := self._replaced():
             _log.error("workers.kept", reason="their replacement did not start")
@@ -188,7 +188,7 @@ class Supervisor:
     def _end(self) -> None:
         self._ending, self._deadline = Order.END, time.monotonic() + GRACE
         for listening in self._sockets:
-            listening.close()  # What connects from now on is refused, and does not wait.
+            listening.close()  # New connections are refused instead of queued.
         self._order_all(Order.END)
 
     def _order_all(self, order: Order) -> None:

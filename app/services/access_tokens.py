@@ -70,7 +70,7 @@ class Authenticate:
     async def unless_indexed(self, text: str) -> tuple[AccessToken, tuple[str, ...]]:
         """The token, unless Redis knows it as revoked, and the ids that the caller must check in Postgres."""
         token, ids = await self._genuine(text)
-        if await self.revocations.any_indexed(ids):
+        if await self.revocations.index.find(ids):
             raise Refused(Refusal.INVALID_TOKEN)
         return token, ids
 

@@ -1,4 +1,4 @@
-"""Decoys: what an unknown account costs, so that response time does not tell it from one that exists.
+"""Decoy hashes: make a login at an unknown account take as long as at a real one.
 
 After the cost of hashing was changed, an account keeps its former cost until its owner's next login. So an
 unknown e-mail address is given the cost of a stored hash: always the same one for an address, and each cost

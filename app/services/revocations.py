@@ -6,7 +6,7 @@ from datetime import timedelta
 import structlog
 
 from app.storage.postgres.revocations import RevocationStore
-from app.storage.redis.revocations import IndexFacts, IndexState, RevocationIndex
+from app.storage.redis.revocations import IndexState, RevocationIndex
 
 _REASONS = {
     IndexState.UNREACHABLE: "Redis does not answer, or refuses to write",
@@ -35,23 +35,15 @@ class Revocations:
             _log.warning("revocations.not_indexed", entries=len(entries), reason=self.index.cause)
         return is_indexed
 
-    async def any_indexed(self, ids: Sequence[str]) -> bool | None:
-        """Whether one of the ids is revoked according to Redis, or None when it cannot be trusted."""
-        return await self.index.find(ids)
-
     async def any_revoked(self, ids: Sequence[str]) -> bool:
         """Whether one of the ids is revoked: a ``jti``, a ``sid`` or a ``kid``."""
-        answer = await self.any_indexed(ids)
+        answer = await self.index.find(ids)
         return await self.store.find(ids) if answer is None else answer
 
     @property
     def trouble(self) -> str | None:
         """Why the index was not trusted at the last ``reindex``, with the remedy; None when it was."""
         return None if self._state is None else _REASONS.get(self._state)
-
-    async def described(self) -> IndexFacts | None:
-        """Facts that the Redis server reports of itself; None when it does not answer."""
-        return await self.index.describe()
 
     async def fill(self) -> str | None:
         """Synchronise the index with Postgres; returns why it cannot be trusted, None when it can."""

@@ -14,9 +14,8 @@ from pydantic_core import CoreSchema
 from pydantic_core.core_schema import no_info_after_validator_function
 from pydantic_settings import NoDecode
 
+from app.domain.hosts import LOOPBACK
 from app.domain.throttling import Limit
-
-_LOCAL_HOSTS = {"localhost", "127.0.0.1", "::1"}
 
 
 def _seconds(value: object) -> object:
@@ -80,7 +79,7 @@ def web_address(text: str) -> str:
     """An absolute https URL without query; http is accepted for localhost, which stays on the machine."""
     url = urlsplit(text)
     _ = url.port  # Raises ValueError unless it is a number.
-    if url.scheme != "https" and not (url.scheme == "http" and url.hostname in _LOCAL_HOSTS):
+    if url.scheme != "https" and not (url.scheme == "http" and url.hostname in LOOPBACK):
         raise ValueError("must start with https:// (http:// is for localhost only)")
     if not url.hostname or url.query or url.fragment or "@" in url.netloc:
         raise ValueError("must be a URL without user, query or fragment")

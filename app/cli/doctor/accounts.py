@@ -1,4 +1,4 @@
-"""``accounts``: accounts that nobody can sign in to, because no address leads to them."""
+"""``accounts``: accounts that cannot sign in, because no address leads to them."""
 
 from collections.abc import Iterator, Sequence
 from uuid import UUID
@@ -9,7 +9,7 @@ _NAMED = 10
 
 
 def check_addresses(unreachable: Sequence[UUID]) -> Iterator[Finding]:
-    """Name the accounts whose address is none, or leads to another account."""
+    """Name the accounts with an invalid address, or one that leads to another account."""
     if unreachable:
         more = " and more" if len(unreachable) > _NAMED else ""
         number = counted(len(unreachable), "account")

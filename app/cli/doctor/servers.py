@@ -32,7 +32,7 @@ async def check_servers(service: Service, leeway: timedelta, clock: Clock) -> li
             f"Postgres does not answer, or is read-only ({error.reason}). Every request fails except "
             "those for the key set. Check that it runs and that AUTH_DATABASE_URL is right."
         )
-    return [*findings, redis.check_server(await service.revocations.described(), trouble)]
+    return [*findings, redis.check_server(await service.revocations.index.describe(), trouble)]
 
 
 async def _check_postgres(service: Service, leeway: timedelta, clock: Clock) -> list[Finding]:

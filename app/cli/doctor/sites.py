@@ -7,7 +7,8 @@ from urllib.parse import urlsplit
 
 from publicsuffixlist import PublicSuffixList
 
-_LOCAL = {"localhost", "127.0.0.1", "::1"}
+from app.domain.hosts import LOOPBACK
+
 _DEFAULT_PORTS = {"https": 443, "http": 80}
 
 
@@ -61,7 +62,7 @@ def origin_of(address: str) -> str:
 
 def is_local(address: str) -> bool:
     """Return whether an address can be reached from its own machine only."""
-    return urlsplit(address).hostname in _LOCAL
+    return urlsplit(address).hostname in LOOPBACK
 
 
 def _ascii(host: str) -> str:

@@ -1,5 +1,6 @@
 """Cross-origin resource sharing, with an exact list of origins."""
 
+from functools import partial
 from http import HTTPStatus
 
 import structlog
@@ -63,25 +64,17 @@ class Cors:
 
     def __init__(self, app: ASGIApp, *, origins: Origins) -> None:
         self._origins = origins
-        self._browsers = _RefusingCors(
+        listed = partial(
+            _RefusingCors,
             app,
-            allow_origins=sorted(origins.allowed),
-            allow_credentials=True,
             allow_methods=_METHODS,
             allow_headers=_ANY_HEADER,
             expose_headers=_READABLE,
             allow_private_network=True,
             max_age=_MAX_AGE,
         )
-        self._native = _RefusingCors(
-            app,
-            allow_origins=sorted(origins.native),
-            allow_methods=_METHODS,
-            allow_headers=_ANY_HEADER,
-            expose_headers=_READABLE,
-            allow_private_network=True,
-            max_age=_MAX_AGE,
-        )
+        self._browsers = listed(allow_origins=sorted(origins.allowed), allow_credentials=True)
+        self._native = listed(allow_origins=sorted(origins.native))
         self._public = _PublicCors(
             app,
             allow_origins=["*"],

@@ -1,4 +1,4 @@
-"""The answer to what nobody expected."""
+"""The answer to an error that nothing else handles."""
 
 from http import HTTPStatus
 

@@ -68,7 +68,7 @@ class Accounts:
         return account
 
     async def unreachable(self, at_most: int = MOST_LOOKED_AT) -> list[UUID]:
-        """The accounts, among so many, whose address is not valid or leads to another account."""
+        """Of the first accounts, those whose address is invalid or leads to another account."""
         found, after = list[UUID](), UUID(int=0)
         for _ in range(0, at_most, BATCH_SIZE):
             last, unusual = await self.accounts.unusual(after, BATCH_SIZE)

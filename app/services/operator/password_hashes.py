@@ -28,7 +28,7 @@ class PasswordHashes:
     accounts: AccountStore
 
     async def count(self, at_most: int = MOST_CHECKED) -> HashCount:
-        """Look at so many accounts, page by page in the order of their ids.
+        """Look at the first accounts, page by page in the order of their ids.
 
         Ids are random, so the first ones are a sample of all.
         """

@@ -1,4 +1,4 @@
-"""The session of a refresh token, whatever has become of it."""
+"""Finds the session of a refresh token, even if it has ended."""
 
 from dataclasses import dataclass
 from datetime import datetime

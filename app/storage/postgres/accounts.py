@@ -113,7 +113,7 @@ class AccountStore:
         return [(row["id"], row["password_hash"]) for row in await self._database.rows(_HASHES, after)]
 
     async def unusual(self, after: UUID, size: int) -> tuple[UUID | None, list[tuple[UUID, str]]]:
-        """Of the next accounts after this id, the last id, and those whose address may be in no good form."""
+        """Of the next accounts after this id, the last id, and those whose address may be malformed."""
         rows = await self._database.rows(_UNUSUAL, after, size)
         found = [(row["id"], row["email"]) for row in rows if row["id"] is not None]
         return (rows[0]["last"] if rows else None), found

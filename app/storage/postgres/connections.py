@@ -13,21 +13,15 @@ import asyncpg
 
 from app.storage.postgres.encryption import encryption
 from app.storage.postgres.outages import REFUSALS, Misconfigured
-from app.storage.postgres.poolers import (
-    LIMITS,
-    STATEMENT_TIMEOUT,
-    PooledConnection,
-    UnlimitedConnection,
-    is_pooled,
-)
+from app.storage.postgres.parameters import ISOLATION, LIMITS, STATEMENT_TIMEOUT
+from app.storage.postgres.poolers import PooledConnection, UnlimitedConnection, is_pooled
 from app.storage.postgres.urls import DatabaseUrl, parse_url
 
 CONNECT_TIMEOUT = 5.0
 """Seconds that connecting to one host may take, unless the URL has another ``connect_timeout``."""
 
 _VARIABLE = "AUTH_DATABASE_URL"
-_SESSION = {"default_transaction_isolation": "read committed"}
-"""The statements are written for it, and a database may have another default."""
+_SESSION = {"default_transaction_isolation": ISOLATION}
 _WHO_ANSWERS = """
 SELECT pg_backend_pid() AS pid, setting AS statement_timeout FROM pg_settings WHERE name = 'statement_timeout'
 """
@@ -63,7 +57,7 @@ class Connector:
         self._read_again, self._limited = read_again, limited
 
     async def connect(self) -> Connection:
-        """A connection. When its login is refused, it is tried again with one that has changed meanwhile."""
+        """Open a connection. If its login is refused, try again with the one that its file has now."""
         url = self._url
         with _explaining():
             try:
@@ -84,7 +78,7 @@ class Connector:
                 self._url = replace(self._url, user=fresh.user, password=fresh.password)
 
     async def _connect(self, url: DatabaseUrl) -> Connection:
-        """Try the hosts in their order. Of their failures, one that may pass goes before one that lasts."""
+        """Try the hosts in their order; raise a temporary failure in preference to a permanent one."""
         failures: list[Exception] = []
         for host, port in url.hosts or (("", 0),):
             try:

@@ -13,6 +13,7 @@ from sqlalchemy.pool import NullPool
 
 from app.storage.postgres.connections import CONNECT_TIMEOUT, Connector, ReadAgain
 from app.storage.postgres.outages import GRANT, Misconfigured, is_left_unusable, translate
+from app.storage.postgres.parameters import ISOLATION
 from app.storage.postgres.poolers import is_pooled
 from app.storage.postgres.tables import PROBE
 
@@ -20,7 +21,6 @@ BATCH = 1000
 """How many rows one statement ends or deletes, where there may be millions."""
 PURGING = 0x776174636869
 """The advisory lock under which old rows are deleted. The number only has to be unique in the database."""
-_ISOLATION = "read committed"
 _DIALECT = "postgresql+asyncpg://"
 _DESCRIBE = """
 SELECT current_setting('server_version_num')::int / 10000 AS version,
@@ -62,7 +62,7 @@ def open_engine(
     engine = create_async_engine(
         _DIALECT,
         async_creator=Connector(url, through_pooler=through_pooler, read_again=read_again).connect,
-        isolation_level="READ COMMITTED",
+        isolation_level=ISOLATION,
         pool_size=pool_size,
         max_overflow=0,
         pool_timeout=CONNECT_TIMEOUT,
@@ -79,7 +79,7 @@ def open_migration_engine(url: str, *, through_pooler: bool | None = None) -> As
     engine = create_async_engine(
         _DIALECT,
         async_creator=Connector(url, through_pooler=through_pooler, limited=False).connect,
-        isolation_level="READ COMMITTED",
+        isolation_level=ISOLATION,
         poolclass=NullPool,
     )
     event.listen(engine.sync_engine, "connect", _keep_nothing_prepared)
@@ -136,9 +136,9 @@ class Database:
             raise Misconfigured(
                 f"AUTH_DATABASE_URL: the role {row['role']} lacks rights: {', '.join(row['missing'])}", GRANT
             )
-        if row["isolation"] != _ISOLATION:
+        if row["isolation"].upper() != ISOLATION:
             raise Misconfigured(
-                f"AUTH_DATABASE_URL: statements run as {row['isolation'].upper()} instead of READ COMMITTED",
+                f"AUTH_DATABASE_URL: statements run as {row['isolation'].upper()} instead of {ISOLATION}",
                 "if a pooler answers, set AUTH_DATABASE_POOLER=on",
             )
         now: datetime = row["now"]

@@ -9,13 +9,7 @@ from typing import Any, Self
 
 import asyncpg
 
-STATEMENT_TIMEOUT = 5.0
-LIMITS = {
-    "statement_timeout": str(int(STATEMENT_TIMEOUT * 1000)),
-    "idle_in_transaction_session_timeout": str(int(STATEMENT_TIMEOUT * 1000)),
-}
-"""The limits of each session, or of each transaction through a pooler."""
-_ISOLATION = "READ COMMITTED"
+from app.storage.postgres.parameters import ISOLATION, LIMITS
 
 
 class PooledConnection(asyncpg.Connection):
@@ -56,7 +50,7 @@ class _Transaction:
         self._connection = connection
 
     async def start(self) -> None:
-        await self._connection.execute(f"BEGIN ISOLATION LEVEL {_ISOLATION}{self._connection.limits}")
+        await self._connection.execute(f"BEGIN ISOLATION LEVEL {ISOLATION}{self._connection.limits}")
 
     async def commit(self) -> None:
         await self._connection.execute("COMMIT")

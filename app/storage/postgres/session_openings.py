@@ -94,7 +94,7 @@ class SessionOpenings:
     async def _make_room(
         self, connection: AsyncConnection, account_id: UUID, held: SessionGrant | None, visitor: Visitor
     ) -> tuple[Ended, list[Event]]:
-        """End what a new session leaves no room for and the session ``held``, with their events."""
+        """End the ``held`` session, and the oldest ones beyond the limit; returns their events too."""
         replaced = None if held is None else held.session_id
         arguments = (self._revocation_ttl, account_id, replaced, self._policy.per_account)
         ended = [UUID(each) for each in (await connection.exec_driver_sql(END_SURPLUS, arguments)).scalars()]
