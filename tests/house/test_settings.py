@@ -176,7 +176,7 @@ def test_the_command_line_works_from_files_alone(
     for name, value in environment.items():
         (tmp_path / name).write_text(f"{value}\n")
     files = {f"{name}_FILE": str(tmp_path / name) for name in environment}
-    for command in (["migrate"], ["users", "list"]):
+    for command in (["migrate"], ["users", "list", "--search", "nobody@"]):
         done = app(*command, environment=files)
         assert (done.returncode, done.stderr) == (0, "")
 

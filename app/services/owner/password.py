@@ -60,8 +60,8 @@ class ChangePassword:
             )
             if committed is None:
                 raise await guess.refuse(failed, Reason.OVERTAKEN)
+            ended, version = committed
         # The slot for hashing is free again, since an account may have very many sessions to end.
-        ended, version = committed
         await self.end_sessions.announce(ended)
         proof = Proof(account.id, version, (PASSWORD,))
         device_tokens = device if client is ClientKind.BROWSER else None

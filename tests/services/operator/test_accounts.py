@@ -1,5 +1,6 @@
 """An operator's changes to accounts."""
 
+import asyncio
 from collections.abc import Awaitable
 from uuid import uuid4
 
@@ -13,7 +14,7 @@ from app.services.operator.accounts import Accounts
 from app.wiring import Service
 from tests.support.database import Sql, connect
 from tests.support.people import PASSWORD
-from tests.support.races import inside
+from tests.support.races import inside, waiting
 from tests.support.servers import migrate
 
 NEW_PASSWORD = "another battery horse staple"
@@ -88,6 +89,19 @@ async def test_invalid_accounts_are_refused_with_one_sentence(accounts: Accounts
     assert "needs at least 15 characters" in await refusal(accounts.create(free, "too short", []))
     for unknown in (free, "nobody"):
         assert await refusal(accounts.find(unknown)) == f"no account has the address {unknown!r}"
+
+
+async def test_an_address_that_another_command_is_just_taking_is_refused(
+    accounts: Accounts, sql: Sql
+) -> None:
+    taken = f"{uuid4().hex}@example.com"
+    transaction = sql.transaction()
+    await transaction.start()
+    await sql.execute("INSERT INTO accounts (email, password_hash) VALUES ($1, '')", taken)
+    creating = asyncio.create_task(refusal(accounts.create(taken, PASSWORD, [])))
+    await waiting(sql, 1, unless=creating)
+    await transaction.commit()
+    assert await creating == f"the account {taken} already exists"
 
 
 @pytest.mark.requirement("T9")

@@ -16,8 +16,9 @@ from tests.support.races import CHEAP_HASH, inside, sign_in
 from tests.support.servers import migrate
 
 VISITOR = Visitor("192.0.2.1", "tests")
-PHPASS = "$P$Babcdefgh8r0pjw2VYHos27nIoGfnk."
+APACHE = "$apr1$seasalt$xpmPH1zYpKyzvO1mK5sTD0"
 WERKZEUG = "scrypt:32768:8:1$saltsaltsalt$09535314d0cd467aae7d9acea5b206b3"
+"""Half of one."""
 
 
 @pytest.fixture
@@ -34,9 +35,9 @@ async def own(empty_database: str, environment: dict[str, str]) -> AsyncIterator
 async def test_hashes_of_unknown_forms_are_counted_by_form(own: tuple[Service, Sql]) -> None:
     parts, sql = own
     assert await parts.password_hashes.count() == (0, True, {})
-    for stored in (CHEAP_HASH, PHPASS, CHEAP_HASH, PHPASS, WERKZEUG, "a password in plain text"):
+    for stored in (CHEAP_HASH, APACHE, CHEAP_HASH, APACHE, WERKZEUG, "a password in plain text"):
         await new_person(sql, password_hash=stored)
-    assert await parts.password_hashes.count() == (6, True, {"$P$": 2, "scrypt:": 1, UNMARKED: 1})
+    assert await parts.password_hashes.count() == (6, True, {"$apr1$": 2, "scrypt:": 1, UNMARKED: 1})
 
 
 async def test_of_many_accounts_the_first_ones_are_looked_at_page_by_page(
@@ -46,9 +47,9 @@ async def test_of_many_accounts_the_first_ones_are_looked_at_page_by_page(
     statement = app.storage.postgres.accounts._HASHES  # noqa: SLF001 - a page is as large as a batch
     monkeypatch.setattr(app.storage.postgres.accounts, "_HASHES", statement.replace("LIMIT 1000", "LIMIT 3"))
     for _ in range(10):
-        await new_person(sql, password_hash=PHPASS)
-    assert await parts.password_hashes.count() == (10, True, {"$P$": 10})
-    assert await parts.password_hashes.count(at_most=6) == (6, False, {"$P$": 6})
+        await new_person(sql, password_hash=APACHE)
+    assert await parts.password_hashes.count() == (10, True, {"$apr1$": 10})
+    assert await parts.password_hashes.count(at_most=6) == (6, False, {"$apr1$": 6})
 
 
 async def test_a_guess_at_a_hash_of_an_unknown_form_is_an_event_that_says_so(
@@ -57,7 +58,7 @@ async def test_a_guess_at_a_hash_of_an_unknown_form_is_an_event_that_says_so(
     parts, sql = own
     person = await new_person(sql, password_hash=CHEAP_HASH)
     pair = await sign_in(parts, person)
-    await sql.execute("UPDATE accounts SET password_hash = $1", PHPASS)
+    await sql.execute("UPDATE accounts SET password_hash = $1", APACHE)
     with pytest.raises(Refused) as refused:
         await sign_in(parts, person)
     assert refused.value.refusal is Refusal.INVALID_CREDENTIALS
