@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from app.storage.postgres.urls import DatabaseUrl
+from app.storage.postgres.urls import SSL_MODES, DatabaseUrl
 
 _VERIFYING = {"verify-ca", "verify-full"}
 _ENFORCING = {"require", *_VERIFYING}
@@ -28,6 +28,9 @@ class Encryption:
 def encryption(url: DatabaseUrl) -> Encryption:
     """The encryption that a URL asks for; ValueError when its parameters or files do not fit."""
     mode = url.ssl_mode or "prefer"
+    if mode not in SSL_MODES:
+        # Else it would count as one that need not encrypt.
+        raise ValueError(f"sslmode is one of {', '.join(SSL_MODES)}")
     is_direct = url.parameters.get("sslnegotiation") == "direct"
     if is_direct and mode not in _ENFORCING:
         raise ValueError("sslnegotiation=direct needs sslmode=require, verify-ca or verify-full")
@@ -39,10 +42,17 @@ def encryption(url: DatabaseUrl) -> Encryption:
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     context.minimum_version = _version(url, "ssl_min_protocol_version") or ssl.TLSVersion.TLSv1_2
     context.maximum_version = _version(url, "ssl_max_protocol_version") or context.maximum_version
+    if (
+        context.maximum_version is ssl.TLSVersion.TLSv1_2
+        and context.minimum_version is ssl.TLSVersion.TLSv1_3
+    ):
+        raise ValueError("ssl_max_protocol_version is below ssl_min_protocol_version")
     context.set_alpn_protocols(["postgresql"])
     if mode in _ENFORCING:
         _trust(context, url, mode)
         context.check_hostname = mode == "verify-full"
+    if url.parameters.get("sslcrl") and context.verify_mode is ssl.CERT_NONE:
+        raise ValueError("sslcrl needs sslmode=verify-ca or verify-full, which check the certificate")
     _identify(context, url)
     return Encryption(context, is_optional=mode not in _ENFORCING, is_direct=is_direct)
 
@@ -98,12 +108,7 @@ def _load(context: ssl.SSLContext, name: str, path: str) -> None:
 
 def _version(url: DatabaseUrl, name: str) -> ssl.TLSVersion | None:
     asked = url.parameters.get(name)
-    if asked is None:
-        return None
-    try:
-        return ssl.TLSVersion[asked.replace(".", "_")]
-    except KeyError:
-        raise ValueError(f"{name} is TLSv1.2 or TLSv1.3") from None
+    return ssl.TLSVersion[asked.replace(".", "_")] if asked else None
 
 
 def _home() -> Path | None:

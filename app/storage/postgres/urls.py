@@ -1,7 +1,7 @@
 """Reads the URL of Postgres as operators and platforms write it, with the parameters of libpq."""
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from itertools import repeat
@@ -11,9 +11,12 @@ from urllib.parse import unquote
 _SCHEMES = {"postgresql", "postgres", "postgresql+asyncpg"}
 _FORM = "is not of the form postgresql://user:password@host:5432/database; percent-encode the password"
 _LAST_PORT = 65_535
-_SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
+SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
+_TLS_VERSIONS = ("TLSv1.2", "TLSv1.3")
 _VALUES = {
-    "sslmode": _SSL_MODES,
+    "sslmode": SSL_MODES,
+    "ssl_min_protocol_version": _TLS_VERSIONS,
+    "ssl_max_protocol_version": _TLS_VERSIONS,
     "sslnegotiation": ("postgres", "direct"),
     "target_session_attrs": ("read-write", "primary", "any"),
     "channel_binding": ("disable", "prefer", "require"),
@@ -26,6 +29,7 @@ _HONOURED = {
     *("sslrootcert", "sslcert", "sslkey", "sslpassword", "sslcrl", "sslnegotiation"),
     *("ssl_min_protocol_version", "ssl_max_protocol_version"),
 }
+_LISTS = {"host", "port"}
 _WITHOUT_EFFECT = {
     *("channel_binding", "gssencmode", "krbsrvname", "gsslib", "gssdelegation", "client_encoding"),
     *("keepalives", "keepalives_idle", "keepalives_interval", "keepalives_count", "tcp_user_timeout"),
@@ -34,7 +38,10 @@ _WITHOUT_EFFECT = {
 }
 _VARIABLES = {
     name: f"PG{name.upper().replace('_', '')}"
-    for name in ("sslmode", "sslrootcert", "sslcert", "sslkey", "sslcrl", "sslnegotiation")
+    for name in (
+        *("sslmode", "sslrootcert", "sslcert", "sslkey", "sslcrl", "sslnegotiation"),
+        *("ssl_min_protocol_version", "ssl_max_protocol_version"),
+    )
 }
 """libpq's environment variables for encryption. The driver itself reads those for hosts and logins."""
 
@@ -66,9 +73,9 @@ def parse_url(text: str) -> DatabaseUrl:
     scheme, _, rest = text.partition("://")
     before, _, query = rest.partition("?")
     authority, _, database = before.partition("/")
-    login, at, hosts = authority.rpartition("@")
+    login, _, hosts = authority.rpartition("@")
     # A password with a slash or a question mark in it moves its end there.
-    if scheme not in _SCHEMES or "@" in database or (not at and "@" in query):
+    if scheme not in _SCHEMES or "@" in database or "@" in query:
         raise ValueError(_FORM)
     user, _, password = login.partition(":")
     parameters = _parameters(query)
@@ -90,21 +97,29 @@ def servers(text: str) -> tuple[list[str], str | None]:
 def _parameters(query: str) -> dict[str, str]:
     found: dict[str, str] = {}
     for item in filter(None, query.split("&")):
-        name, _, value = map(_decoded, item.partition("="))
+        name, equals, value = map(_decoded, item.partition("="))
         if name not in _HONOURED | _WITHOUT_EFFECT:
-            raise ValueError(_unknown(name))
+            raise ValueError(_unknown(name if equals else ""))
         if name == "ssl":
             # As drivers of other languages write it; libpq takes ssl=true as well.
             name, value = "sslmode", {"true": "require", "false": "disable"}.get(value, value)
-        if name == "host" and name in found:
+        if name in _LISTS and name in found:
             value = f"{found[name]},{value}"
-        if name in _VALUES and value not in _VALUES[name]:
-            raise ValueError(f"{name} is one of {', '.join(_VALUES[name])}")
-        if name == "connect_timeout" and not fullmatch("[0-9]{1,4}", value):
-            raise ValueError("connect_timeout is a number of seconds")
+        elif found.get(name, value) != value:
+            raise ValueError(f"has two values of {name} after the question mark; leave one out")
         found[name] = value
     defaults = {name: os.environ.get(variable) for name, variable in _VARIABLES.items()}
-    return {name: value for name, value in defaults.items() if value} | found
+    inherited = {name: value for name, value in defaults.items() if value and name not in found}
+    for name, value in (found | inherited).items():
+        _check(_VARIABLES[name] if name in inherited else name, value, _VALUES.get(name))
+    return found | inherited
+
+
+def _check(shown: str, value: str, possible: Sequence[str] | None) -> None:
+    if possible and value not in possible:
+        raise ValueError(f"{shown} is one of {', '.join(possible)}")
+    if shown == "connect_timeout" and not fullmatch("[0-9]{1,4}", value):
+        raise ValueError("connect_timeout is a number of seconds")
 
 
 def _unknown(name: str) -> str:

@@ -1,5 +1,7 @@
 """URLs of Postgres as operators and platforms write them, with libpq's parameters."""
 
+import os
+from dataclasses import replace
 from urllib.parse import quote
 
 import pytest
@@ -11,8 +13,8 @@ from app.storage.postgres.urls import DatabaseUrl, parse_url
 
 @pytest.fixture(autouse=True)
 def without_variables(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("PGPORT", "PGSSLMODE", "PGSSLROOTCERT", "PGSSLNEGOTIATION", "PGUSER"):
-        monkeypatch.delenv(name, raising=False)
+    for name in [name for name in os.environ if name.startswith("PG")]:
+        monkeypatch.delenv(name)
 
 
 @pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+asyncpg"])
@@ -30,6 +32,7 @@ def test_the_parts_of_a_url_are_read(scheme: str) -> None:
         ("one,two:5434,three?port=5435", [("one", 5435), ("two", 5434), ("three", 5435)]),
         ("?host=one,two&port=5433,5434", [("one", 5433), ("two", 5434)]),
         ("?host=one:5432&host=two:5433", [("one", 5432), ("two", 5433)]),
+        ("?host=one&port=5433&host=two&port=5434", [("one", 5433), ("two", 5434)]),
         ("ignored?host=one", [("one", 5432)]),
         ("[::1]", [("::1", 5432)]),
         ("[2001:db8::7]:5433,[fe80::1%25eth0]", [("2001:db8::7", 5433), ("fe80::1%eth0", 5432)]),
@@ -62,6 +65,9 @@ def test_letters_that_are_not_ambiguous_need_no_encoding(password: str) -> None:
     [
         ("postgresql://u:1234/hunter2@h/d", "percent-encode the password"),
         ("postgresql://u:1234?hunter2@h/d", "percent-encode the password"),
+        ("postgresql://u:1@2?hunter2=x@h/d", "percent-encode the password"),
+        ("postgresql://u:1@2/3?hunter2=x@h/d", "percent-encode the password"),
+        ("postgresql://u@h/d?password=1&hunter2", "does not understand what stands there"),
         ("postgresql://u:hunter2%ff@h/d", "percent-encode the password"),
         ("postgresql://u:hunter2%00@h/d", "percent-encode the password"),
         ("mysql://u:hunter2@h/d", "postgresql://user:password@host:5432/database"),
@@ -85,7 +91,20 @@ def test_letters_that_are_not_ambiguous_need_no_encoding(password: str) -> None:
         ("postgresql://u:hunter2@h/d?connect_timeout=soon", "connect_timeout is a number of seconds"),
         ("postgresql://u:hunter2@h/d?sslnegotiation=direct", "sslnegotiation=direct needs sslmode=require"),
         ("postgresql://u:hunter2@h/d?sslmode=require&sslrootcert=system", "needs sslmode=verify-full"),
-        ("postgresql://u:hunter2@h/d?ssl_min_protocol_version=9", "ssl_min_protocol_version is TLSv1.2"),
+        (
+            "postgresql://u:hunter2@h/d?ssl_min_protocol_version=SSLv3",
+            "ssl_min_protocol_version is one of TLSv1.2, TLSv1.3",
+        ),
+        ("postgresql://u:hunter2@h/d?ssl_max_protocol_version=TLSv1.1", "ssl_max_protocol_version is one of"),
+        (
+            "postgresql://u:hunter2@h/d?ssl_max_protocol_version=TLSv1.2&ssl_min_protocol_version=TLSv1.3",
+            "ssl_max_protocol_version is below",
+        ),
+        ("postgresql://u:hunter2@h/d?sslmode=require&sslcrl=/missing", "sslcrl needs sslmode=verify-ca"),
+        ("postgresql://u:hunter2@h/d?sslmode=verify-full&ssl=true", "two values of sslmode"),
+        ("postgresql://u:hunter2@h/d?ssl=false&sslmode=verify-full", "two values of sslmode"),
+        ("postgresql://u:hunter2@h/d?sslmode=verify-full&sslmode=disable", "two values of sslmode"),
+        ("postgresql://u@h/d?password=hunter2&password=hunter22", "two values of password"),
         ("postgresql://u:hunter2@h/d?sslmode=verify-full&sslrootcert=/missing", "sslrootcert cannot be used"),
         ("postgresql://u:hunter2@h/d?sslcert=/missing", "sslcert or sslkey cannot be used"),
     ],
@@ -123,6 +142,7 @@ def test_what_platforms_add_is_taken(query: str, without_effect: list[str]) -> N
         ("", None),
         ("?ssl=true", "require"),
         ("?ssl=false", "disable"),
+        ("?ssl=true&sslmode=require", "require"),
         ("?ssl=verify-full", "verify-full"),
         ("?sslrootcert=system", "verify-full"),
     ],
@@ -137,6 +157,33 @@ def test_variables_of_libpq_for_encryption_count_where_the_url_says_nothing(
     monkeypatch.setenv("PGSSLMODE", "verify-full")
     assert parse_url("postgresql://h/d").ssl_mode == "verify-full"
     assert parse_url("postgresql://h/d?sslmode=require").ssl_mode == "require"
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("PGSSLMODE", "verify_full"),
+        ("PGSSLMODE", "VERIFY-FULL"),
+        ("PGSSLMODE", "required"),
+        ("PGSSLMODE", "require "),
+        ("PGSSLMODE", "verify-full\n"),
+        ("PGSSLNEGOTIATION", "Direct"),
+        ("PGSSLMINPROTOCOLVERSION", "1.3"),
+        ("PGSSLMAXPROTOCOLVERSION", "SSLv3"),
+    ],
+)
+def test_a_misspelt_value_of_a_variable_is_refused_by_its_name(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(ValueError, match=rf"\A{variable} is one of [^\n]+\Z"):
+        Connector("postgresql://u:hunter2@h/d")
+
+
+def test_a_mode_that_is_not_known_never_counts_as_an_optional_one() -> None:
+    url = replace(parse_url("postgresql://h/d"), parameters={"sslmode": "verify_full"})
+    with pytest.raises(ValueError, match="sslmode is one of"):
+        encryption(url)
 
 
 def test_a_process_without_a_name_needs_a_user_in_the_url(monkeypatch: pytest.MonkeyPatch) -> None:
