@@ -17,8 +17,7 @@ import typer
 from app import __version__
 from app.cli import accounts as users
 from app.cli import check_config as configuration
-from app.cli import events, keys, sessions
-from app.cli import serve as service
+from app.cli import events, keys, service, sessions
 from app.cli.failures import reported
 
 

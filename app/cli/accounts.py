@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from app.cli.running import Json, Yes, confirm, run
+from app.cli.options import Json, Yes, confirm, run
 from app.domain.accounts import Account
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def list_accounts(
 
     async def print_accounts(service: "Service") -> None:
         number, last = 0, ""
-        async for account in service.accounts.listed(search, after, limit + 1):
+        async for account in service.accounts.by_address(search, after, limit + 1):
             if number == limit:
                 print(f"there are more: add --after {shlex.quote(last)}", file=sys.stderr)
                 return

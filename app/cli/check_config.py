@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from app.cli.doctor.findings import Finding, Level, format_findings
-from app.cli.running import Json, loading, run
+from app.cli.options import Json, loading, run
 
 _now = partial(datetime.now, UTC)
 
@@ -51,8 +51,8 @@ def check_config(
 
 def _check_settings() -> Sequence[Finding]:
     with loading():
+        from app.cli.doctor.environment import check_settings
         from app.cli.doctor.servers import check_servers
-        from app.cli.doctor.settings import check_settings
         from app.settings import Settings, load
 
     settings = load(Settings)

@@ -10,7 +10,7 @@ from uuid import UUID
 
 import typer
 
-from app.cli.running import Json, run
+from app.cli.options import Json, run
 from app.domain.clock import timestamp
 from app.domain.events import EventFilter, EventKind, RecordedEvent
 

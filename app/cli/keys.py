@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from app.cli.running import Json, Yes, confirm, run
+from app.cli.options import Json, Yes, confirm, run
 from app.domain.clock import timestamp
 from app.domain.keys import KeyState, SigningKey
 
@@ -18,7 +18,7 @@ _NEXT = {KeyState.STANDBY: "signs from", KeyState.SIGNING: "signs until", KeySta
 @commands.command("list")
 def list_keys(*, as_json: Json = False) -> None:
     """List the keys: their state, since when, and the time of their next automatic step."""
-    listed = run(lambda service: service.operated_keys.all())
+    listed = run(lambda service: service.operator_keys.all())
     if as_json:
         fields = [_fields(key, next_step) for key, next_step in listed]
         print(json.dumps(fields, indent=2, default=timestamp))
@@ -38,7 +38,7 @@ def rotate(
     ] = False,
 ) -> None:
     """Let the standby key sign. Tokens of the previous key stay valid."""
-    kid = run(lambda service: service.operated_keys.rotate(at_once=now))
+    kid = run(lambda service: service.operator_keys.rotate(at_once=now))
     print(f"{kid} signs from now on")
 
 
@@ -47,7 +47,7 @@ def rotate(
 def retire(kid: Annotated[str, typer.Argument(help="The leaked key.")], *, yes: Yes = False) -> None:
     """Retire a leaked key: remove it from the key set and refuse every access token that it signed."""
     confirm(f"Refuse every access token that {kid} signed?", yes=yes)
-    run(lambda service: service.operated_keys.retire(kid))
+    run(lambda service: service.operator_keys.retire(kid))
     print(
         f"{kid} is retired; services that cache the key set may accept its tokens until they fetch it again"
     )
@@ -56,7 +56,7 @@ def retire(kid: Annotated[str, typer.Argument(help="The leaked key.")], *, yes: 
 @commands.command()
 def reseal() -> None:
     """Seal the private keys under the first secret of AUTH_SECRET_KEYS."""
-    resealed = run(lambda service: service.operated_keys.reseal())
+    resealed = run(lambda service: service.operator_keys.reseal())
     print(f"{resealed} {'key' if resealed == 1 else 'keys'} resealed")
 
 

@@ -1,49 +1,43 @@
-"""``dev``, ``serve`` and ``migrate``."""
+"""``serve``: the listening sockets, and the workers that serve on them."""
 
-from pathlib import Path
-from typing import Annotated
+import os
+import sys
 
-import typer
+import structlog
 
-from app.cli.running import Yes, confirm, loading
+from app import __version__
+from app.logs import configure_logs
+from app.server.sockets import bind, most_connections
+from app.server.supervisor import Supervisor
+from app.settings import PREFIX, Settings, SettingsError, load, misspelt_settings
+from app.settings.server import Listen
 
-Port = Annotated[int, typer.Option(min=1, max=65535, help="TCP port.")]
-
-
-def dev(
-    port: Port = 8000,
-    folder: Annotated[Path, typer.Option(help="Folder for the data.")] = Path(".data"),
-    *,
-    reset: Annotated[bool, typer.Option("--reset", help="Remove the data first, and start anew.")] = False,
-    yes: Yes = False,
-) -> None:
-    """Run everything on this machine: a private Postgres and Valkey, a demo account, the service."""
-    import app.dev
-
-    if reset:
-        confirm(f"Remove the accounts, the secrets and all other data in {folder}?", yes=yes)
-        app.dev.reset(folder)
-
-    raise typer.Exit(app.dev.run(folder, port=port))
+_log = structlog.get_logger()
 
 
-def serve(
-    host: Annotated[str | None, typer.Option(help="Address to listen on. Default: AUTH_LISTEN.")] = None,
-    port: Annotated[
-        int | None, typer.Option(min=1, max=65535, help="TCP port. Default: AUTH_LISTEN.")
-    ] = None,
-    workers: Annotated[int, typer.Option(min=1, max=64, help="Number of processes.")] = 1,
-) -> None:
-    """Run the service. It waits up to AUTH_STARTUP_TIMEOUT for Postgres."""
-    with loading():
-        from app.cli import serving
+def serve(host: str | None, port: int | None, workers: int) -> None:
+    """Serve until a signal. Options win over the setting."""
+    settings = load(Settings)
+    configure_logs(settings.log_format, settings.log_level)
+    if misspelt := misspelt_settings():
+        # Without values, which may be secrets.
+        _log.warning("settings.unknown", variables=misspelt)
+    address = Listen(host or settings.listen.host, port or settings.listen.port)
+    try:
+        sockets = bind(address.host, address.port)
+    except OSError as error:
+        raise SettingsError(f"cannot listen on {address}: {error.strerror}") from None
+    most = most_connections(settings.connections)
+    if most < settings.connections:
+        _log.warning("connections.few_files", setting="AUTH_CONNECTIONS", limit=most)
+    if "password_hash_threads" not in settings.model_fields_set:
+        # The workers share the threads that one process would use by default. Each worker needs one.
+        share = max(1, settings.password_hash_threads // workers)
+        os.environ[f"{PREFIX}PASSWORD_HASH_THREADS"] = str(share)
 
-    serving.serve(host, port, workers)
+    def announce(facts: object) -> None:
+        assert isinstance(facts, dict)  # noqa: S101 - a worker of ours sends it
+        _log.info("serve.started", version=__version__, address=str(address), workers=workers, **facts)
 
-
-def migrate() -> None:
-    """Migrate the tables to this release. It waits for Postgres, and several replicas may run it at once."""
-    with loading():
-        from app.cli import startup
-
-    startup.migrate()
+    drain = settings.drain.total_seconds()
+    sys.exit(Supervisor("app.cli.work:work", workers, sockets, drain, announce).run())

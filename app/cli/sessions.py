@@ -7,7 +7,7 @@ from uuid import UUID
 
 import typer
 
-from app.cli.running import Json, Yes, confirm, run
+from app.cli.options import Json, Yes, confirm, run
 from app.domain.clock import timestamp
 from app.domain.sessions import SessionSummary
 
@@ -19,7 +19,7 @@ def list_sessions(
     email: Annotated[str, typer.Argument(help="The account's e-mail address.")], *, as_json: Json = False
 ) -> None:
     """List the active sessions of an account, at most 1000. The most recently used one comes first."""
-    sessions = run(lambda service: service.operated_sessions.of(email))
+    sessions = run(lambda service: service.operator_sessions.of(email))
     if as_json:
         fields = [_fields(session) for session in sessions]
         print(json.dumps(fields, indent=2, default=timestamp))
@@ -44,12 +44,12 @@ def revoke(
     if sum((session_id is not None, account is not None, everyone)) != 1:
         raise typer.BadParameter("name one session, or --account, or --all")
     if session_id is not None:
-        ended = run(lambda service: service.operated_sessions.end(session_id))
+        ended = run(lambda service: service.operator_sessions.end(session_id))
     elif account is not None:
-        ended = run(lambda service: service.operated_sessions.end_of(account))
+        ended = run(lambda service: service.operator_sessions.end_of(account))
     else:
         confirm("Sign everyone out of every account?", yes=yes)
-        ended = run(lambda service: service.operated_sessions.end_all())
+        ended = run(lambda service: service.operator_sessions.end_all())
     print(f"{ended} {'session' if ended == 1 else 'sessions'} ended")
 
 

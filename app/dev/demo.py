@@ -18,7 +18,7 @@ def prepare(email: str, password: str, *, is_new: bool) -> None:
 
 async def _account(settings: Settings, email: str, password: str, *, is_new: bool) -> None:
     async with open_service(settings) as service:
-        if await service.operated_keys.unopenable():
+        if await service.operator_keys.unopenable():
             raise DataUnusable("the signing keys were sealed under another secret than the present one")
         try:
             await service.accounts.find(email)

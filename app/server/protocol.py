@@ -14,7 +14,7 @@ import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from app.http.heads import FAILURE, MAX_HEADERS, headers_size
-from app.server.connections import Connections
+from app.server.connection_limits import Connections
 
 HEAD_TIMEOUT = 10.0
 """Seconds from the first byte of a head, or from the connection, to the end of the head."""

@@ -8,7 +8,7 @@ from typing import cast
 from uvicorn import Config
 from uvicorn.server import Server
 
-from app.server.connections import ConnectionLimits, Connections
+from app.server.connection_limits import ConnectionLimits, Connections
 from app.server.orders import Order, Orders
 from app.server.protocol import BoundedProtocol
 

@@ -34,8 +34,8 @@ class Service:
     core: Core
     use_cases: UseCases
     accounts: Accounts
-    operated_sessions: Sessions
-    operated_keys: Keys
+    operator_sessions: Sessions
+    operator_keys: Keys
     events: Events
     password_hashes: PasswordHashes
     purge: Purge
@@ -56,16 +56,16 @@ class Service:
 def open_service(settings: Settings, clock: Clock = utc_now) -> Service:
     """The service, which connects to nothing before its first use."""
     core = build_core(settings, open_resources(settings, clock), clock)
-    stores, operated = core.stores, operator(core, settings)
+    stores, cases = core.stores, operator(core, settings)
     purge = Purge(stores.sessions, stores.revocations, stores.events, settings.event_retention)
     return Service(
         core,
         use_cases(core, settings),
-        operated.accounts,
-        operated.sessions,
-        operated.keys,
-        operated.events,
-        operated.password_hashes,
+        cases.accounts,
+        cases.sessions,
+        cases.keys,
+        cases.events,
+        cases.password_hashes,
         purge,
         core.keys,
         core.revocations,

@@ -10,9 +10,9 @@ from secrets import token_urlsafe
 import pytest
 import redis
 
+from app.cli.doctor.environment import check_settings
 from app.cli.doctor.findings import Finding
 from app.cli.doctor.servers import check_servers
-from app.cli.doctor.settings import check_settings
 from app.domain.clock import Clock
 from app.settings import Settings, load
 from app.wiring import utc_now

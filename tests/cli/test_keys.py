@@ -106,7 +106,7 @@ def events(lines: list[str]) -> list[tuple[str, str]]:
 async def test_keys_are_listed_for_people_and_for_programs(keys: Keys) -> None:
     # The first key verifies, the second signs. The policy changed before the third was created.
     async with parts(keys.environment | {"AUTH_SIGNING_ALGORITHM": "RS256"}) as operator:
-        await operator.operated_keys.rotate(at_once=True)
+        await operator.operator_keys.rotate(at_once=True)
     stored = await sealed_keys(keys.sql)
     kids = {state: key.kid for state, key in stored.items()}
     moments = {
@@ -219,7 +219,7 @@ async def test_keys_are_resealed_and_a_key_that_does_not_open_is_named(keys: Key
     assert await keys.done("reseal") == ("0 keys resealed\n", [])
     # The standby is sealed under the new secret already.
     async with parts(keys.environment | {"AUTH_SECRET_KEYS": f"{new},{TEST_SECRET}"}) as operator:
-        await operator.operated_keys.retire(await keys.kid(KeyState.STANDBY))
+        await operator.operator_keys.retire(await keys.kid(KeyState.STANDBY))
     assert await keys.done("reseal", AUTH_SECRET_KEYS=f"{new},{TEST_SECRET}") == ("1 key resealed\n", [])
     (first, *_) = await keys.sql.fetch("SELECT kid FROM signing_keys ORDER BY created_at, kid")
     assert await keys.refused("reseal", AUTH_SECRET_KEYS=f"{stranger},{TEST_SECRET}") == (

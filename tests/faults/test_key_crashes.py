@@ -178,9 +178,9 @@ async def test_a_command_killed_at_any_step_has_done_nothing_and_succeeds_when_i
 
     async with parts(own) as operator:
         if operation == "rotate":
-            assert await operator.operated_keys.rotate(at_once=True) == standby
+            assert await operator.operator_keys.rotate(at_once=True) == standby
         else:
-            await operator.operated_keys.retire(signing)
+            await operator.operator_keys.retire(signing)
     await assert_one_signs_and_one_stands_by(sql)
     assert (await kids(sql))[0] == standby
     await assert_well(client, person)
@@ -223,7 +223,7 @@ async def test_a_retirement_that_redis_was_not_told_of_is_known_everywhere_in_th
     token = await assert_well(client, person)
     async with parts(own) as operator:
         # All that a command does before it tells Redis.
-        changes, lasts = operator.operated_keys.changes, operator.operated_keys.policy.verifying
+        changes, lasts = operator.operator_keys.changes, operator.operator_keys.policy.verifying
         await changes.make(lambda keys, _: retirement(keys, signing), Actor.OPERATOR, revoked_for=lasts)
 
         async def is_refused() -> bool:

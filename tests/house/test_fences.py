@@ -31,7 +31,7 @@ def test_the_domain_fence_names_every_package_that_the_service_depends_on() -> N
 
 @pytest.mark.parametrize(
     ("path", "is_refused"),
-    [("app/cli/startup.py", True), ("app/main.py", True), ("app/server/protocol.py", False)],
+    [("app/cli/work.py", True), ("app/main.py", True), ("app/server/protocol.py", False)],
 )
 def test_the_internals_of_uvicorn_are_imported_in_server_only(path: str, is_refused: bool) -> None:
     """import-linter sees other distributions as a whole, so ruff holds this one."""

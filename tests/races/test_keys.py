@@ -62,9 +62,9 @@ def operate(environment: Mapping[str, str], command: str, *arguments: str | bool
 
     async def carry_out(service: Service) -> str:
         if command == "retire":
-            await service.operated_keys.retire(str(arguments[0]))
+            await service.operator_keys.retire(str(arguments[0]))
             return str(arguments[0])
-        return await service.operated_keys.rotate(at_once=bool(arguments[0]))
+        return await service.operator_keys.rotate(at_once=bool(arguments[0]))
 
     async def operate_together() -> str | None:
         async with parts(environment) as service:

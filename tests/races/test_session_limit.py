@@ -66,10 +66,10 @@ async def test_sign_ins_that_race_the_end_of_all_sessions_come_before_or_after_i
         for _ in range(MOST):
             await sign_in(replicas[0], person)
         await asyncio.gather(
-            replicas[0].operated_sessions.end_of(person.email),
-            replicas[1].operated_sessions.end_of(person.email),
+            replicas[0].operator_sessions.end_of(person.email),
+            replicas[1].operator_sessions.end_of(person.email),
             *(signs_in(replicas[number % 2], person) for number in range(2 * MOST)),
         )
         assert await sql.fetchval(UNENDED, person.id) <= MOST
-        await replicas[0].operated_sessions.end_of(person.email)
+        await replicas[0].operator_sessions.end_of(person.email)
         assert await sql.fetchval(UNENDED, person.id) == 0

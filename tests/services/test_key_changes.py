@@ -48,7 +48,7 @@ async def own_sql(own: dict[str, str]) -> AsyncIterator[Sql]:
 @pytest.fixture
 async def keys(own: dict[str, str], own_sql: Sql) -> AsyncIterator[Keys]:
     async with parts(own) as service:
-        yield service.operated_keys
+        yield service.operator_keys
 
 
 @pytest.fixture
@@ -203,7 +203,7 @@ async def test_a_key_can_be_retired_in_any_state_and_a_signing_key_and_a_standby
     leaked = before.pop(state)
     async with parts(own | ({"AUTH_REDIS_URL": redis} if redis else {})) as operator:
         with structlog.testing.capture_logs() as logs:
-            await operator.operated_keys.retire(leaked)
+            await operator.operator_keys.retire(leaked)
         assert ("revocations.not_indexed" in [line["event"] for line in logs]) is bool(redis)
         await operator.revocations.reindex()
         assert await operator.revocations.any_revoked([str(uuid4()), leaked])
@@ -244,9 +244,9 @@ async def test_keys_are_resealed_once_and_stay_the_same_keys(
     before = after = await stored(keys)
     for listed, resealed in ((f"{TEST_SECRET},{new}", 0), (f"{new},{TEST_SECRET}", 2), (new, 0)):
         async with parts(own | {"AUTH_SECRET_KEYS": listed}) as operator:
-            assert await operator.operated_keys.reseal() == resealed
+            assert await operator.operator_keys.reseal() == resealed
             after = await stored(keys)
-            opened = [operator.operated_keys.maker.open(key).public_key() for key in after if resealed]
+            opened = [operator.operator_keys.maker.open(key).public_key() for key in after if resealed]
             assert opened == [keys.maker.open(key).public_key() for key in before if resealed]
     assert [replace(key, sealed_private_key=b"") for key in after] == [
         replace(key, sealed_private_key=b"") for key in before
@@ -265,11 +265,11 @@ async def test_concurrent_reseals_count_each_key_once_and_no_deleted_key(
     async with parts(own | {"AUTH_SECRET_KEYS": f"{token_urlsafe(32)},{TEST_SECRET}"}) as operator:
         async with holder.transaction():
             await holder.execute("SELECT FROM signing_keys FOR UPDATE")
-            resealing = [asyncio.create_task(operator.operated_keys.reseal()) for _ in range(2)]
+            resealing = [asyncio.create_task(operator.operator_keys.reseal()) for _ in range(2)]
             await waiting(own_sql, 2)
             await holder.execute("DELETE FROM signing_keys WHERE kid = $1", pair[0])
         assert sum(await asyncio.gather(*resealing)) == 1
-        assert await operator.operated_keys.reseal() == 0
+        assert await operator.operator_keys.reseal() == 0
     assert [key.kid for key in await stored(keys)] == [pair[1]]
     await holder.close()
 

@@ -99,7 +99,7 @@ ENDS: dict[str, Callable[[Crowd], Awaitable[object]]] = {
     "account.roles_changed": lambda crowd: crowd.service.accounts.set_roles(crowd.person.email, []),
     "password.changed": _change_password,
     "password.set": lambda crowd: crowd.service.accounts.set_password(crowd.person.email, NEW_PASSWORD),
-    "session.ended": lambda crowd: crowd.service.operated_sessions.end_of(crowd.person.email),
+    "session.ended": lambda crowd: crowd.service.operator_sessions.end_of(crowd.person.email),
     "logout.everywhere": _log_out_everywhere,
     "session.reuse_detected": _reuse,
 }
@@ -200,7 +200,7 @@ async def test_a_session_whose_batch_never_came_does_not_continue(
     assert await crowd.unended() == 500
     assert await own_sql.fetchval("SELECT revoked_at FROM sessions WHERE refresh_token_hash <> ''") is None
     assert await crowd.is_over()
-    assert await alone.operated_sessions.of(crowd.person.email) == []
+    assert await alone.operator_sessions.of(crowd.person.email) == []
     # The next end of all of them ends the rest.
     assert await alone.accounts.disable(crowd.person.email) == 500
 
@@ -222,7 +222,7 @@ async def test_a_session_that_opens_while_the_others_end_lives(alone: Service, o
     sessions = Visited(alone.database, alone.use_cases.refresh.policy, timedelta(minutes=16))
     sessions.crowd, sessions.opened = crowd, []
     ending = replace(core.end_sessions, sessions=sessions)
-    await replace(alone.operated_sessions, end_sessions=ending).end_of(crowd.person.email)
+    await replace(alone.operator_sessions, end_sessions=ending).end_of(crowd.person.email)
     assert len(sessions.opened) >= 2
     assert await crowd.is_over()
     assert await crowd.unended() == len(sessions.opened)

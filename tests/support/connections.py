@@ -17,7 +17,7 @@ from uvicorn import Config
 
 from app.http.application import build, core_routes
 from app.http.origins import Origins
-from app.server.connections import ConnectionLimits, Connections
+from app.server.connection_limits import ConnectionLimits, Connections
 from app.server.protocol import BoundedProtocol
 from tests.support.people import problem_of
 from tests.support.processes import PATIENCE

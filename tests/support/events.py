@@ -138,12 +138,12 @@ HAPPENINGS = {
         reason="revoked",
     ),
     "an end by an operator": Happening(
-        lambda scene: scene.service.operated_sessions.end(scene.session_id),
+        lambda scene: scene.service.operator_sessions.end(scene.session_id),
         *(_ENDED, {"ended": 1}, True, False),
         reason="revoked",
     ),
     "the end of all of an account": Happening(
-        lambda scene: scene.service.operated_sessions.end_of(scene.person.email),
+        lambda scene: scene.service.operator_sessions.end_of(scene.person.email),
         *(_ENDED, {"ended": 1}, False, False),
         reason="revoked",
     ),

@@ -28,8 +28,9 @@ import psutil  # type: ignore[import-untyped]
 
 ROOT = Path(__file__).parents[2]
 _LOADED = (
-    "app.cli.serving",
-    "app.cli.startup",
+    "app.cli.migrate",
+    "app.cli.serve",
+    "app.cli.work",
     "app.main",
     "app.server.protocol",
     "app.storage.postgres.migrations",

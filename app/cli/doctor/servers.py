@@ -20,8 +20,8 @@ async def check_servers(service: Service, leeway: timedelta, clock: Clock) -> li
         findings += await _check_postgres(service, leeway, clock)
         revision = await migrations.revision(service.database)
         findings.append(postgres.check_tables(revision, migrations.known()))
-        stored = [key for key, _ in await service.operated_keys.all()]
-        findings += keys.check_stored_keys(stored, await service.operated_keys.unopenable())
+        stored = [key for key, _ in await service.operator_keys.all()]
+        findings += keys.check_stored_keys(stored, await service.operator_keys.unopenable())
         findings.append(passwords.check_hashes(await service.password_hashes.count()))
         findings += accounts.check_addresses(await service.accounts.unreachable())
         trouble = await service.revocations.fill()

@@ -44,7 +44,7 @@ class Accounts:
             raise Refused(Refusal.EMAIL_TAKEN, email=address)
         return await self.find(address)
 
-    async def listed(self, prefix: str, after: str, limit: int) -> AsyncIterator[Account]:
+    async def by_address(self, prefix: str, after: str, limit: int) -> AsyncIterator[Account]:
         """The first accounts by address that begin with ``prefix`` and follow ``after``.
 
         They are read in pages, so memory does not grow with their number.

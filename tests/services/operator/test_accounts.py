@@ -48,7 +48,7 @@ async def test_an_account_is_listed_and_found_by_any_spelling_of_its_address(
     accounts: Accounts, email: str
 ) -> None:
     found = await accounts.find(f"  {email.title()}")
-    assert found in [account async for account in accounts.listed("", "", 1_000_000)]
+    assert found in [account async for account in accounts.by_address("", "", 1_000_000)]
     assert found.email == email
 
 

@@ -152,8 +152,8 @@ async def test_a_change_without_effect_writes_no_event(cheap: Service, sql: Sql)
     await cases.logout(stage.pair.refresh_token, stage.token, HERE)
     for _ in range(2):
         await cases.logout(stage.pair.refresh_token, None, HERE)
-        await cheap.operated_sessions.end(stage.session_id)
-        await cheap.operated_sessions.end_of(email)
+        await cheap.operator_sessions.end(stage.session_id)
+        await cheap.operator_sessions.end_of(email)
         await accounts.disable(email)
     assert [row["kind"] for row in await stage.events()] == ["session.ended", "account.disabled"]
 

@@ -24,7 +24,7 @@ async def own(empty_database: str, environment: dict[str, str]) -> AsyncIterator
     own = environment | {"AUTH_DATABASE_URL": empty_database, "AUTH_SIGNING_ALGORITHM": "EdDSA"}
     sql = await connect(empty_database)
     async with parts(own) as service:
-        yield service.operated_keys, sql
+        yield service.operator_keys, sql
     await sql.close()
 
 

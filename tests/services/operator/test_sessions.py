@@ -102,7 +102,7 @@ async def test_an_operator_ends_every_living_session_of_all_accounts_in_batches(
     await fill(own_sql)
     over = await own_sql.fetch("SELECT * FROM sessions WHERE expires_at < now() ORDER BY id")
 
-    assert await alone.operated_sessions.end_all() == MANY + len(people)
+    assert await alone.operator_sessions.end_all() == MANY + len(people)
 
     assert await own_sql.fetchval(LIVING) == 0
     assert await own_sql.fetchval(BLACKLISTED) == MANY + len(people)
@@ -110,7 +110,7 @@ async def test_an_operator_ends_every_living_session_of_all_accounts_in_batches(
     assert await own_sql.fetch("SELECT * FROM sessions WHERE expires_at < now() ORDER BY id") == over
     for pair in pairs:
         await assert_over(alone, pair)
-    assert await alone.operated_sessions.end_all() == 0
+    assert await alone.operator_sessions.end_all() == 0
 
 
 async def test_ending_all_sessions_continues_after_an_interruption(
@@ -123,7 +123,7 @@ async def test_ending_all_sessions_continues_after_an_interruption(
         await holder.execute(
             "SELECT FROM sessions WHERE expires_at > now() ORDER BY id DESC LIMIT 1 FOR UPDATE"
         )
-        interrupted = asyncio.ensure_future(alone.operated_sessions.end_all())
+        interrupted = asyncio.ensure_future(alone.operator_sessions.end_all())
         await waiting(own_sql, 1)
         interrupted.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -132,7 +132,7 @@ async def test_ending_all_sessions_continues_after_an_interruption(
         assert await own_sql.fetchval(LIVING) == MANY - 2 * BATCH
         assert await own_sql.fetchval(BLACKLISTED) == 2 * BATCH
     await holder.close()
-    assert await alone.operated_sessions.end_all() == MANY - 2 * BATCH
+    assert await alone.operator_sessions.end_all() == MANY - 2 * BATCH
     assert (await own_sql.fetchval(LIVING), await own_sql.fetchval(BLACKLISTED)) == (0, MANY)
 
 
@@ -142,7 +142,7 @@ async def test_two_operators_who_end_all_sessions_at_once_end_each_session_once(
     await several(own_sql)
     await fill(own_sql)
     async with inside(apart) as other:
-        ended = await asyncio.gather(alone.operated_sessions.end_all(), other.operated_sessions.end_all())
+        ended = await asyncio.gather(alone.operator_sessions.end_all(), other.operator_sessions.end_all())
     assert sum(ended) == MANY
     assert (await own_sql.fetchval(LIVING), await own_sql.fetchval(BLACKLISTED)) == (0, MANY)
 
@@ -150,26 +150,26 @@ async def test_two_operators_who_end_all_sessions_at_once_end_each_session_once(
 async def test_an_operator_lists_and_ends_the_sessions_of_one_account(
     parts: Service, sql: Sql, someone: Person
 ) -> None:
-    operated, bystander = parts.operated_sessions, await new_person(sql, password_hash=CHEAP_HASH)
+    sessions, bystander = parts.operator_sessions, await new_person(sql, password_hash=CHEAP_HASH)
     first, second, third = [await sign_in(parts, someone) for _ in range(3)]
     other = await sign_in(parts, bystander)
-    assert [session.address for session in await operated.of(f" {someone.email.upper()}")] == [
+    assert [session.address for session in await sessions.of(f" {someone.email.upper()}")] == [
         "192.0.2.1"
     ] * 3
-    newest = (await operated.of(someone.email))[0].id
-    assert await operated.end(newest) == 1
-    assert await operated.end(newest) == 0
-    assert await operated.end(uuid4()) == 0
+    newest = (await sessions.of(someone.email))[0].id
+    assert await sessions.end(newest) == 1
+    assert await sessions.end(newest) == 0
+    assert await sessions.end(uuid4()) == 0
     await assert_over(parts, third)
-    assert await operated.end_of(someone.email) == 2
-    assert await operated.of(someone.email) == []
+    assert await sessions.end_of(someone.email) == 2
+    assert await sessions.of(someone.email) == []
     for pair in (first, second):
         await assert_over(parts, pair)
     assert (await parts.use_cases.who_am_i(other.access_token.text)).account.id == bystander.id
 
 
 async def test_sessions_of_an_unknown_account_cannot_be_listed_or_ended(parts: Service) -> None:
-    for attempt in (parts.operated_sessions.of, parts.operated_sessions.end_of):
+    for attempt in (parts.operator_sessions.of, parts.operator_sessions.end_of):
         with pytest.raises(Refused) as unknown:
             await attempt("nobody@example.com")
         assert unknown.value.refusal is Refusal.ACCOUNT_UNKNOWN
@@ -224,7 +224,7 @@ async def test_a_logout_ends_the_sessions_of_its_tokens_and_ignores_invalid_ones
     # Well-formed and with a valid mac, but of no session.
     gone = parts.use_cases.refresh.tokens.first(uuid4(), b"\x00" * 16)
     await logout(gone.text, None, VISITOR)
-    assert len(await parts.operated_sessions.of(someone.email)) == 3
+    assert len(await parts.operator_sessions.of(someone.email)) == 3
     for _ in range(2):
         await logout(first.refresh_token, second.access_token.text, VISITOR)
         await logout(second.refresh_token, None, VISITOR)

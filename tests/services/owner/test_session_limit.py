@@ -103,7 +103,7 @@ async def test_sessions_of_others_and_ended_ones_do_not_count(
     for _ in range(3):
         await sign_in(three, other)
         await sign_in(three, someone)
-    await three.operated_sessions.end_of(someone.email)
+    await three.operator_sessions.end_of(someone.email)
     for _ in range(3):
         await sign_in(three, someone)
     assert (len(await unended(sql, someone)), len(await unended(sql, other))) == (3, 3)

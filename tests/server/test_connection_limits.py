@@ -6,7 +6,7 @@ import sys
 import pytest
 import structlog
 
-from app.server.connections import ConnectionLimits, Connections
+from app.server.connection_limits import ConnectionLimits, Connections
 from tests.support.connections import Peer, Served, served, turns
 from tests.support.servers import ROOT
 

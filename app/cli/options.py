@@ -1,4 +1,4 @@
-"""Helpers of the operator's commands: common options, and a service without its web server."""
+"""What the operator's commands share: options, and a service without its web server."""
 
 import asyncio
 import gc

@@ -1,36 +1,24 @@
-"""Starting the service and migrating its tables, once Postgres answers."""
+"""A worker of ``serve``: waits for Postgres, then serves."""
 
 import asyncio
 from collections.abc import Iterable
 from ipaddress import IPv4Network, ip_network
 from socket import socket
-from typing import Any
 from urllib.parse import urlsplit
 
-import structlog
 import uvicorn
-from tenacity import (
-    AsyncRetrying,
-    RetryCallState,
-    Retrying,
-    retry_if_exception,
-    stop_after_delay,
-    wait_fixed,
-)
+from tenacity import AsyncRetrying
 
 from app.cli.failures import reported
-from app.domain.refusals import Refused, Unavailable
+from app.cli.retries import retry_policy
 from app.logs import configure_logs, flush_logs
-from app.server.connections import ConnectionLimits
+from app.server.connection_limits import ConnectionLimits
 from app.server.orders import Orders
 from app.server.sockets import most_connections
 from app.server.worker import Worker
-from app.settings import DatabaseSettings, Settings, load
-from app.storage.postgres.outages import Misconfigured
+from app.settings import Settings, load
 from app.storage.postgres.urls import parse_url
-from app.wiring import blaming, open_service
-
-_log = structlog.get_logger()
+from app.wiring import open_service
 
 
 def work(orders: Orders, sockets: list[socket]) -> None:
@@ -66,23 +54,6 @@ def _serve(orders: Orders, sockets: list[socket]) -> None:
     Worker(config, limits, orders, _facts(settings)).run(sockets)
 
 
-def migrate() -> None:
-    """Wait for Postgres, then migrate the tables to this release."""
-    from app.storage.postgres import migrations
-
-    settings = load(DatabaseSettings)
-    configure_logs("console", output="stderr")
-    with blaming("AUTH_DATABASE_URL"):
-        config = migrations.alembic_config(settings.database_url, through_pooler=settings.through_pooler)
-    found, newest = Retrying(**_retry_policy(settings))(migrations.migrate, config)
-    if found is None:
-        print(f"the tables are made: revision {newest}")
-    elif found == newest:
-        print(f"nothing to do: the tables have revision {newest}")
-    else:
-        print(f"the tables are migrated: from revision {found} to {newest}")
-
-
 def _mapped(networks: Iterable[str]) -> list[str]:
     """Return IPv4 networks as a dual-stack socket reports them (RFC 4291 section 2.5.5.2)."""
     parsed = [network for network in map(ip_network, networks) if isinstance(network, IPv4Network)]
@@ -103,25 +74,5 @@ def _facts(settings: Settings) -> dict[str, str]:
 async def _wait_for_postgres(settings: Settings) -> None:
     """Return once Postgres answers, has the tables of this release, and holds keys."""
     async with open_service(settings) as service:
-        await AsyncRetrying(**_retry_policy(settings))(service.database.ping)
-        await AsyncRetrying(**_retry_policy(settings))(service.keys.load)
-
-
-def _retry_policy(settings: DatabaseSettings) -> dict[str, Any]:
-    """Retry while Postgres does not answer. After AUTH_STARTUP_TIMEOUT the last error is raised."""
-    return {
-        "retry": retry_if_exception(
-            lambda error: isinstance(error, Refused) and not isinstance(error, Misconfigured)
-        ),
-        "stop": stop_after_delay(settings.startup_timeout),
-        "wait": wait_fixed(0.5),
-        "before_sleep": _log_first_attempt,
-        "reraise": True,
-    }
-
-
-def _log_first_attempt(state: RetryCallState) -> None:
-    if state.attempt_number == 1:
-        error = state.outcome.exception() if state.outcome else None
-        reason = error.reason if isinstance(error, Unavailable) else None
-        _log.warning("postgres.awaited", variable="AUTH_DATABASE_URL", reason=reason)
+        await AsyncRetrying(**retry_policy(settings))(service.database.ping)
+        await AsyncRetrying(**retry_policy(settings))(service.keys.load)
