@@ -1,7 +1,7 @@
 """Device tokens: proof that a device has signed in to an account before.
 
 ``wwd_`` and the base64url of ``version(1) | secret id(4) | password version(4) | mac(18)``.
-The mac also covers the account's e-mail address, which is not in the token. A token therefore does not reveal
+The mac also covers the account's e-mail address in its canonical form, which is not in the token. A token therefore does not reveal
 its account, and all devices of an account have equal tokens.
 A device stores the tokens of several accounts, joined by dots, the one used last first.
 """
@@ -12,6 +12,7 @@ import struct
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 
 from app.crypto.secrets import ServiceSecret, ServiceSecrets
+from app.domain.accounts import canonical_email
 
 PREFIX = "wwd_"
 MOST_ACCOUNTS = 4
@@ -55,7 +56,8 @@ class DeviceTokens:
 
 
 def _mac(secret: ServiceSecret, body: bytes, email: str) -> bytes:
-    return hmac.digest(secret.device_key, body + email.encode(errors="surrogatepass"), "sha256")[:_MAC_LENGTH]
+    key = canonical_email(email).encode(errors="surrogatepass")
+    return hmac.digest(secret.device_key, body + key, "sha256")[:_MAC_LENGTH]
 
 
 def _tokens(presented: str | None) -> list[str]:

@@ -52,6 +52,11 @@ def normalise_email(text: str) -> str | None:
     )
 
 
+def canonical_email(email: str) -> str:
+    """The form in which an address is a key, whatever spelling is stored; an invalid one stays as it is."""
+    return normalise_email(email) or email
+
+
 def legacy_spelling(email: str) -> str | None:
     """The form in which the previous release stores a canonical address, if it is another one.
 

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from app.crypto.device_tokens import DeviceTokens
+from app.domain.accounts import canonical_email
 from app.domain.throttling import (
     Budget,
     Holder,
@@ -39,7 +40,8 @@ class Attempt(NamedTuple):
 class Throttle:
     """Charges guesses at passwords to the budgets of an account, a network and everyone.
 
-    An account is counted under the keyed ``label`` of its e-mail address, whether or not it exists.
+    An account is counted under the keyed ``label`` of its e-mail address in the canonical form, whether or
+    not it exists.
     Callers who have proved before that they know the account, by a device token or a session, have budgets
     of their own for all three. Their guesses are counted in the budgets of strangers too, which do not
     refuse them: strangers cannot lock them out.
@@ -115,7 +117,7 @@ class Throttle:
         return self.counters.is_shared
 
     def _unknown_devices(self, email: str) -> Budget:
-        return Budget("account", self.label(email), self.policy.account)
+        return Budget("account", self._key(email), self.policy.account)
 
     def _strangers(self, address: str | None) -> tuple[Budget, ...]:
         """The shared budgets of strangers: half of what everyone may do is reserved for quiet networks."""
@@ -140,9 +142,12 @@ class Throttle:
         kind = "known" if is_known else "account"
         widest = networks_of(address)[-1].key
         return (
-            Holder(f"{kind}/{self.label(email)}", _ACCOUNT_HOLDS_ONE_IN),
+            Holder(f"{kind}/{self._key(email)}", _ACCOUNT_HOLDS_ONE_IN),
             Holder(f"network/{widest}", _NETWORK_HOLDS_ONE_IN),
         )
+
+    def _key(self, email: str) -> str:
+        return self.label(canonical_email(email))
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,7 +60,7 @@ class Login:
             event = by_visitor(visitor, EventKind.LOGIN_THROTTLED, account.id if account else None)
             return event.with_details(budget=refused.budget.name)
 
-        attempt = self.guesses.throttle.login(address or email, visitor.address, device, current_version)
+        attempt = self.guesses.throttle.login(email, visitor.address, device, current_version)
         async with self.guesses.guess(attempt, throttled) as guess:
             account = await account_once()
             # An unknown account costs a verification too, so response time does not reveal it (ASVS 6.3.8).
