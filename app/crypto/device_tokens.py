@@ -1,8 +1,8 @@
 """Device tokens: proof that a device has signed in to an account before.
 
 ``wwd_`` and the base64url of ``version(1) | secret id(4) | password version(4) | mac(18)``.
-The mac also covers the account's e-mail address in its canonical form, which is not in the token. A token therefore does not reveal
-its account, and all devices of an account have equal tokens.
+The mac also covers the account's canonical e-mail address, which is not in the token. A token therefore does
+not reveal its account, and all devices of an account have equal tokens.
 A device stores the tokens of several accounts, joined by dots, the one used last first.
 """
 

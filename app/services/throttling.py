@@ -43,8 +43,9 @@ class Throttle:
     An account is counted under the keyed ``label`` of its e-mail address in the canonical form, whether or
     not it exists.
     Callers who have proved before that they know the account, by a device token or a session, have budgets
-    of their own for all three. Their guesses are counted in the budgets of strangers too, which do not
-    refuse them: strangers cannot lock them out.
+    of their own for the account and the network. Their guesses are counted in those of strangers too, which
+    do not refuse them: strangers cannot lock them out. Everyone who knows an account shares no budget, since
+    whoever has one account could use it up.
     """
 
     counters: FailureCounters
@@ -77,23 +78,23 @@ class Throttle:
     ) -> AsyncGenerator[Way]:
         """A sign-in from a known device does not clear the budget of unknown devices."""
         account, device = self._unknown_devices(email), tuple[Budget, ...]()
-        strangers = (account, *self._strangers(address))
+        strangers = (account, *self._networks(address), *self._everyone())
         current = 0 if claimed is None else await current_version()
         # The holder of the service secret can write any version, so a version makes no budget of its own:
         # one that the account never had counts for nothing, and all former ones share a budget.
         if claimed is not None and claimed <= current:
             key = str(claimed) if claimed == current else "former"
             device = (Budget("device", f"{account.key}/{key}", self.policy.account),)
-            yield self._known_way(device, address, strangers)
+            yield self._known_way(device, account, address)
         yield Way(strangers, cleared=(account, *device))
 
     def password_change(self, session_id: UUID, email: str, address: str | None) -> Attempt:
         """A guess of a session at its account's password; every session has its own budget."""
         own = (Budget("password", str(session_id), self.policy.account),)
-        strangers = (self._unknown_devices(email), *self._strangers(address))
+        account = self._unknown_devices(email)
 
         async def ways() -> AsyncGenerator[Way]:
-            yield self._known_way(own, address, strangers)
+            yield self._known_way(own, account, address)
 
         return Attempt(self._holders(email, address, is_known=True), ways())
 
@@ -119,23 +120,23 @@ class Throttle:
     def _unknown_devices(self, email: str) -> Budget:
         return Budget("account", self._key(email), self.policy.account)
 
-    def _strangers(self, address: str | None) -> tuple[Budget, ...]:
-        """The shared budgets of strangers: half of what everyone may do is reserved for quiet networks."""
+    def _networks(self, address: str | None, known: str = "") -> list[Budget]:
+        return [
+            network._replace(key=known + network.key).budget("address", self.policy.address)
+            for network in networks_of(address)
+        ]
+
+    def _everyone(self) -> tuple[Budget, ...]:
+        """The budgets of all strangers: half of what they may do is reserved for quiet networks."""
         everyone = self.policy.everyone
         return (
-            *(network.budget("address", self.policy.address) for network in networks_of(address)),
             Budget("everyone", "", everyone, refuses=Rule.NOISY),
             Budget("everyone", "all", tuple(limit.times(2) for limit in everyone)),
         )
 
-    def _known_way(self, own: tuple[Budget, ...], address: str | None, strangers: Sequence[Budget]) -> Way:
-        networks = (
-            network._replace(key=f"known/{network.key}").budget("address", self.policy.address)
-            for network in networks_of(address)
-        )
-        everyone = Budget("everyone", "known", self.policy.everyone)
-        counting = (budget.only_counting() for budget in strangers)
-        return Way((*own, *networks, everyone, *counting), cleared=own)
+    def _known_way(self, own: tuple[Budget, ...], account: Budget, address: str | None) -> Way:
+        counting = (budget.only_counting() for budget in (account, *self._networks(address)))
+        return Way((*own, *self._networks(address, "known/"), *counting), cleared=own)
 
     def _holders(self, email: str, address: str | None, *, is_known: bool) -> tuple[Holder, ...]:
         """Strangers and those who know the account hold slots apart: neither takes the others' share."""
