@@ -6,15 +6,15 @@ process of the service, and the parent alone decides what they mean.
 
 import os
 import signal
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from enum import Enum
 from importlib import import_module
 from multiprocessing.connection import Connection
 from socket import socket
 from threading import Thread
 
-SIGNALS = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
+from app.server.signals import SIGNALS
+
 _WATCH_EVERY = 0.5
 """Seconds between checks that the parent lives."""
 
@@ -28,16 +28,6 @@ class Order(Enum):
     """Accept no further connection, and end with the last one. Another worker has taken over."""
     END = "end"
     """Complete the requests in flight, and end."""
-
-
-@contextmanager
-def signals_blocked() -> Iterator[None]:
-    """Block the signals, also for the processes that are started meanwhile."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 class Orders:

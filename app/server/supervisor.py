@@ -3,6 +3,7 @@
 - SIGTERM and SIGINT end the service: the workers drain for a while, then complete what is in flight. A second
   signal ends everything at once.
 - SIGHUP replaces the workers one after the other. An old one goes once a new one serves, so no request waits.
+  Signals that come while a generation starts count as one, and begin the next.
 - A worker that ends by itself is replaced. If the first one never serves, the service has failed to start.
 """
 
@@ -10,18 +11,18 @@ import multiprocessing
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from multiprocessing.resource_tracker import ensure_running
 from socket import socket
-from types import FrameType
 
 import structlog
 
-from app.server.orders import SIGNALS, Order, begin, signals_blocked
+from app.server.orders import Order, begin
+from app.server.signals import received_signals, signals_blocked
 
 GRACE = 10.0
 """Seconds from the end of a drain until workers are killed. Requests in flight have eight."""
@@ -70,21 +71,29 @@ class Supervisor:
         self._has_served = False
         self._announced: int | None = None
         """The last generation that the log reported as serving."""
+        self._is_renewal_asked = False
         self._starts_after = 0.0
+        self._start_failure: str | None = None
+        """Why no process could be started, as the log says it; once for each reason."""
         self._ending: Order | None = None
         self._deadline = 0.0
         self._status = 0
 
     def run(self) -> int:
         """Return the exit status once all workers have ended."""
-        if _processes.get_start_method() == "spawn":
-            ensure_running()  # Else the first start would do it, and unblock the signals.
-        with _signals() as signalled:
+        with received_signals() as signalled:
             while self._workers or self._ending is None:
+                self._renew()
                 self._start_missing()
                 self._wait(signalled)
                 self._pass_deadline()
         return self._status
+
+    def _renew(self) -> None:
+        """Begin a generation once the newest one serves, so that at most one is starting."""
+        if self._is_renewal_asked and self._all_serve():
+            self._is_renewal_asked = False
+            self._generation += 1
 
     def _start_missing(self) -> None:
         if self._ending or time.monotonic() < self._starts_after:
@@ -93,16 +102,32 @@ class Supervisor:
         starting = sum(not worker.serves for worker in current)
         # The first one shows whether the service can start, and a replacement whether it can be replaced.
         at_once = self._number if self._has_served and not self._replaced() else 1
-        for _ in range(min(self._number - len(current), at_once - starting)):
-            self._start()
+        try:
+            for _ in range(min(self._number - len(current), at_once - starting)):
+                self._start()
+        except OSError as error:
+            self._has_not_started(error.strerror or str(error))
+
+    def _has_not_started(self, reason: str) -> None:
+        """The machine has no process, file or memory to spare. That passes, so it is tried again."""
+        if reason != self._start_failure:
+            self._start_failure = reason
+            _log.error("worker.not_started", reason=reason)
+        self._starts_after = time.monotonic() + PAUSE
+        if not self._has_served:
+            self._status = 1
+            self._end()
 
     def _start(self) -> None:
+        if _processes.get_start_method() == "spawn":
+            ensure_running()  # Else the start would do it, and unblock the signals.
         ours, theirs = _processes.Pipe()
         with theirs, signals_blocked():
             arguments = (self._work, theirs, os.getpid(), self._sockets)
             process = _processes.Process(target=begin, args=arguments)
             process.start()
         self._workers.append(_Process(process, ours, self._generation))
+        self._start_failure = None
 
     def _wait(self, signalled: int) -> None:
         """Wait for a signal, a worker that serves or one that ended, and act on it."""
@@ -132,13 +157,16 @@ class Supervisor:
         for old in self._replaced()[:1]:
             old.retires = True
             old.order(Order.RETIRE)
-        serving = sum(each.serves for each in self._workers if each.generation == self._generation)
-        if serving == self._number and self._announced != self._generation:
+        if self._all_serve() and self._announced != self._generation:
             if self._announced is None:
                 self._on_serving(facts)
             else:
                 _log.info("workers.replaced", workers=self._number)
             self._announced = self._generation
+
+    def _all_serve(self) -> bool:
+        newest = [worker for worker in self._workers if worker.generation == self._generation]
+        return sum(worker.serves for worker in newest) == self._number
 
     def _replaced(self) -> list[_Process]:
         """The workers that still serve and are to be replaced."""
@@ -166,8 +194,7 @@ class Supervisor:
 
     def _act_on(self, number: int) -> None:
         if number == signal.SIGHUP:
-            if not self._ending:
-                self._generation += 1
+            self._is_renewal_asked = True
         elif self._ending:
             self._status = 128 + number
             self._kill()
@@ -201,24 +228,3 @@ class Supervisor:
     def _kill(self) -> None:
         for worker in self._workers:
             worker.process.kill()
-
-
-@contextmanager
-def _signals() -> Iterator[int]:
-    """Yield a file from which the numbers of the signals are read, a byte each."""
-    readable, writable = os.pipe()
-    os.set_blocking(writable, False)
-
-    def received(_number: int, _frame: FrameType | None) -> None:
-        """Do nothing here. Python has written the number."""
-
-    before = {number: signal.signal(number, received) for number in SIGNALS}
-    descriptor = signal.set_wakeup_fd(writable)
-    try:
-        yield readable
-    finally:
-        signal.set_wakeup_fd(descriptor)
-        for number, handler in before.items():
-            signal.signal(number, handler)
-        os.close(readable)
-        os.close(writable)

@@ -3,6 +3,8 @@
 import json
 import signal
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -13,12 +15,21 @@ import pytest
 from app import __version__
 from tests.support.connections import KEY_SET, Peer, peer
 from tests.support.processes import PATIENCE
-from tests.support.servers import TEST_SECRET, Service, free_port
+from tests.support.servers import (
+    ROOT,
+    TEST_SECRET,
+    PrivateServers,
+    Service,
+    free_port,
+    migrate,
+    process_environment,
+)
 from tests.support.waiting import WELL, client_of, eventually, health, spawned, until
 
 pytestmark = pytest.mark.requirement("E6")
 
 READY = b"GET /readyz HTTP/1.1\r\nHost: localhost\r\n\r\n"
+ABSENT = "postgresql://watchword:hunter2@127.0.0.1:1/watchword"
 LONG_DRAIN = {"AUTH_DRAIN": "5m"}
 
 
@@ -163,6 +174,108 @@ async def test_a_worker_is_replaced_only_by_one_that_serves(
         assert len(told(service, "workers.replaced")) == 1
 
 
+def test_signals_during_a_replacement_begin_one_more(
+    migrated: object, environment: dict[str, str], tmp_path: Path
+) -> None:
+    url = tmp_path / "url"
+    url.write_text(environment["AUTH_DATABASE_URL"])
+    own = {name: value for name, value in environment.items() if name != "AUTH_DATABASE_URL"}
+    own |= {"AUTH_DATABASE_URL_FILE": str(url), "AUTH_STARTUP_TIMEOUT": "600"}
+    with Service(own, tmp_path) as service:
+        old = pids(service)
+        url.write_text(ABSENT)
+        service.process.send_signal(signal.SIGHUP)
+        eventually(lambda: told(service, "postgres.awaited"))
+        (waiting,) = pids(service) - old
+        url.write_text(environment["AUTH_DATABASE_URL"])
+        for _ in range(5):
+            service.process.send_signal(signal.SIGHUP)
+            # A request is answered, so the parent has had its turn.
+            assert service.becomes_ready()
+            assert pids(service) == old | {waiting}
+        psutil.Process(waiting).kill()
+        eventually(lambda: told(service, "workers.replaced"))
+        eventually(lambda: len(pids(service)) == 1)
+        assert not pids(service) & (old | {waiting})
+        assert len(told(service, "workers.replaced")) == len(told(service, "workers.kept")) == 1
+        assert service.terminate() == 0
+
+
+async def test_a_signal_before_the_first_worker_serves_leaves_no_gap(
+    private_servers: PrivateServers, tmp_path: Path
+) -> None:
+    migrate(private_servers.environment)
+    private_servers.postgres.kill()
+    with spawned(private_servers.environment | {"AUTH_STARTUP_TIMEOUT": "600"}, tmp_path) as service:
+        eventually(lambda: told(service, "postgres.awaited"))
+        first = pids(service)
+        assert len(first) == 1
+        service.process.send_signal(signal.SIGHUP)
+        private_servers.postgres.start()
+        assert service.becomes_ready()
+
+        async def is_replaced() -> bool:
+            async with peer(service.port) as new:
+                await new.send(KEY_SET)
+                assert (await new.answer()).status_code == 200
+            return not pids(service) & first
+
+        await until(is_replaced)
+        eventually(lambda: told(service, "workers.replaced"))
+        assert service.terminate() == 0
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_worker_that_cannot_be_started_is_tried_again(
+    migrated: object, environment: dict[str, str], tmp_path: Path, workers: int
+) -> None:
+    with Service(environment | LONG_DRAIN, tmp_path, workers=workers) as service:
+        parent = psutil.Process(service.process.pid)
+        before = parent.rlimit(psutil.RLIMIT_NOFILE)
+        parent.rlimit(psutil.RLIMIT_NOFILE, (3, before[1]))
+        service.worker_processes()[0].kill()
+        eventually(lambda: told(service, "worker.not_started"))
+        (line,) = told(service, "worker.not_started")
+        assert line["reason"] == "Too many open files"
+        assert len(pids(service)) == workers - 1
+        parent.rlimit(psutil.RLIMIT_NOFILE, before)
+        eventually(lambda: len(pids(service)) == workers)
+        assert service.becomes_ready()
+        assert "Traceback" not in service.logs()
+        service.kill()
+
+
+async def test_a_service_that_lacks_a_worker_drains_too(
+    migrated: object, environment: dict[str, str], tmp_path: Path
+) -> None:
+    with Service(environment | LONG_DRAIN, tmp_path, workers=2) as service:
+        parent = psutil.Process(service.process.pid)
+        parent.rlimit(psutil.RLIMIT_NOFILE, (3, 3))
+        service.worker_processes()[0].kill()
+        eventually(lambda: told(service, "worker.not_started"))
+        service.process.terminate()
+        await drains(service)
+        service.kill()
+
+
+def test_a_service_whose_first_worker_cannot_be_started_ends_with_one_line(
+    environment: dict[str, str],
+) -> None:
+    few_files = 'ulimit -n 8; exec "$0" -m app serve --port "$1"'
+    done = subprocess.run(
+        ["sh", "-c", few_files, sys.executable, str(free_port())],
+        cwd=ROOT,
+        env=process_environment(environment),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (1, "")
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    (line,) = [line for line in lines if line["event"] != "connections.few_files"]
+    assert (line["event"], line["reason"]) == ("worker.not_started", "Too many open files")
+
+
 def test_a_worker_that_is_killed_is_replaced(
     migrated: object, environment: dict[str, str], tmp_path: Path
 ) -> None:
@@ -192,9 +305,8 @@ def test_workers_end_with_their_parent(
 def test_a_worker_that_has_not_begun_to_serve_ends_with_its_parent_too(
     environment: dict[str, str], tmp_path: Path
 ) -> None:
-    absent = "postgresql://watchword:hunter2@127.0.0.1:1/watchword"
     with spawned(
-        environment | {"AUTH_DATABASE_URL": absent, "AUTH_STARTUP_TIMEOUT": "600"}, tmp_path
+        environment | {"AUTH_DATABASE_URL": ABSENT, "AUTH_STARTUP_TIMEOUT": "600"}, tmp_path
     ) as service:
         eventually(lambda: told(service, "postgres.awaited"))
         left = service.worker_processes()
