@@ -71,14 +71,14 @@ async def login(call: Call[SessionCases, LoginBody]) -> Response:
     A native client gets it in the body.
     """
     credentials = call.body
-    device, held = credentials.device_token, None
+    device, cookie = credentials.device_token, None
     call.origins.require_fit(call.headers, credentials.client)
     if credentials.client is ClientKind.BROWSER:
         device = call.cookies.presented_device(call.headers) or ""
-        held = call.cookies.presented(call.headers)
+        cookie = call.cookies.presented(call.headers)
     return tokens(
         await call.cases.login(
-            credentials.email, credentials.password, credentials.client, call.visitor, device, held
+            credentials.email, credentials.password, credentials.client, call.visitor, device, cookie
         ),
         call.cookies,
     )

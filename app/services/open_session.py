@@ -49,11 +49,11 @@ class OpenSession:
         client: ClientKind,
         visitor: Visitor,
         device: str | None,
-        held: SessionGrant | None = None,
+        predecessor: SessionGrant | None = None,
     ) -> TokenPair:
         """The tokens of a new session; tokens that the client already has are never adopted (fixation).
 
-        The session that the client ``held`` ends, and those unused longest of an account that has too many.
+        The ``predecessor`` in the same browser ends, and so do the sessions unused longest beyond the limit.
 
         ``device`` holds the device tokens that the client presented, or is empty; the result adds one for
         this account. With None the device stays unknown.
@@ -62,7 +62,7 @@ class OpenSession:
         deleted, after the proof.
         """
         token = self.tokens.first(uuid4(), self.seeds())
-        opened = await self.openings.open(token, client, proof, visitor, held)
+        opened = await self.openings.open(token, client, proof, visitor, predecessor)
         if opened is None:
             raise Refused(Refusal.INVALID_CREDENTIALS)
         await self.end_sessions.announce(opened.ended)

@@ -33,11 +33,11 @@ class Login:
         client: ClientKind,
         visitor: Visitor,
         device: str | None = None,
-        held: str | None = None,
+        cookie: str | None = None,
     ) -> TokenPair:
         """The tokens of a new session; with ``device`` the account knows the device from now on.
 
-        ``held`` is the refresh token in the browser's cookie. The new one overwrites it, so its session ends.
+        ``cookie`` is the browser's refresh token. The new one overwrites it, so its session ends.
 
         Refuses with Overloaded before any query or charge, and with TooManyRequests when too many guesses
         have failed.
@@ -77,9 +77,9 @@ class Login:
             if check.outdated:
                 await self._rehash(guess, account, password)
             proof = Proof(account.id, account.password_version, (PASSWORD,))
-            found = None if held is None else await self.find_session(held)
-            replaced = None if found is None else found[0].grant
-            return await self.open_session(proof, client, visitor, device, replaced)
+            found = None if cookie is None else await self.find_session(cookie)
+            predecessor = None if found is None else found[0].grant
+            return await self.open_session(proof, client, visitor, device, predecessor)
 
     async def _rehash(self, guess: Guess, account: Account, password: str) -> None:
         await self.accounts.rehash(account.id, account.password_hash, await guess.hash(password))

@@ -149,7 +149,15 @@ class Database:
         async with self.transaction() as connection:
             raw = await connection.get_raw_connection()
             row = (await connection.exec_driver_sql(_DESCRIBE)).mappings().one()
-            return ServerFacts(**row, is_pooled=is_pooled(raw.driver_connection))
+        return ServerFacts(
+            version=row["version"],
+            waits_for_commits=row["waits_for_commits"],
+            writes_through=row["writes_through"],
+            owns_tables=row["owns_tables"],
+            creates_tables=row["creates_tables"],
+            is_pooled=is_pooled(raw.driver_connection),
+            now=row["now"],
+        )
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncConnection]:

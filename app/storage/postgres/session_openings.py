@@ -64,9 +64,9 @@ class SessionOpenings:
         client: ClientKind,
         proof: Proof,
         visitor: Visitor,
-        held: SessionGrant | None = None,
+        predecessor: SessionGrant | None = None,
     ) -> Opened | None:
-        """Open a session with its first refresh token, and end the session that its browser ``held``.
+        """Open a session with its first refresh token, and end its ``predecessor`` in the same browser.
 
         If the account has as many sessions as it may, those unused longest end. Of an account with far more,
         at most a batch ends at each sign-in.
@@ -82,7 +82,7 @@ class SessionOpenings:
                 failed = by_owner(visitor, EventKind.LOGIN_FAILED, account_id, reason=Reason.OVERTAKEN)
                 opened, happened = None, [failed]
             else:
-                ended, happened = await self._make_room(connection, account_id, held, visitor)
+                ended, happened = await self._make_room(connection, account_id, predecessor, visitor)
                 grant, email = await self._add(connection, token, client, proof, visitor)
                 opened = Opened(grant, email, ended)
                 succeeded = by_owner(visitor, EventKind.LOGIN_SUCCEEDED, account_id, token.session_id)
@@ -92,17 +92,21 @@ class SessionOpenings:
         return opened
 
     async def _make_room(
-        self, connection: AsyncConnection, account_id: UUID, held: SessionGrant | None, visitor: Visitor
+        self,
+        connection: AsyncConnection,
+        account_id: UUID,
+        predecessor: SessionGrant | None,
+        visitor: Visitor,
     ) -> tuple[Ended, list[Event]]:
-        """End the ``held`` session, and the oldest ones beyond the limit; returns their events too."""
-        replaced = None if held is None else held.session_id
+        """End the ``predecessor``, and the oldest ones beyond the limit; returns their events too."""
+        replaced = None if predecessor is None else predecessor.session_id
         arguments = (self._revocation_ttl, account_id, replaced, self._policy.per_account)
         ended = [UUID(each) for each in (await connection.exec_driver_sql(END_SURPLUS, arguments)).scalars()]
         displaced = [each for each in ended if each != replaced]
         happened = []
-        if held is not None and len(displaced) < len(ended):
+        if predecessor is not None and len(displaced) < len(ended):
             happened.append(
-                by_owner(visitor, EventKind.SESSION_ENDED, held.account_id, replaced, Reason.REPLACED)
+                by_owner(visitor, EventKind.SESSION_ENDED, predecessor.account_id, replaced, Reason.REPLACED)
             )
         if displaced:
             only = displaced[0] if len(displaced) == 1 else None
