@@ -21,7 +21,7 @@ from app.http.credentials import (
     tokens,
 )
 from app.http.routing import Answer, Bearer, Call, Parameter, Routes, SameSite
-from app.http.visitors import in_words
+from app.http.visitors import each_in_words
 from app.services.owner.login import Login
 from app.services.owner.logout import Logout, LogoutEverywhere
 from app.services.owner.refresh import Refresh
@@ -174,6 +174,7 @@ def _signed_out(cookies: Cookies) -> Response:
 async def list_sessions(call: Call[SessionCases, None]) -> Response:
     """List the account's living sessions, the one used last first."""
     sessions, current = await call.cases.own_sessions.all(call.access_token)
+    words = await each_in_words(session.user_agent for session in sessions)
     return private(
         SessionList(
             tuple(
@@ -183,7 +184,7 @@ async def list_sessions(call: Call[SessionCases, None]) -> Response:
                     session.created_at,
                     session.last_used_at,
                     session.address,
-                    in_words(session.user_agent),
+                    words[session.user_agent],
                     current=session.id == current,
                 )
                 for session in sessions
