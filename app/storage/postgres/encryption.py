@@ -33,9 +33,11 @@ def encryption(url: DatabaseUrl) -> Encryption:
         raise ValueError(f"sslmode is one of {', '.join(SSL_MODES)}")
     is_direct = url.parameters.get("sslnegotiation") == "direct"
     if is_direct and mode not in _ENFORCING:
-        raise ValueError("sslnegotiation=direct needs sslmode=require, verify-ca or verify-full")
+        raise ValueError(
+            f"{url.shown('sslnegotiation')}=direct needs sslmode=require, verify-ca or verify-full"
+        )
     if url.parameters.get("sslrootcert") == "system" and mode != "verify-full":
-        raise ValueError("sslrootcert=system needs sslmode=verify-full")
+        raise ValueError(f"{url.shown('sslrootcert')}=system needs sslmode=verify-full")
     if mode == "disable":
         return Encryption(None, is_optional=False, is_direct=False)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -46,13 +48,17 @@ def encryption(url: DatabaseUrl) -> Encryption:
         context.maximum_version is ssl.TLSVersion.TLSv1_2
         and context.minimum_version is ssl.TLSVersion.TLSv1_3
     ):
-        raise ValueError("ssl_max_protocol_version is below ssl_min_protocol_version")
+        raise ValueError(
+            f"{url.shown('ssl_max_protocol_version')} is below {url.shown('ssl_min_protocol_version')}"
+        )
     context.set_alpn_protocols(["postgresql"])
     if mode in _ENFORCING:
         _trust(context, url, mode)
         context.check_hostname = mode == "verify-full"
     if url.parameters.get("sslcrl") and context.verify_mode is ssl.CERT_NONE:
-        raise ValueError("sslcrl needs sslmode=verify-ca or verify-full, which check the certificate")
+        raise ValueError(
+            f"{url.shown('sslcrl')} needs sslmode=verify-ca or verify-full, which check the certificate"
+        )
     _identify(context, url)
     return Encryption(context, is_optional=mode not in _ENFORCING, is_direct=is_direct)
 
@@ -62,14 +68,14 @@ def _trust(context: ssl.SSLContext, url: DatabaseUrl, mode: str) -> None:
     if named == "system":
         context.load_default_certs()
     elif named:
-        _load(context, "sslrootcert", named)
+        _load(context, url.shown("sslrootcert"), named)
     elif not _trusts_own(context):
         if mode not in _VERIFYING:
             return
         context.load_default_certs()
     context.verify_mode = ssl.CERT_REQUIRED
     if revoked := url.parameters.get("sslcrl"):
-        _load(context, "sslcrl", revoked)
+        _load(context, url.shown("sslcrl"), revoked)
         context.verify_flags |= ssl.VERIFY_CRL_CHECK_CHAIN
 
 
@@ -92,7 +98,9 @@ def _identify(context: ssl.SSLContext, url: DatabaseUrl) -> None:
         try:
             context.load_cert_chain(certificate, key or (home and home / "postgresql.key"), lambda: password)
         except OSError as error:
-            raise ValueError(f"sslcert or sslkey cannot be used: {error.strerror or error}") from None
+            raise ValueError(
+                f"{url.shown('sslcert')} or {url.shown('sslkey')} cannot be used: {error.strerror or error}"
+            ) from None
     elif home is not None:
         with suppress(OSError):
             context.load_cert_chain(home / "postgresql.crt", key or home / "postgresql.key", lambda: password)

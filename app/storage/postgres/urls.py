@@ -1,7 +1,7 @@
 """Reads the URL of Postgres as operators and platforms write it, with the parameters of libpq."""
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from itertools import repeat
@@ -55,6 +55,8 @@ class DatabaseUrl:
     password: str | None = field(repr=False)
     database: str | None
     parameters: Mapping[str, str] = field(repr=False)
+    inherited: frozenset[str] = frozenset()
+    """The parameters that come from a variable of libpq."""
 
     @property
     def ssl_mode(self) -> str | None:
@@ -66,6 +68,10 @@ class DatabaseUrl:
     def without_effect(self) -> list[str]:
         """The parameters that are taken and change nothing."""
         return sorted(self.parameters.keys() & _WITHOUT_EFFECT)
+
+    def shown(self, name: str) -> str:
+        """The name of a parameter as whoever reads an error finds it."""
+        return _VARIABLES[name] if name in self.inherited else name
 
 
 def parse_url(text: str) -> DatabaseUrl:
@@ -79,12 +85,14 @@ def parse_url(text: str) -> DatabaseUrl:
         raise ValueError(_FORM)
     user, _, password = login.partition(":")
     parameters = _parameters(query)
+    inherited = _inherited(parameters)
     return DatabaseUrl(
         hosts=_hosts(parameters.pop("host", "") or _decoded(hosts), parameters.pop("port", "")),
         user=parameters.pop("user", "") or _decoded(user) or None,
         password=parameters.pop("password", "") or _decoded(password) or None,
         database=parameters.pop("dbname", "") or _decoded(database) or None,
-        parameters=parameters,
+        parameters=parameters | inherited,
+        inherited=frozenset(inherited),
     )
 
 
@@ -108,18 +116,24 @@ def _parameters(query: str) -> dict[str, str]:
         elif found.get(name, value) != value:
             raise ValueError(f"has two values of {name} after the question mark; leave one out")
         found[name] = value
-    defaults = {name: os.environ.get(variable) for name, variable in _VARIABLES.items()}
-    inherited = {name: value for name, value in defaults.items() if value and name not in found}
-    for name, value in (found | inherited).items():
-        _check(_VARIABLES[name] if name in inherited else name, value, _VALUES.get(name))
-    return found | inherited
-
-
-def _check(shown: str, value: str, possible: Sequence[str] | None) -> None:
-    if possible and value not in possible:
-        raise ValueError(f"{shown} is one of {', '.join(possible)}")
-    if shown == "connect_timeout" and not fullmatch("[0-9]{1,4}", value):
+        _check(name, value, name)
+    if not fullmatch("[0-9]{1,4}", found.get("connect_timeout", "0")):
         raise ValueError("connect_timeout is a number of seconds")
+    return found
+
+
+def _inherited(named: Collection[str]) -> dict[str, str]:
+    """The parameters that the URL does not name, and a variable of libpq does."""
+    found = {name: os.environ.get(variable) for name, variable in _VARIABLES.items() if name not in named}
+    inherited = {name: value for name, value in found.items() if value}
+    for name, value in inherited.items():
+        _check(name, value, _VARIABLES[name])
+    return inherited
+
+
+def _check(name: str, value: str, shown: str) -> None:
+    if name in _VALUES and value not in _VALUES[name]:
+        raise ValueError(f"{shown} is one of {', '.join(_VALUES[name])}")
 
 
 def _unknown(name: str) -> str:

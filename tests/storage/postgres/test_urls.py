@@ -180,6 +180,29 @@ def test_a_misspelt_value_of_a_variable_is_refused_by_its_name(
         Connector("postgresql://u:hunter2@h/d")
 
 
+@pytest.mark.parametrize(
+    ("variables", "told"),
+    [
+        ({"PGSSLROOTCERT": "system", "PGSSLMODE": "require"}, "PGSSLROOTCERT=system needs"),
+        ({"PGSSLROOTCERT": "/missing", "PGSSLMODE": "verify-full"}, "PGSSLROOTCERT cannot be used"),
+        ({"PGSSLNEGOTIATION": "direct"}, "PGSSLNEGOTIATION=direct needs"),
+        ({"PGSSLCRL": "/missing"}, "PGSSLCRL needs"),
+        ({"PGSSLCERT": "/missing"}, "PGSSLCERT or sslkey cannot be used"),
+        (
+            {"PGSSLMAXPROTOCOLVERSION": "TLSv1.2", "PGSSLMINPROTOCOLVERSION": "TLSv1.3"},
+            "PGSSLMAXPROTOCOLVERSION is below PGSSLMINPROTOCOLVERSION",
+        ),
+    ],
+)
+def test_what_a_variable_asks_for_and_cannot_be_used_is_refused_by_its_name(
+    monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], told: str
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(ValueError, match=told):
+        Connector("postgresql://u:hunter2@h/d")
+
+
 def test_a_mode_that_is_not_known_never_counts_as_an_optional_one() -> None:
     url = replace(parse_url("postgresql://h/d"), parameters={"sslmode": "verify_full"})
     with pytest.raises(ValueError, match="sslmode is one of"):
