@@ -215,7 +215,10 @@ def _credentials(operation: Document) -> str:
 
 def _body(body: Document) -> str:
     (content,) = body["content"].values()
-    return _linked(_name(content["schema"])) + ("" if body["required"] else ", or none")
+    if body["required"]:
+        return _linked(_name(content["schema"]))
+    form, *_ = content["schema"]["anyOf"]
+    return f"{_linked(_name(form))}, or none: `{{}}` and `null` count as none"
 
 
 def _answers(document: Document, operation: Document) -> Iterator[tuple[str, str]]:

@@ -94,7 +94,8 @@ class PasswordBody(Body):
 
 
 # What HTTP clients send for a script that gives them nothing to send.
-_EMPTY = {b"", b"{}", b"[]", b"null", b'""'}
+_EMPTY_JSON = {b"", b"{}", b"null"}
+_EMPTY = _EMPTY_JSON | {b"[]", b'""'}
 # A longer name, or one of other letters, may be a secret in the wrong place.
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,31}", re.ASCII)
 _MOST_ERRORS = 20
@@ -131,7 +132,8 @@ def optional(form: type[_AnyBody]) -> BodyReader[_AnyBody | None]:
     """
 
     async def read(request: Request, has_token: bool) -> _AnyBody | None:  # noqa: FBT001 - as BodyReader calls it
-        if (has_token or _is_json(request)) and (await request.body()).strip() in _EMPTY:
+        body = (await request.body()).strip()
+        if body in _EMPTY and (has_token or (body in _EMPTY_JSON and _is_json(request))):
             return None
         return await _read(request, form)
 

@@ -86,9 +86,18 @@ def _operation(route: Route[Any, Any]) -> Object:
     if parameters := [*_path_parameters(route.path), *map(_parameter, route.policy.parameters)]:
         operation["parameters"] = parameters
     if route.body.form is not None:
-        content = {JSON: {"schema": reference("schemas", route.body.form.__name__)}}
-        operation["requestBody"] = {"content": content, "required": route.body.is_required}
+        schema = reference("schemas", route.body.form.__name__)
+        if not route.body.is_required:
+            schema = {"anyOf": [schema, *_EMPTY]}
+        operation["requestBody"] = {"content": {JSON: {"schema": schema}}, "required": route.body.is_required}
     return operation
+
+
+# The JSON that counts as no body.
+_EMPTY: list[Object] = [
+    {"type": "object", "maxProperties": 0, "additionalProperties": False},
+    {"type": "null"},
+]
 
 
 def _path_parameters(path: str) -> Iterable[Object]:
