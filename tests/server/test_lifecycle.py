@@ -146,6 +146,7 @@ async def test_sighup_replaces_workers_and_keeps_their_connections(
             await until(lambda: is_let_go(kept))
             assert await kept.rest() == b""
         eventually(lambda: not pids(service) & old)
+        eventually(lambda: told(service, "workers.replaced"))
         (replaced,) = told(service, "workers.replaced")
         assert replaced["workers"] == workers
         async with client_of(service) as client:
@@ -171,6 +172,7 @@ async def test_a_worker_is_replaced_only_by_one_that_serves(
         secret.write_text(TEST_SECRET)
         service.process.send_signal(signal.SIGHUP)
         eventually(lambda: pids(service) and not pids(service) & old)
+        eventually(lambda: told(service, "workers.replaced"))
         assert len(told(service, "workers.replaced")) == 1
 
 
