@@ -26,6 +26,12 @@ class LogWriter:
         self._lock, self._lines = threading.RLock(), SimpleQueue[bytes | threading.Event]()
         self._queued = self._dropped = 0
         self._is_torn = False
+        # A process that is forked while the thread holds the lock could otherwise never write again.
+        os.register_at_fork(
+            before=self._lock.acquire,
+            after_in_parent=self._lock.release,
+            after_in_child=self._lock.release,
+        )
         self._thread = threading.Thread(target=self._run, name="log", daemon=True)
         self._thread.start()
 
