@@ -81,5 +81,5 @@ def is_browser(headers: Headers) -> bool:
 
 
 def shortened(text: str) -> str:
-    """A header's value for the log."""
-    return text[:_LONGEST]
+    """A header's value for the log, with a question mark for what a terminal may obey or break a line at."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text[:_LONGEST])

@@ -170,6 +170,18 @@ async def test_the_log_says_which_page_was_refused_and_what_to_do_about_it(
         assert advice in line["mend"]
 
 
+async def test_no_page_writes_a_control_character_into_the_log(
+    client: httpx2.AsyncClient, service: Service
+) -> None:
+    name, hostile = marker(), b"x\x9b31m\x85\xad\xa0y"
+    cookie = with_cookie("x")["Cookie"].encode()
+    named = {b"Cookie": cookie, b"X-Request-ID": name.encode()}
+    headers = named | {b"Origin": hostile, b"Sec-Fetch-Site": hostile}
+    problem_of(await client.post("/refresh", headers=headers), 403, "cross_site_request")
+    line = logged(service, "http.cross_site_refused", name)
+    assert {line["origin"], line["sec_fetch_site"]} == {"x?31m???y"}
+
+
 async def test_the_referer_plays_no_part(client: httpx2.AsyncClient, person: Person) -> None:
     token, _ = await browser_login(client, person)
     headers = with_cookie(token) | {"Referer": f"{FOREIGN}/page"}

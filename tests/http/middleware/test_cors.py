@@ -103,6 +103,16 @@ async def test_the_log_says_which_preflight_was_refused_and_what_to_do_about_it(
     assert advice in line["mend"]
 
 
+async def test_no_preflight_writes_a_control_character_into_the_log(
+    client: httpx2.AsyncClient, service: Service
+) -> None:
+    name, hostile = marker(), b"x\x9b31m\x85\xad\xa0y"
+    asked = {b"Access-Control-Request-Method": hostile, b"Access-Control-Request-Headers": hostile}
+    await client.options("/refresh", headers={b"X-Request-ID": name.encode(), b"Origin": hostile} | asked)
+    line = logged(service, "http.preflight_refused", name)
+    assert {line["origin"], line["method"], line["headers"]} == {"x?31m???y"}
+
+
 async def test_a_page_of_the_internet_may_call_a_service_of_a_private_network(
     client: httpx2.AsyncClient,
 ) -> None:
