@@ -56,7 +56,8 @@ SELECT last.id AS last, unusual.id, unusual.email
 FROM (SELECT id FROM batch ORDER BY id DESC LIMIT 1) AS last
 LEFT JOIN (
     SELECT id, email FROM batch
-    WHERE email COLLATE "C" !~ '^[!-?[-~]{1,64}@[a-z0-9]([a-z0-9-]*[a-z0-9])?([.][a-z0-9-]*[a-z0-9])*$'
+    WHERE length(email) > 254 OR email COLLATE "C"
+        !~ '^[!-?[-~]{1,64}@[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?([.][a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$'
 ) AS unusual ON true
 """
 _REHASH = "UPDATE accounts SET password_hash = $3 WHERE id = $1 AND password_hash = $2"

@@ -52,6 +52,14 @@ async def test_an_account_is_listed_and_found_by_any_spelling_of_its_address(
     assert found.email == email
 
 
+INVALID_DOMAINS = (
+    f"label@{'a' * 64}.example",
+    f"label@example.{'a' * 64}",
+    "label@example.-a",
+    f"all@{'.'.join(['a' * 63] * 4)}",
+)
+
+
 async def test_accounts_that_no_address_leads_to_are_found(
     empty_database: str, environment: dict[str, str]
 ) -> None:
@@ -70,12 +78,19 @@ async def test_accounts_that_no_address_leads_to_are_found(
             "double@example.com",
             "Double@example.com",
         ),
+        *(f"label@{'a' * 63}.example", *INVALID_DOMAINS),
     ):
         ids[email] = await sql.fetchval(
             "INSERT INTO accounts (email, password_hash) VALUES ($1, '') RETURNING id", email
         )
     async with inside(apart) as parts:
-        lost = {"twin@m\u00fcnchen.example", "Joan@example.com", "nobody", "Double@example.com"}
+        lost = {
+            "twin@m\u00fcnchen.example",
+            "Joan@example.com",
+            "nobody",
+            "Double@example.com",
+            *INVALID_DOMAINS,
+        }
         assert set(await parts.accounts.unreachable()) == {ids[email] for email in lost}
         assert await parts.accounts.unreachable(at_most=0) == []
     await sql.close()
