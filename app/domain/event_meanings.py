@@ -16,7 +16,10 @@ class Meaning(NamedTuple):
 
 ACTORS: Mapping[Actor, str] = {
     Actor.VISITOR: "A request that did not prove who sends it.",
-    Actor.OWNER: "A request that proved to come from the owner of the account; `actor_id` is the account.",
+    Actor.OWNER: (
+        "A request with the account's password or a token of one of its sessions; `actor_id` is the account. "
+        "A superseded refresh token is enough to end its session, by a logout or another sign-in."
+    ),
     Actor.OPERATOR: "A command on the command line.",
     Actor.SERVICE: "The service itself.",
 }
