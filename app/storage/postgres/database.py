@@ -147,7 +147,8 @@ class Database:
     async def describe(self) -> ServerFacts:
         """The facts about the server that decide whether data is safe there; the tables must exist."""
         async with self.transaction() as connection:
-            raw = await connection.get_raw_connection()
+            # A connection that went back to the pool has no driver any more.
+            driver = (await connection.get_raw_connection()).driver_connection
             row = (await connection.exec_driver_sql(_DESCRIBE)).mappings().one()
         return ServerFacts(
             version=row["version"],
@@ -155,7 +156,7 @@ class Database:
             writes_through=row["writes_through"],
             owns_tables=row["owns_tables"],
             creates_tables=row["creates_tables"],
-            is_pooled=is_pooled(raw.driver_connection),
+            is_pooled=is_pooled(driver),
             now=row["now"],
         )
 
