@@ -52,7 +52,8 @@ STOPSIGNAL SIGTERM
 ENV AUTH_LISTEN=0.0.0.0:8000 AUTH_DRAIN=5
 # It checks /livez, not /readyz: an orchestrator must not replace containers because Postgres is down.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=60s \
-  CMD ["python", "-c", "import os, urllib.request as u; \
-u.urlopen('http://127.0.0.1:' + os.environ['AUTH_LISTEN'].rpartition(':')[2] + '/livez', timeout=4)"]
+  CMD ["python", "-c", "import http.client, os, sys; \
+c = http.client.HTTPConnection('127.0.0.1', int(os.environ['AUTH_LISTEN'].rpartition(':')[2]), timeout=4); \
+c.request('GET', '/livez'); sys.exit(c.getresponse().status != 200)"]
 ENTRYPOINT ["python", "-m", "app"]
 CMD ["serve"]

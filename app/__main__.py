@@ -4,7 +4,7 @@ import gc
 import signal
 import sys
 
-if sys.version_info < (3, 11):  # noqa: UP036 - whoever has an older one reads this line and not a traceback
+if sys.version_info < (3, 11):  # noqa: UP036 - an older Python prints this line, and no traceback
     sys.exit("Watchword needs Python 3.11 or newer; with make: make run PYTHON=python3.13")
 gc.disable()  # Nothing that is loaded becomes garbage. `main` enables it again.
 if signal.getsignal(signal.SIGINT) is signal.default_int_handler:

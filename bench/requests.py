@@ -13,7 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import httpx2
-import psutil  # type: ignore[import-untyped]
+import psutil  # type: ignore[import-untyped] # psutil has no types
 
 from tests.support.database import connect
 from tests.support.people import login, me, new_person, refresh

@@ -53,7 +53,7 @@ def normalise_email(text: str) -> str | None:
 
 
 def canonical_email(email: str) -> str:
-    """The form in which an address is a key, whatever spelling is stored; an invalid one stays as it is."""
+    """The form of an address that is used as a key; an invalid address is returned unchanged."""
     return normalise_email(email) or email
 
 

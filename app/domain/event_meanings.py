@@ -104,7 +104,6 @@ DETAILS: Mapping[str, str] = {
     "algorithm": "The algorithm of the key.",
     "state": "The state of the key: `standby` or `signing`.",
 }
-# A member without a meaning is an import error.
-assert ACTORS.keys() == set(Actor)  # noqa: S101
-assert REASONS.keys() == set(Reason)  # noqa: S101
-assert MEANINGS.keys() == set(EventKind)  # noqa: S101
+assert ACTORS.keys() == set(Actor)  # noqa: S101 - a forgotten meaning is an import error
+assert REASONS.keys() == set(Reason)  # noqa: S101 - likewise
+assert MEANINGS.keys() == set(EventKind)  # noqa: S101 - likewise

@@ -67,7 +67,7 @@ def consists_of_names(text: str, names: Iterable[str]) -> bool:
 
 
 def is_famous(text: str) -> bool:
-    """Whether ``text`` is a well-known passphrase, whatever separates its words."""
+    """Whether ``text`` is a well-known passphrase; any characters may separate its words."""
     return _only(str.isalnum, text) in FAMOUS
 
 

@@ -87,8 +87,8 @@ def build(
         if module.cases not in records:
             raise LookupError(f"the routes of {module.cases.__module__} need {module.cases.__name__}")
         app.include_router(module.router(records[module.cases], origins, cookies))
-    # FastAPI's way to serve a document of one's own.
-    app.openapi = cache(lambda: openapi.document(routes, issuer=issuer, version=version))  # type: ignore[method-assign]
+    document = cache(lambda: openapi.document(routes, issuer=issuer, version=version))
+    app.openapi = document  # type: ignore[method-assign] # FastAPI's way to serve one's own document
     app.add_exception_handler(Refused, _refused)
     app.add_exception_handler(HTTPException, _failed)
     # The last one added is the outermost.

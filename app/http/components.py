@@ -37,7 +37,7 @@ class _JsonSchema(GenerateJsonSchema):
         """No field has a title."""
         return False
 
-    def sort(self, value: JsonSchemaValue, parent_key: str | None = None) -> JsonSchemaValue:  # noqa: ARG002
+    def sort(self, value: JsonSchemaValue, parent_key: str | None = None) -> JsonSchemaValue:  # noqa: ARG002 - likewise
         """Fields and the keys of examples stay in their order."""
         return value
 

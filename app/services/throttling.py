@@ -44,8 +44,8 @@ class Throttle:
     not it exists.
     Callers who have proved before that they know the account, by a device token or a session, have budgets
     of their own for the account and the network. Their guesses are counted in those of strangers too, which
-    do not refuse them: strangers cannot lock them out. Everyone who knows an account shares no budget, since
-    whoever has one account could use it up.
+    do not refuse them: strangers cannot lock them out. There is no budget of all such callers together, since
+    the owner of one account could use it up.
     """
 
     counters: FailureCounters

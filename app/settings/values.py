@@ -187,7 +187,7 @@ def growing(limits: tuple[Limit, ...]) -> tuple[Limit, ...]:
 def within_a_day(limits: tuple[Limit, ...]) -> tuple[Limit, ...]:
     """Limits of an account: with a longer window, a few guesses would lock its owner out for longer."""
     if limits[-1].window > DAY:
-        raise ValueError("no window may be longer than a day, so that guesses lock nobody out for longer")
+        raise ValueError("no window may be longer than a day, so guesses lock an owner out for no longer")
     return limits
 
 

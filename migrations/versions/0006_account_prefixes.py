@@ -1,4 +1,4 @@
-"""An index by which accounts are listed and found by the beginning of their address, whatever the collation.
+"""An index by which accounts are listed and found by the beginning of their address, under any collation.
 
 It is made in a second for a million accounts, and no account can be written meanwhile. Where there are many
 more, make it before, as docs/operations/upgrades.md says. The previous release can serve on it.

@@ -48,7 +48,7 @@ def test_settings_links_to_services_and_empty_variables_are_not_misspelt() -> No
     right = dict.fromkeys(KNOWN, "x") | {f"{name}_FILE": "x" for name in KNOWN}
     others = {"AUTH_TEST_DATABASE_URL": "x", "AUTH_SECRET_KEY": " ", "auth_secret_key": "x"}
     assert misspelt(right | LINKS | others, "AUTH_", KNOWN) == {}
-    # Without an address, somebody means a setting.
+    # A value that is no address was meant as a setting.
     assert misspelt({"AUTH_PORT": "8000"}, "AUTH_", KNOWN).keys() == {"AUTH_PORT"}
 
 

@@ -1,4 +1,4 @@
-"""The clients that the guides show lose an answer and stay signed in, and say when nobody is."""
+"""The clients that the guides show lose an answer and stay signed in, and say when they are not."""
 
 import json
 import os

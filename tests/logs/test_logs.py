@@ -47,7 +47,7 @@ def test_libraries_say_warnings_and_only_the_web_server_more_for_debugging() -> 
 
 
 def test_what_python_itself_complains_about_is_logged_and_not_written_beside_the_log() -> None:
-    """Standard error may be the same pipe that nobody reads, and Python writes to it at once."""
+    """Standard error may be the same stalled pipe, and Python writes to it at once."""
     program = """
 import threading, warnings
 warnings.warn('something is old')

@@ -1,19 +1,17 @@
 """Refreshes with keys that race over several workers: one rotation, one key, one successor."""
 
 import asyncio
-from collections.abc import AsyncIterator
 
 import pytest
 
-from app.dev import Servers
 from app.domain.sessions import RefreshToken
 from app.wiring import Service as Inside
 from tests.support.connections import Answer, Connection, connections
 from tests.support.database import Sql
 from tests.support.depth import depth
 from tests.support.families import TOKENS
-from tests.support.people import Person, new_person
-from tests.support.races import CHEAP_HASH, inside, sign_in
+from tests.support.people import Person
+from tests.support.races import sign_in
 from tests.support.servers import Service
 
 pytestmark = pytest.mark.requirement("R1", "R4")
@@ -24,17 +22,6 @@ UPDATE sessions SET superseded_at = ARRAY(SELECT date - interval '1 hour' FROM u
 WHERE id = $1
 """
 ROW = "SELECT generation, rotated_by FROM sessions WHERE id = $1"
-
-
-@pytest.fixture(scope="module")
-async def front(migrated: Servers, environment: dict[str, str]) -> AsyncIterator[Inside]:
-    async with inside(environment) as front:
-        yield front
-
-
-@pytest.fixture
-async def cheap_person(sql: Sql) -> Person:
-    return await new_person(sql, password_hash=CHEAP_HASH)
 
 
 def read(text: str) -> RefreshToken:

@@ -1,14 +1,12 @@
 """Refreshes that race over several workers do not fork the family, and reuse ends it."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from pathlib import Path
 from secrets import token_hex
 from uuid import UUID
 
 import pytest
 
-from app.dev import Servers
 from app.domain.sessions import ClientKind
 from app.domain.visitors import Visitor
 from app.services.open_session import TokenPair
@@ -29,17 +27,6 @@ LATER = "UPDATE sessions SET superseded_at = ARRAY[superseded_at[1] - interval '
 REVOKED = (
     "SELECT count(*) FILTER (WHERE revoked_at IS NOT NULL), count(*) FROM sessions WHERE account_id = $1"
 )
-
-
-@pytest.fixture(scope="module")
-async def front(migrated: Servers, environment: dict[str, str]) -> AsyncIterator[Inside]:
-    async with inside(environment) as front:
-        yield front
-
-
-@pytest.fixture
-async def cheap_person(sql: Sql) -> Person:
-    return await new_person(sql, password_hash=CHEAP_HASH)
 
 
 def session_of(refresh_token: str) -> UUID:

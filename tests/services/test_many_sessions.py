@@ -1,16 +1,14 @@
-"""An account with very many sessions is in reach: whatever ends them, ends all of them."""
+"""Every way to end the sessions of an account ends all of them, also when there are very many."""
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from uuid import uuid4
 
 import pytest
 
-from app.dev import Servers
 from app.domain.refusals import Refusal, Refused
 from app.domain.revocations import Ended, Rest
 from app.domain.sessions import ClientKind, ReuseRevokes
@@ -20,8 +18,7 @@ from app.storage.postgres.sessions import SessionStore
 from app.wiring import Service
 from tests.support.database import Sql, connect
 from tests.support.people import PASSWORD, Person, new_person
-from tests.support.races import CHEAP_HASH, inside, sign_in, waiting
-from tests.support.servers import database, migrate
+from tests.support.races import CHEAP_HASH, sign_in, waiting
 
 pytestmark = pytest.mark.requirement("R7", "R10")
 
@@ -103,29 +100,6 @@ ENDS: dict[str, Callable[[Crowd], Awaitable[object]]] = {
     "logout.everywhere": _log_out_everywhere,
     "session.reuse_detected": _reuse,
 }
-
-
-@pytest.fixture(scope="module")
-def apart(servers: Servers, environment: dict[str, str]) -> Iterator[dict[str, str]]:
-    """With a database of its own, which no running service indexes."""
-    with database(servers.database_url, f"watchword_{uuid4().hex}") as url:
-        apart = environment | {"AUTH_DATABASE_URL": url}
-        migrate(apart)
-        yield apart
-
-
-@pytest.fixture
-async def alone(apart: dict[str, str]) -> AsyncIterator[Service]:
-    async with inside(apart) as service:
-        yield service
-
-
-@pytest.fixture
-async def own_sql(apart: dict[str, str]) -> AsyncIterator[Sql]:
-    connection = await connect(apart["AUTH_DATABASE_URL"])
-    await connection.execute("TRUNCATE accounts, sessions, revocations")
-    yield connection
-    await connection.close()
 
 
 async def gather_crowd(service: Service, sql: Sql, number: int) -> Crowd:

@@ -33,7 +33,7 @@ class LastResort:
             await self._app(scope, receive, noted)
         except ClientDisconnect:
             raise  # The client is gone, so there is nothing to answer, and the service has not failed.
-        except Exception:  # noqa: BLE001 - whatever it is, the client gets an answer
+        except Exception:  # noqa: BLE001 - the client gets an answer to every failure
             _log.exception("http.unhandled")
             if not has_begun:
                 await problems.failed(HTTPStatus.INTERNAL_SERVER_ERROR)(scope, receive, send)

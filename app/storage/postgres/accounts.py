@@ -33,7 +33,7 @@ WHERE id = $1 AND enabled
     )
     AND NOT EXISTS (SELECT FROM revocations AS r WHERE r.id = ANY($3) AND r.expires_at > clock_timestamp())
 """  # noqa: S608 - constants of ours
-# These operators compare bytes, in the order of the index, whatever the collation of the database.
+# These operators compare bytes, in the order of the index, and do not depend on the database's collation.
 PAGE = f"""
 SELECT {_COLUMNS} FROM accounts
 WHERE email ~>=~ $1::text AND email ~<~ ($1::text || chr(1114111)) AND email ~>~ $2::text

@@ -72,7 +72,7 @@ def translate(error: Exception) -> None:
 
 
 def _is_outage(cause: BaseException) -> bool:
-    # A fatal error ends the session, whatever its code: poolers and platforms have their own.
+    # A fatal error of any code ends the session; poolers and platforms have codes of their own.
     is_fatal = isinstance(cause, asyncpg.PostgresError) and "FATAL" in {cause.severity, cause.severity_en}
     return isinstance(cause, _OUTAGES) or (is_fatal and not isinstance(cause, REFUSALS))
 

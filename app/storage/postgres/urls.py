@@ -70,7 +70,7 @@ class DatabaseUrl:
         return sorted(self.parameters.keys() & _WITHOUT_EFFECT)
 
     def shown(self, name: str) -> str:
-        """The name of a parameter as whoever reads an error finds it."""
+        """The name of a parameter for an error message: the environment variable that set it, or its own."""
         return _VARIABLES[name] if name in self.inherited else name
 
 

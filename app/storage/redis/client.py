@@ -94,7 +94,7 @@ def open_client(url: str, timeout: float = TIMEOUT, read_again: ReadAgain | None
         key.removeprefix("sentinel_"): options[key] for key in options if key not in _TLS_OPTIONS
     }
     tls = {key: common[key] for key in common.keys() & {"ssl", *_TLS_OPTIONS}}
-    sentinel = Sentinel(  # type: ignore[no-untyped-call]
+    sentinel = Sentinel(  # type: ignore[no-untyped-call] # redis-py has no types here
         hosts,
         sentinel_kwargs=limits | tls | sentinel_login,
         **common,
@@ -123,7 +123,7 @@ class _Cluster(RedisCluster):
     def __init__(self, **options: Any) -> None:  # noqa: ANN401 - redis-py's
         super().__init__(require_full_coverage=False, **options)
         # redis-py would ask one certain node for all commands, and fail while that node is down.
-        self.commands_parser.initialize = _ask_for_no_commands  # type: ignore[method-assign]
+        self.commands_parser.initialize = _ask_for_no_commands  # type: ignore[method-assign] # as above
         self._first_use = asyncio.Lock()
 
     async def execute_command(self, *arguments: Any, **options: Any) -> Any:  # noqa: ANN401 - redis-py's

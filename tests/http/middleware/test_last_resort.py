@@ -1,4 +1,4 @@
-"""What nobody expected: one answer, whether one had begun or not."""
+"""An unexpected error gets one answer, whether one had begun or not."""
 
 import pytest
 from starlette.requests import ClientDisconnect

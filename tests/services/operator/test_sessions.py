@@ -1,13 +1,12 @@
 """Sessions as their owner and an operator list and end them, use case by use case."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Iterator
+from collections.abc import Awaitable
 from datetime import timedelta
 from uuid import UUID, uuid4
 
 import pytest
 
-from app.dev import Servers
 from app.domain.passwords import Weakness
 from app.domain.refusals import Refusal, Refused
 from app.domain.sessions import ClientKind
@@ -18,7 +17,6 @@ from app.wiring import Service
 from tests.support.database import Sql, connect
 from tests.support.people import PASSWORD, Person, new_person
 from tests.support.races import CHEAP_HASH, inside, sign_in, waiting
-from tests.support.servers import database, migrate
 from tests.support.waiting import until
 
 MANY, BATCH = 2500, 1000
@@ -35,30 +33,6 @@ BLACKLISTED = """
 SELECT count(*) FROM sessions AS s JOIN revocations AS r ON r.id = s.id::text
 WHERE s.revoked_at IS NOT NULL AND r.expires_at > now() + interval '15 minutes'
 """
-
-
-@pytest.fixture(scope="module")
-def apart(servers: Servers, environment: dict[str, str]) -> Iterator[dict[str, str]]:
-    """With a database of its own, in which every session may be ended."""
-    with database(servers.database_url, f"watchword_{uuid4().hex}") as url:
-        apart = environment | {"AUTH_DATABASE_URL": url}
-        migrate(apart)
-        yield apart
-
-
-@pytest.fixture
-async def alone(apart: dict[str, str]) -> AsyncIterator[Service]:
-    async with inside(apart) as service:
-        yield service
-
-
-@pytest.fixture
-async def own_sql(apart: dict[str, str]) -> AsyncIterator[Sql]:
-    """A connection to that database, which is emptied of sessions and of accounts."""
-    connection = await connect(apart["AUTH_DATABASE_URL"])
-    await connection.execute("TRUNCATE accounts, sessions, revocations")
-    yield connection
-    await connection.close()
 
 
 @pytest.fixture
