@@ -21,14 +21,17 @@ setup: $(STAMP) ## Build .venv with all that tests and checks need; the other ta
 # is installed on top. A stamp is a copy of the file that was installed. Contents are compared, so a file with only a
 # new date installs nothing. Stamps are removed first and written last, so an interrupted build starts anew.
 $(STAMP): requirements/dev.txt requirements/run.txt
-	@cmp -s $< $@ && cmp -s requirements/run.txt $(RUN_STAMP) || { \
-		test ! -e $@ && cmp -s requirements/run.txt $(RUN_STAMP) && clear= || clear=--clear; $(install); }
+	@$(call same,$<,$@) && $(call same,requirements/run.txt,$(RUN_STAMP)) || { \
+		test ! -e $@ && $(call same,requirements/run.txt,$(RUN_STAMP)) && clear= || clear=--clear; $(install); }
 	@cp requirements/run.txt $(RUN_STAMP)
 	@cp $< $@
 
 $(RUN_STAMP): requirements/run.txt
-	@cmp -s $< $@ || { clear=--clear; $(install); }
+	@$(call same,$<,$@) || { clear=--clear; $(install); }
 	@cp $< $@
+
+# Whether two files are the same. `cmp` is missing where nothing but the shell and `make` is installed.
+same = test "$$(cat $(1))" = "$$(cat $(2) 2>/dev/null)"
 
 # Install $< into .venv, which is made anew with $$clear.
 define install

@@ -1,4 +1,4 @@
-"""The ASGI entry: ``uvicorn --factory app.main:create_app``."""
+"""The application that a worker of ``serve`` runs. The worker has configured the logs."""
 
 import gc
 from collections.abc import AsyncIterator
@@ -9,7 +9,6 @@ from fastapi import FastAPI
 from app import __version__
 from app.http.application import Options, build, core_routes
 from app.http.origins import Origins
-from app.logs import configure_logs, flush_logs
 from app.settings import Settings, load
 from app.wiring import maintained, open_service
 from app.wiring.features import build_features
@@ -19,22 +18,17 @@ from app.wiring.routes import records
 def create_app() -> FastAPI:
     """The application, with its settings from the environment."""
     settings = load(Settings)
-    configure_logs(settings.log_format, settings.log_level)
     service = open_service(settings)
     features = build_features(service.core, settings)
     jobs = [*service.jobs, *(job for feature in features for job in feature.jobs)]
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        try:
-            async with service, maintained(jobs):
-                # Everything loaded by now stays. Searching it for garbage would delay all requests.
-                gc.collect()
-                gc.freeze()
-                yield
-        finally:
-            # The signal that ends a worker ends it before Python's own clearing up.
-            flush_logs()
+        async with service, maintained(jobs):
+            # Everything loaded by now stays. Searching it for garbage would delay all requests.
+            gc.collect()
+            gc.freeze()
+            yield
 
     return build(
         [*core_routes(settings.issuer), *(routes for feature in features for routes in feature.routes)],

@@ -24,8 +24,6 @@ from coverage import Coverage
 from hypothesis import HealthCheck, settings
 
 # What is measured has to be loaded before the tests are collected.
-import app.domain.event_meanings
-import app.main
 from app.dev import Servers, embedded_servers
 from tests.support.database import Sql, connect
 from tests.support.people import Person, new_person
@@ -156,14 +154,6 @@ def migrated(servers: Servers, environment: dict[str, str]) -> Servers:
     """This worker's servers, with the tables made by the migrations."""
     migrate(environment)
     return servers
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _unconfigured_logs() -> Iterator[None]:
-    """Loggers stay as they are: one that an application configured in this process would stay cached."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(app.main, "configure_logs", lambda *_: None)
-        yield
 
 
 @pytest.fixture

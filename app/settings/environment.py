@@ -57,7 +57,7 @@ class _Files(PydanticBaseSettingsSource):
         path = file_of(name)
         if path is None:
             return None, field_name, False
-        if os.environ.get(name):
+        if variable(name):
             raise SettingsError(f"{name}: both {name} and {name}_FILE are set; unset one of them")
         try:
             # Windows PowerShell begins a file with a byte order mark.
@@ -103,8 +103,8 @@ class EnvironmentSettings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the environment is enough
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - its names differ from ours
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Read the environment first, then the files that it names."""
-        return init_settings, env_settings, _Files(settings_cls)
+        """A file decides, since a variable beside it is refused unless it counts as not set."""
+        return init_settings, _Files(settings_cls), env_settings
 
 
 _AnySettings = TypeVar("_AnySettings", bound=BaseSettings)

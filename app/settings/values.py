@@ -137,12 +137,12 @@ def on_or_off(value: object) -> object:
 
 def network(text: str) -> str:
     """The address or the network of a proxy."""
-    return str(ip_network(text))
+    return str(_unmapped(ip_network(text)))
 
 
 def not_everyone(networks: tuple[str, ...]) -> tuple[str, ...]:
     """Networks of proxies; ValueError when they cover all addresses of IPv4 or of IPv6 together."""
-    parsed = [_unmapped(ip_network(text)) for text in networks]
+    parsed = [ip_network(text) for text in networks]
     covered: list[IPv4Network | IPv6Network] = [
         *collapse_addresses(one for one in parsed if isinstance(one, IPv4Network)),
         *collapse_addresses(one for one in parsed if isinstance(one, IPv6Network)),

@@ -70,7 +70,8 @@ def _rewrite_addresses() -> None:
     for canonical, found in same.items():
         spelling = legacy_spelling(canonical) or canonical
         account, email = found[0]
-        ids = [str(holder) for holder, _ in found] + [str(holder) for holder in taken.get(canonical, [])]
+        holders = [holder for holder, _ in found] + taken.get(canonical, [])
+        ids = list(dict.fromkeys(map(str, holders)))
         if len(ids) > 1:
             _log.warning("account.address_collides", accounts=" ".join(ids))
         elif email != spelling:

@@ -23,6 +23,7 @@ REWRITTEN = {
     "ZOE\u0308@M\u00dcNCHEN.example": "zo\u00eb@m\u00fcnchen.example",
     "anna@m\u00fcnchen.example": "anna@m\u00fcnchen.example",
     "plain@example.com": "plain@example.com",
+    "zo\u00eb@example.com": "zo\u00eb@example.com",
     "x@xn--mnchen-3ya.example": "x@xn--mnchen-3ya.example",
 }
 COLLIDING = [

@@ -34,7 +34,7 @@ OTHER = {
     "AUTH_AUDIENCE": "https://api.example.com",
     "AUTH_ALLOWED_ORIGINS": "https://app.example.com, http://localhost:5173",
     "AUTH_NATIVE_ORIGINS": "capacitor://localhost, https://localhost",
-    "AUTH_TRUSTED_PROXIES": "10.0.0.0/8 192.0.2.7 2001:db8::/32",
+    "AUTH_TRUSTED_PROXIES": "::ffff:10.0.0.0/104 192.0.2.7 2001:db8::/32",
     "AUTH_ROOT_PATH": "/auth/",
     "AUTH_HSTS": "max-age=31536000; includeSubDomains",
     "AUTH_SIGNING_ALGORITHM": "EdDSA",
@@ -161,6 +161,8 @@ def test_every_setting_is_taken_from_a_file(monkeypatch: pytest.MonkeyPatch, tmp
         (tmp_path / name).write_text(f"{value}\r\n", encoding="utf-8-sig")
     files = {f"{name}_FILE": str(tmp_path / name) for name in OTHER}
     assert settings(monkeypatch, files) == direct
+    # Quotes around nothing, which `docker --env-file` keeps, are no second value.
+    assert settings(monkeypatch, files | dict.fromkeys(OTHER, '""')) == direct
     assert load(DatabaseSettings).database_url == OTHER["AUTH_DATABASE_URL"]
 
 

@@ -46,6 +46,8 @@ def test_a_holder_has_its_share_and_leaves_the_rest_to_others(total: int, one_in
         with ExitStack() as stack:
             assert held_by(slots, greedy, stack=stack) == share
             assert held_by(slots, other, stack=stack) == total - share
+        # What is held by no one is not kept, or each account ever tried would be.
+        assert vars(slots)["_held"] == {}
 
 
 def test_the_smallest_share_of_several_holders_decides() -> None:

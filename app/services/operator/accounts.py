@@ -49,7 +49,7 @@ class Accounts:
 
         They are read in pages, so memory does not grow with their number.
         """
-        prefix, after = fold_email(prefix), fold_email(after)
+        prefix = fold_email(prefix)
         while page := await self.accounts.page(prefix, after, min(PAGE_SIZE, limit)):
             for account in page:
                 yield account
@@ -101,8 +101,8 @@ class Accounts:
 
     async def delete(self, email: str) -> int:
         """Disable the account and delete it; returns how many sessions ended."""
-        ended = await self.disable(email)
         account = await self.find(email)
+        ended = await self.disable(str(account.id))
         await self.end_sessions.forget(account.id)
         event = by_operator(EventKind.ACCOUNT_DELETED, account.id)
         return ended + await self.end_sessions.announce(await self.accounts.delete(account.id, event))

@@ -89,7 +89,6 @@ class RevocationIndex:
         """
         self._redis = open_client(url, read_again=read_again)
         # Each deployment has a marker of its own: the marker says that this deployment's entries are there.
-        # The names stay, because replicas of an earlier release run beside this one during an upgrade.
         self._entries, self._marker, self._nonces = (
             f"{prefix(issuer)}{kind}" for kind in ("blacklist:", "marker", "nonce:")
         )

@@ -89,7 +89,7 @@ class SharedWindows:
         await self._client.eval(_SETTLE, len(keys), *keys, len(refund))
 
     def _keys(self, counts: Sequence[Count]) -> list[str]:
-        """The names in Redis; releases that run beside this one must make the same."""
+        """The names in Redis; replicas of two releases count together where both make the same."""
         return [
             f"{self._prefix}{budget.name}/{budget.key}/{limit.amount}/{whole_seconds(limit.window)}/second"
             for budget, limit in counts

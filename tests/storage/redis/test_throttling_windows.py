@@ -8,7 +8,6 @@ import pytest
 import redis
 
 from app.domain.throttling import Budget, Limit, Rule, TooManyRequests
-from app.storage.redis.client import prefix
 from app.storage.redis.throttling import REMEMBERED, FailureCounters
 from app.wiring import utc_now
 from tests.storage.redis.test_throttling import (
@@ -22,7 +21,7 @@ from tests.storage.redis.test_throttling import (
     refusal,
 )
 from tests.support.database import age, counted
-from tests.support.servers import ISSUER, PrivateServers
+from tests.support.servers import PrivateServers
 
 TOGETHER = Budget("everyone", "", (Limit(7, MINUTE),))
 
@@ -85,8 +84,11 @@ async def test_an_attempt_is_one_round_trip(private_servers: PrivateServers, one
 
 
 @pytest.mark.parametrize("url", ["in Redis"], indirect=True)
-async def test_replicas_of_an_earlier_release_count_in_the_same_lists(url: str, one: Replica) -> None:
-    recorded = f"{prefix(ISSUER)}throttling:account/one/5/60/second"
+async def test_the_lists_keep_their_names_and_their_form_for_replicas_of_the_next_release(
+    url: str, one: Replica
+) -> None:
+    # The issuer is http://localhost:8000.
+    recorded = "{watchword}:0121783a:throttling:account/one/5/60/second"
     with redis.Redis.from_url(url, decode_responses=True) as operator:
         # The newest first, as a number of seconds in seventeen digits.
         operator.rpush(recorded, *(f"{time.time() - past:.17g}" for past in (0.5, 1.25, 2, 3, 30)))
