@@ -11,15 +11,20 @@ BEGIN
 END $$;
 
 -- Before version 15, every role may make tables in this schema.
-REVOKE CREATE ON SCHEMA public FROM PUBLIC;
+REVOKE CREATE ON SCHEMA public FROM PUBLIC, watchword_service;
 GRANT USAGE ON SCHEMA public TO watchword_service;
+REVOKE TRUNCATE, REFERENCES, TRIGGER ON ALL TABLES IN SCHEMA public FROM watchword_service;
 GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO watchword_service;
 -- Tables of later releases, which `migrate` makes as the same owner.
 ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO watchword_service;
 
--- The REVOKE has no effect where another role owns the schema.
+-- Neither helps a role that may become the owner, and the first REVOKE has no effect where another role owns the schema.
 DO $$
 BEGIN
+    IF pg_has_role('watchword_service', current_user, 'MEMBER') THEN
+        RAISE EXCEPTION 'watchword_service may become % by SET ROLE; run: REVOKE % FROM watchword_service',
+            quote_ident(current_user), quote_ident(current_user);
+    END IF;
     IF has_schema_privilege('watchword_service', 'public', 'CREATE') THEN
         RAISE EXCEPTION 'watchword_service may create tables in the schema public; as a superuser, run in this database: '
             'ALTER SCHEMA public OWNER TO %; then run this file again', quote_ident(current_user);

@@ -63,6 +63,8 @@ def as_passlib(stored: str) -> str:
 
 
 def _scrypt(cost: str, block: str, lanes: str, salt: str, digest: bytes) -> str:
+    if int(cost) & (int(cost) - 1):
+        raise ValueError("the cost of scrypt is a power of two")
     # scrypt's output is a stream: passlib's 32 bytes are the first of the 64.
     parts = (b64encode(raw).decode().rstrip("=") for raw in (salt.encode(), digest[:32]))
     return f"$scrypt$ln={int(cost).bit_length() - 1},r={block},p={lanes}${'$'.join(parts)}"

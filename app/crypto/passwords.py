@@ -25,6 +25,7 @@ MAX_KIB_PASSES = 1024 * 1024  # Memory times passes over it: 2 s of Argon2, 3 to
 MAX_LANES = 16  # Argon2 starts a thread for each; Django's default is 8.
 MAX_BCRYPT_COST = 15  # About 2 s.
 MAX_ROUNDS = 5_000_000  # PBKDF2: 1 to 3 s.
+PHPASS_DIGEST = 22  # Characters; passlib parses others, which match nothing.
 MAX_PHPASS_COST = 18  # About 0.2 s; WordPress uses 13.
 MAX_CHARACTERS, MIN_DIGEST_BYTES = 1024, 16  # A short digest of Argon2 would match many passwords.
 NICENESS = 5  # Of hashing threads; with a much higher one they would run too rarely to release the GIL.
@@ -183,10 +184,12 @@ def _affordable(handler: _Handler) -> bool:
         supported = handler.data is None and len(handler.checksum) >= MIN_DIGEST_BYTES
         return supported and _bounded(handler.memory_cost, handler.rounds, handler.parallelism)
     if handler.name == "scrypt":
+        if handler.rounds >= 16 * handler.block_size:  # RFC 7914 section 2 has no larger cost.
+            return False
         kib = handler.block_size * ((1 << handler.rounds) + handler.parallelism) // 8
         return _bounded(kib, handler.parallelism, handler.parallelism)
     if handler.name == "phpass":
-        return bool(handler.rounds <= MAX_PHPASS_COST)
+        return bool(handler.rounds <= MAX_PHPASS_COST and len(handler.checksum) == PHPASS_DIGEST)
     return bool(handler.rounds <= (MAX_BCRYPT_COST if "bcrypt" in handler.name else MAX_ROUNDS))
 
 

@@ -85,7 +85,8 @@ class Supervisor:
             while self._workers or self._ending is None:
                 self._renew()
                 self._start_missing()
-                self._wait(signalled)
+                if self._workers or not self._ending:
+                    self._wait(signalled)
                 self._pass_deadline()
         return self._status
 

@@ -101,8 +101,36 @@ async def test_a_role_that_may_create_tables_as_on_postgres_14_is_named(
     assert "The role of the service" not in await run(environment, "check-config")
     await owner.execute("GRANT CREATE ON SCHEMA public TO watchword_service")
     assert "The role of the service may create tables" in await run(environment, "check-config")
+    await owner.execute("GRANT TRUNCATE ON ALL TABLES IN SCHEMA public TO watchword_service")
+    await owner.execute(GRANTS)
+    assert "The role of the service" not in await run(environment, "check-config")
+    service = await connect(environment["AUTH_DATABASE_URL"])
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        await service.execute("TRUNCATE revocations")
+    await service.close()
+
+    # A right for which the role has to SET ROLE first is one all the same.
+    await operator.execute("CREATE ROLE keeper; GRANT keeper TO watchword_service")
+    await operator.execute("ALTER ROLE watchword_service NOINHERIT; ALTER TABLE events OWNER TO keeper")
+    await operator.execute("GRANT ALL ON events TO watchword_service")
+    assert "The role of the service owns the tables" in await run(environment, "check-config")
+    await operator.execute("ALTER ROLE watchword_service INHERIT; REVOKE keeper FROM watchword_service")
     await owner.close()
     await operator.close()
+
+
+@pytest.mark.requirement("E12")
+async def test_a_role_that_may_become_the_owner_is_refused_by_the_grants(server: Postgres) -> None:
+    await server.execute("CREATE ROLE heir", "GRANT heir TO watchword_service")
+    await server.execute("CREATE DATABASE inherited OWNER heir TEMPLATE template0 ENCODING 'UTF8'")
+    sql = await connect(server.socket_url.replace("@/postgres", "@/inherited"))
+    await sql.execute("SET SESSION AUTHORIZATION heir")
+    with pytest.raises(asyncpg.RaiseError, match="REVOKE heir FROM watchword_service"):
+        await sql.execute(GRANTS)
+    await sql.execute("RESET SESSION AUTHORIZATION; REVOKE heir FROM watchword_service")
+    await sql.execute("SET SESSION AUTHORIZATION heir")
+    await sql.execute(GRANTS)
+    await sql.close()
 
 
 @pytest.mark.parametrize(

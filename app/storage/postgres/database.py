@@ -15,22 +15,25 @@ from app.storage.postgres.connections import CONNECT_TIMEOUT, Connector, ReadAga
 from app.storage.postgres.outages import GRANT, Misconfigured, is_left_unusable, translate
 from app.storage.postgres.parameters import ISOLATION
 from app.storage.postgres.poolers import is_pooled
-from app.storage.postgres.tables import PROBE
+from app.storage.postgres.tables import PROBE, metadata
 
 BATCH = 1000
 """How many rows one statement ends or deletes, where there may be millions."""
 PURGING = 0x776174636869
 """The advisory lock under which old rows are deleted. The number only has to be unique in the database."""
 _DIALECT = "postgresql+asyncpg://"
-_DESCRIBE = """
+_DESCRIBE = f"""
 SELECT current_setting('server_version_num')::int / 10000 AS version,
     current_setting('synchronous_commit') <> 'off' AS waits_for_commits,
     current_setting('fsync')::bool AS writes_through,
-    pg_has_role(relowner, 'USAGE') AS owns_tables,
-    has_schema_privilege(relnamespace, 'CREATE') AS creates_tables,
+    (SELECT bool_or(pg_has_role(relowner, 'MEMBER')) FROM pg_class
+        WHERE oid = ANY('{{{",".join(metadata.tables)}}}'::regclass[])) AS owns_tables,
+    (SELECT bool_or(has_schema_privilege(oid, schema, 'CREATE')) FROM pg_roles
+        WHERE pg_has_role(oid, 'MEMBER')) AS creates_tables,
     clock_timestamp() AS now
-FROM pg_class WHERE oid = 'accounts'::regclass
-"""
+FROM (SELECT relnamespace AS schema FROM pg_class WHERE oid = 'accounts'::regclass) AS ours
+"""  # noqa: S608 - the only things put in are constants of ours
+"""What the role may do counts also where it has to SET ROLE first."""
 
 
 class Row(Protocol):
