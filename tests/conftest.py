@@ -23,8 +23,8 @@ import redis
 from coverage import Coverage
 from hypothesis import HealthCheck, settings
 
-import app.domain.event_meanings  # noqa: F401 - what is measured is loaded before the tests are collected
-import app.main  # noqa: F401 - likewise
+import app.domain.event_meanings
+import app.main  # noqa: F401 - loaded here, while coverage is measured
 from app.dev import Servers, embedded_servers
 from tests.support.database import Sql, connect
 from tests.support.people import Person, new_person
