@@ -103,7 +103,7 @@ def test_a_key_has_the_strength_of_its_kind(made: SealedKey) -> None:
             assert made.kind == QUICK
 
 
-def test_every_key_is_different(key: SealedKey) -> None:
+def test_the_secret_alone_makes_no_key_again(key: SealedKey) -> None:
     assert maker().make(QUICK).kid != key.kid
 
 

@@ -115,6 +115,16 @@ async def test_a_token_of_the_body_is_refused_in_a_cookie_and_its_session_unharm
 
 
 @pytest.mark.parametrize("kind", ["browser", "native"])
+async def test_an_access_token_is_refused_as_a_refresh_token_and_its_session_unharmed(
+    client: httpx2.AsyncClient, person: Person, sql: Sql, kind: str
+) -> None:
+    access_token = (await login(client, person, kind=kind)).json()["access_token"]
+    before = await sessions_of(sql, person)
+    problem_of(await by_way_of(client, kind, access_token), 401, "refresh_token_invalid")
+    assert await sessions_of(sql, person) == before
+
+
+@pytest.mark.parametrize("kind", ["browser", "native"])
 async def test_a_token_superseded_within_the_grace_is_refused_the_wrong_way_and_its_session_unharmed(
     client: httpx2.AsyncClient, person: Person, sql: Sql, kind: str
 ) -> None:
