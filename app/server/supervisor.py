@@ -3,7 +3,7 @@
 - SIGTERM and SIGINT end the service: the workers drain for a while, then complete what is in flight. A second
   signal ends everything at once.
 - SIGHUP replaces the workers one after the other. An old one goes once a new one serves, so no request waits.
-  Signals that come while a generation starts count as one, and begin the next.
+  A further one begins again at once: a replacement that does not serve yet began with older files, and ends.
 - A worker that ends by itself is replaced. If the first one never serves, the service has failed to start.
 """
 
@@ -71,7 +71,6 @@ class Supervisor:
         self._has_served = False
         self._announced: int | None = None
         """The last generation that the log reported as serving."""
-        self._is_renewal_asked = False
         self._starts_after = 0.0
         self._start_failure: str | None = None
         """Why no process could be started, as the log says it; once for each reason."""
@@ -83,18 +82,11 @@ class Supervisor:
         """Return the exit status once all workers have ended."""
         with received_signals() as signalled:
             while self._workers or self._ending is None:
-                self._renew()
                 self._start_missing()
                 if self._workers or not self._ending:
                     self._wait(signalled)
                 self._pass_deadline()
         return self._status
-
-    def _renew(self) -> None:
-        """Begin a generation once the newest one serves, so that at most one is starting."""
-        if self._is_renewal_asked and self._all_serve():
-            self._is_renewal_asked = False
-            self._generation += 1
 
     def _start_missing(self) -> None:
         if self._ending or time.monotonic() < self._starts_after:
@@ -154,6 +146,8 @@ class Supervisor:
             facts = worker.orders.recv()
         except (EOFError, OSError):
             return  # It has ended; the sentinel reports it.
+        if worker.retires:
+            return
         worker.serves = self._has_served = True
         for old in self._replaced()[:1]:
             old.retires = True
@@ -195,7 +189,7 @@ class Supervisor:
 
     def _act_on(self, number: int) -> None:
         if number == signal.SIGHUP:
-            self._is_renewal_asked = True
+            self._begin_generation()
         elif self._ending:
             self._status = 128 + number
             self._kill()
@@ -204,6 +198,13 @@ class Supervisor:
             self._order_all(Order.DRAIN)
         else:
             self._end()
+
+    def _begin_generation(self) -> None:
+        self._generation += 1
+        for worker in self._workers:
+            if not worker.serves:
+                worker.retires = True
+                worker.order(Order.END)
 
     def _pass_deadline(self) -> None:
         if self._ending and time.monotonic() >= self._deadline:

@@ -32,8 +32,8 @@ class Worker(Server):
     async def startup(self, sockets: list[socket] | None = None) -> None:
         """Start to serve, and tell the parent."""
         self._sockets = sockets or []
-        await super().startup(sockets)
         self._orders.is_obeyed = True
+        await super().startup(sockets)
         self._orders.answer(self._facts)
 
     async def on_tick(self, counter: int) -> bool:
