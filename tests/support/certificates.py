@@ -38,6 +38,20 @@ class Authority:
         private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
         return Pair(signed.public_bytes(Encoding.PEM), private)
 
+    def revoke(self, certificate: bytes) -> bytes:
+        """A list of revoked certificates with this one, as PEM."""
+        now = datetime.now(UTC)
+        serial = x509.load_pem_x509_certificate(certificate).serial_number
+        entry = x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(now).build()
+        builder = (
+            x509.CertificateRevocationListBuilder()
+            .issuer_name(self._name)
+            .last_update(now - timedelta(days=1))
+            .next_update(now + timedelta(days=2))
+            .add_revoked_certificate(entry)
+        )
+        return builder.sign(self._key, hashes.SHA256()).public_bytes(Encoding.PEM)
+
     def _sign(
         self,
         subject: x509.Name,

@@ -3,6 +3,7 @@
 The driver would make the context itself, but it fails where it may not look into the home directory, and it
 knows no ``sslrootcert=system``. Without ``sslrootcert``, the verifying modes trust ``~/.postgresql/root.crt``
 as libpq does. Where that file is missing or cannot be read, they trust the certificates of the system.
+A list of revoked certificates counts that ``sslcrl`` names, or that is beside it as ``root.crl``.
 """
 
 import ssl
@@ -69,22 +70,23 @@ def _trust(context: ssl.SSLContext, url: DatabaseUrl, mode: str) -> None:
         context.load_default_certs()
     elif named:
         _load(context, url.shown("sslrootcert"), named)
-    elif not _trusts_own(context):
+    elif not _loads_own(context, "root.crt"):
         if mode not in _VERIFYING:
             return
         context.load_default_certs()
     context.verify_mode = ssl.CERT_REQUIRED
     if revoked := url.parameters.get("sslcrl"):
         _load(context, url.shown("sslcrl"), revoked)
+    if revoked or (named != "system" and _loads_own(context, "root.crl")):
         context.verify_flags |= ssl.VERIFY_CRL_CHECK_CHAIN
 
 
-def _trusts_own(context: ssl.SSLContext) -> bool:
+def _loads_own(context: ssl.SSLContext, name: str) -> bool:
     home = _home()
     if home is None:
         return False
     try:
-        context.load_verify_locations(home / "root.crt")
+        context.load_verify_locations(home / name)
     except OSError:
         return False
     return True

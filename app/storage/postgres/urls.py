@@ -40,10 +40,12 @@ _VARIABLES = {
     name: f"PG{name.upper().replace('_', '')}"
     for name in (
         *("sslmode", "sslrootcert", "sslcert", "sslkey", "sslcrl", "sslnegotiation"),
-        *("ssl_min_protocol_version", "ssl_max_protocol_version"),
+        *("ssl_min_protocol_version", "ssl_max_protocol_version", "channel_binding", "gssencmode"),
     )
 }
 """libpq's environment variables for encryption. The driver itself reads those for hosts and logins."""
+_UNKEPT = ("PGREQUIREAUTH", "PGREQUIREPEER")
+"""Variables that ask for a check of the server that the driver cannot make."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +126,9 @@ def _parameters(query: str) -> dict[str, str]:
 
 def _inherited(named: Collection[str]) -> dict[str, str]:
     """The parameters that the URL does not name, and a variable of libpq does."""
+    for variable in _UNKEPT:
+        if os.environ.get(variable):
+            raise ValueError(f"cannot keep {variable}; unset it")
     found = {name: os.environ.get(variable) for name, variable in _VARIABLES.items() if name not in named}
     inherited = {name: value for name, value in found.items() if value}
     for name, value in inherited.items():

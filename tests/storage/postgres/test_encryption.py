@@ -17,6 +17,7 @@ from tests.support.postgres import TRUST, Postgres, needs_tls, postgres, postgre
 
 pytestmark = needs_tls
 AUTHORITY, STRANGER = Authority("Ours"), Authority("A stranger")
+OWN = AUTHORITY.issue("localhost", "localhost")
 ENCRYPTED = """
 local all all trust
 hostssl all secured 127.0.0.1/32 cert
@@ -27,8 +28,7 @@ hostssl all all 127.0.0.1/32 trust
 @pytest.fixture(scope="module")
 def server() -> Iterator[Postgres]:
     """A server that takes nothing but TLS, and whose certificate is for localhost alone."""
-    pair = AUTHORITY.issue("localhost", "localhost")
-    with postgres_with_tls(hba=ENCRYPTED, pair=pair, authority=AUTHORITY.certificate) as server:
+    with postgres_with_tls(hba=ENCRYPTED, pair=OWN, authority=AUTHORITY.certificate) as server:
         yield server
 
 
@@ -111,6 +111,23 @@ async def test_the_root_certificate_in_the_home_directory_counts_as_for_libpq(
     assert await is_encrypted(url)
     root.write_bytes(STRANGER.certificate)
     assert "the certificate of Postgres is refused" in await refusal(url)
+
+
+@pytest.mark.parametrize("place", ["named", "at home"])
+async def test_a_revoked_certificate_is_refused(
+    server: Postgres, ca: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    url = f"{server.url(host='localhost')}?sslmode=verify-full&sslrootcert={ca}"
+    (tmp_path / ".postgresql").mkdir()
+    revoked = tmp_path / ".postgresql" / "root.crl"
+    if place == "named":
+        url += f"&sslcrl={revoked}"
+    else:
+        monkeypatch.setenv("HOME", str(tmp_path))
+    revoked.write_bytes(AUTHORITY.revoke(AUTHORITY.issue("another").certificate))
+    assert await is_encrypted(url)
+    revoked.write_bytes(AUTHORITY.revoke(OWN.certificate))
+    assert "the certificate of Postgres is refused: certificate revoked" in await refusal(url)
 
 
 async def test_a_certificate_for_another_name_is_refused(server: Postgres, ca: Path) -> None:

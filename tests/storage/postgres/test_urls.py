@@ -170,6 +170,8 @@ def test_variables_of_libpq_for_encryption_count_where_the_url_says_nothing(
         ("PGSSLNEGOTIATION", "Direct"),
         ("PGSSLMINPROTOCOLVERSION", "1.3"),
         ("PGSSLMAXPROTOCOLVERSION", "SSLv3"),
+        ("PGGSSENCMODE", "require"),
+        ("PGCHANNELBINDING", "required"),
     ],
 )
 def test_a_misspelt_value_of_a_variable_is_refused_by_its_name(
@@ -187,6 +189,8 @@ def test_a_misspelt_value_of_a_variable_is_refused_by_its_name(
         ({"PGSSLROOTCERT": "/missing", "PGSSLMODE": "verify-full"}, "PGSSLROOTCERT cannot be used"),
         ({"PGSSLNEGOTIATION": "direct"}, "PGSSLNEGOTIATION=direct needs"),
         ({"PGSSLCRL": "/missing"}, "PGSSLCRL needs"),
+        ({"PGREQUIREAUTH": "scram-sha-256"}, "cannot keep PGREQUIREAUTH"),
+        ({"PGREQUIREPEER": "postgres"}, "cannot keep PGREQUIREPEER"),
         ({"PGSSLCERT": "/missing"}, "PGSSLCERT or sslkey cannot be used"),
         (
             {"PGSSLMAXPROTOCOLVERSION": "TLSv1.2", "PGSSLMINPROTOCOLVERSION": "TLSv1.3"},
