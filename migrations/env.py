@@ -6,7 +6,7 @@ import os
 from alembic import context
 from sqlalchemy import Connection, func, select, text
 
-from app.storage.postgres.database import open_migration_engine
+from app.storage.postgres.migration_engine import open_migration_engine
 from app.storage.postgres.migrations import ENGINE, FOUND, VERSION_TABLE, find_revision
 from app.storage.postgres.tables import metadata
 

@@ -133,15 +133,18 @@ def by_visitor(
 def by_owner(
     visitor: Visitor,
     kind: EventKind,
-    account_id: UUID,
+    account_id: UUID | None,
     session_id: UUID | None = None,
     reason: Reason | None = None,
 ) -> Event:
-    """An event caused by an account's owner: the request had the password or a token of a session."""
+    """An event caused by an account's owner: the request had the password or a token of a session.
+
+    Without an account, the statement that ends the session adds it.
+    """
     return Event(
         kind,
         Actor.OWNER,
-        str(account_id),
+        None if account_id is None else str(account_id),
         reason,
         account_id,
         session_id,

@@ -62,20 +62,16 @@ class Authenticate:
 
     async def __call__(self, text: str) -> AccessToken:
         """The accepted token; refuses every other one with ``invalid_token``."""
-        token, ids = await self._genuine(text)
+        token, ids = await self.genuine(text)
         if await self.revocations.any_revoked(ids):
             raise Refused(Refusal.INVALID_TOKEN)
         return token
 
-    async def unless_indexed(self, text: str) -> tuple[AccessToken, tuple[str, ...]]:
-        """The token, unless Redis knows it as revoked, and the ids that the caller must check in Postgres."""
-        token, ids = await self._genuine(text)
-        if await self.revocations.index.find(ids):
-            raise Refused(Refusal.INVALID_TOKEN)
-        return token, ids
+    async def genuine(self, text: str) -> tuple[AccessToken, tuple[str, ...]]:
+        """The token with a valid signature and valid claims, and the ids under which it may be revoked.
 
-    async def _genuine(self, text: str) -> tuple[AccessToken, tuple[str, ...]]:
-        """The token with a valid signature and valid claims, and the ids under which it may be revoked."""
+        The caller must look for these ids in Postgres; others are refused with ``invalid_token``.
+        """
         jws = parse_jws(text)
         if jws is None:
             raise Refused(Refusal.INVALID_TOKEN)

@@ -9,7 +9,7 @@ from app.crypto.passwords import HashingPolicy, PasswordHasher
 from app.domain.clock import Clock
 from app.services.password_rules import IsBreached
 from app.settings import DatabaseSettings, RedisSettings, Settings, SettingsError, read_again
-from app.storage.postgres.database import Database, open_engine
+from app.storage.postgres.database import Database, open_database
 from app.storage.redis.revocations import RevocationIndex
 from app.storage.redis.throttling import FailureCounters
 
@@ -37,13 +37,13 @@ def open_resources(settings: Settings, clock: Clock) -> Resources:
     """Make the resources; none of them connects before its first use."""
     closing = AsyncExitStack()
     with blaming("AUTH_DATABASE_URL"):
-        engine = open_engine(
+        database = open_database(
             settings.database_url,
             pool_size=settings.database_pool_size,
             through_pooler=settings.through_pooler,
             read_again=partial(read_again, DatabaseSettings, "database_url"),
         )
-    closing.push_async_callback(engine.dispose)
+    closing.push_async_callback(database.close)
     with blaming("AUTH_REDIS_URL"):
         reread = partial(read_again, RedisSettings, "redis_url")
         index = RevocationIndex(settings.redis_url, settings.issuer, reread)
@@ -53,7 +53,7 @@ def open_resources(settings: Settings, clock: Clock) -> Resources:
     hasher = PasswordHasher(_hashing_policy(settings))
     closing.callback(hasher.close)
     is_breached = _open_breaches(settings.breached_passwords_url, closing)
-    return Resources(Database(engine), index, counters, hasher, is_breached, closing)
+    return Resources(database, index, counters, hasher, is_breached, closing)
 
 
 def _hashing_policy(settings: Settings) -> HashingPolicy:

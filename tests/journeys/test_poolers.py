@@ -8,7 +8,7 @@ import pytest
 
 from app.dev import Servers
 from app.storage.postgres.connections import Connector
-from app.storage.postgres.database import Database, open_engine
+from app.storage.postgres.database import open_database
 from app.storage.postgres.outages import Misconfigured
 from tests.support.database import connect
 from tests.support.people import login, me, new_person
@@ -96,38 +96,37 @@ async def test_each_transaction_through_a_pooler_has_the_limits_and_the_isolatio
     settings = {"ignore_startup_parameters": ignored} if ignored else {}
     size = 2 if mode == "session" else 4
     with pgbouncer(server, mode, default_pool_size="2", **settings) as port:
-        engine = open_engine(f"postgresql://postgres@127.0.0.1:{port}/postgres", pool_size=size)
-        database = Database(engine)
+        database = open_database(f"postgresql://postgres@127.0.0.1:{port}/postgres", pool_size=size)
         for _ in range(3):
             rows = await asyncio.gather(*(database.rows(question) for _ in range(4)))
             assert {tuple(row) for (row,) in rows} == {expected}
             async with database.transaction() as connection:
-                row = (await connection.exec_driver_sql(question)).one()
+                (row,) = await connection.fetch(question)
                 assert tuple(row) == expected
-        await engine.dispose()
+        await database.close()
     await server.execute("ALTER DATABASE postgres RESET default_transaction_isolation")
 
 
 async def test_a_pooler_that_the_settings_deny_is_named(server: Postgres) -> None:
     with pgbouncer(server, "session") as port:
-        engine = open_engine(
+        database = open_database(
             f"postgresql://postgres@127.0.0.1:{port}/postgres", pool_size=1, through_pooler=False
         )
         with pytest.raises(Misconfigured) as refused:
-            await Database(engine).ping()
+            await database.ping()
         assert refused.value.reason.startswith("AUTH_DATABASE_POOLER: is off")
-        await engine.dispose()
+        await database.close()
 
 
 async def test_options_that_a_pooler_refuses_are_named(server: Postgres) -> None:
     with pgbouncer(server, "session") as port:
         url = f"postgresql://postgres@127.0.0.1:{port}/postgres?options=-c%20search_path%3Dx"
-        engine = open_engine(url, pool_size=1)
+        database = open_database(url, pool_size=1)
         with pytest.raises(Misconfigured) as refused:
-            await Database(engine).ping()
+            await database.ping()
         assert refused.value.reason.startswith("AUTH_DATABASE_URL: the pooler says: ")
         assert "options" in refused.value.reason
-        await engine.dispose()
+        await database.close()
 
 
 @pytest.mark.parametrize("kind", ["scram-sha-256", "md5"])

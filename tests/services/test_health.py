@@ -11,7 +11,7 @@ from alembic import command
 import app.services.health
 from app.services.health import Health
 from app.services.outages import OutageLog
-from app.storage.postgres.database import Database, open_engine
+from app.storage.postgres.database import open_database
 from app.storage.postgres.migrations import alembic_config
 from app.storage.redis.revocations import RevocationIndex
 from app.wiring import Service, utc_now
@@ -20,10 +20,10 @@ from tests.support.waiting import until
 
 
 async def test_each_part_is_checked_independently(parts: Service) -> None:
-    gone = open_engine("postgresql://nobody@127.0.0.1:1/nothing", pool_size=1)
+    gone = open_database("postgresql://nobody@127.0.0.1:1/nothing", pool_size=1)
     index = RevocationIndex("redis://127.0.0.1:1", ISSUER)
     healthy = parts.use_cases.readiness
-    broken = replace(healthy, database=Database(gone), index=index, is_log_failing=lambda: True)
+    broken = replace(healthy, database=gone, index=index, is_log_failing=lambda: True)
     await until(parts.revocations.reindex)
     assert await healthy() == Health(postgres=True, keys=True, clock=True, redis=True, log=True)
     assert await broken() == Health(postgres=False, keys=True, clock=True, redis=False, log=False)
@@ -31,7 +31,7 @@ async def test_each_part_is_checked_independently(parts: Service) -> None:
     parts.keys.view = None
     assert await healthy() == Health(postgres=True, keys=False, clock=True, redis=True, log=True)
     await index.close()
-    await gone.dispose()
+    await gone.close()
 
 
 async def test_tables_of_the_previous_release_are_not_ready_and_the_log_says_what_to_do(
@@ -39,10 +39,10 @@ async def test_tables_of_the_previous_release_are_not_ready_and_the_log_says_wha
 ) -> None:
     """A rolling update that forgot `migrate` must not replace replicas that work."""
     await asyncio.to_thread(command.upgrade, alembic_config(empty_database), "0002")
-    engine = open_engine(empty_database, pool_size=1)
+    database = open_database(empty_database, pool_size=1)
     with structlog.testing.capture_logs() as logs:
-        health = await replace(parts.use_cases.readiness, database=Database(engine))()
-    await engine.dispose()
+        health = await replace(parts.use_cases.readiness, database=database)()
+    await database.close()
     assert (health.postgres, health.is_ready) == (False, False)
     (line,) = logs
     assert (line["event"], line["log_level"]) == ("postgres.misconfigured", "error")

@@ -14,7 +14,7 @@ from app.domain.keys import Algorithm, KeyKind, KeyPolicy, KeyState
 from app.domain.refusals import Refusal, Refused
 from app.services.key_changes import KeyChanges
 from app.services.keys import LONGEST_VIEW, RELOAD_INTERVAL, KeyRing
-from app.storage.postgres.database import Database, open_engine
+from app.storage.postgres.database import open_database
 from app.storage.postgres.keys import KeyStore
 from tests.support.database import Sql, connect
 from tests.support.servers import migrate
@@ -40,9 +40,9 @@ def clock() -> Clock:
 @pytest.fixture
 async def store(empty_database: str) -> AsyncIterator[KeyStore]:
     await asyncio.to_thread(migrate, {"AUTH_DATABASE_URL": empty_database})
-    engine = open_engine(empty_database, pool_size=8)
-    yield KeyStore(Database(engine))
-    await engine.dispose()
+    database = open_database(empty_database, pool_size=8)
+    yield KeyStore(database)
+    await database.close()
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import structlog
 from app.dev.processes import claimed
 from app.dev.servers import Servers, valkey
 from app.services.revocations import Revocations
-from app.storage.postgres.database import Database, open_engine
+from app.storage.postgres.database import open_database
 from app.storage.postgres.revocations import RevocationStore
 from app.storage.redis.revocations import RevocationIndex
 from tests.support.servers import ISSUER, Faulty, server_folder
@@ -15,11 +15,11 @@ from tests.support.waiting import until
 
 
 async def test_the_loss_of_redis_is_logged_once(migrated: Servers) -> None:
-    engine = open_engine(migrated.database_url, pool_size=1)
+    database = open_database(migrated.database_url, pool_size=1)
     with server_folder() as folder, claimed(folder), structlog.testing.capture_logs() as logs:
         server = Faulty(lambda: valkey(folder, durable=False))
         index = RevocationIndex(server.url, ISSUER)
-        revocations = Revocations(RevocationStore(Database(engine)), index, timedelta(minutes=15))
+        revocations = Revocations(RevocationStore(database), index, timedelta(minutes=15))
         await until(revocations.reindex)
         before = index.is_trusted
         server.kill()
@@ -30,7 +30,7 @@ async def test_the_loss_of_redis_is_logged_once(migrated: Servers) -> None:
 
         assert (before, index.is_trusted) == (True, False)
         await index.close()
-    await engine.dispose()
+    await database.close()
     # On a busy machine the first attempts to index may time out.
     assert [line["event"] for line in logs][-3:] == [
         "revocations.index_trusted",

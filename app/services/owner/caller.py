@@ -28,9 +28,9 @@ class WhoAmI:
         """The caller; refuses with ``invalid_token`` when the token is not accepted.
 
         The statement that reads the account also finds out whether the account is deleted or disabled, the
-        session has ended or the key was retired. Its answer therefore does not depend on Redis.
+        session has ended or the key was retired. Redis is not asked.
         """
-        token, ids = await self.authenticate.unless_indexed(access_token)
+        token, ids = await self.authenticate.genuine(access_token)
         if not isinstance(token, SessionToken):
             raise Refused(Refusal.INVALID_TOKEN)
         account = await self.accounts.of_session(token.account_id, token.session_id, ids)

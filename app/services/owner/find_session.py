@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from app.crypto.refresh_tokens import RefreshTokens
-from app.domain.sessions import Session
+from app.domain.sessions import RefreshToken, Session
 from app.storage.postgres.sessions import SessionStore
 
 
@@ -18,7 +18,9 @@ class FindSession:
     async def __call__(self, refresh_token: str) -> tuple[Session, datetime] | None:
         """The session and the database's time, or None when the token is not genuine."""
         token = self.tokens.read(refresh_token)
-        found = None if token is None else await self.sessions.read(token.session_id)
-        if token is None or found is None:
-            return None
-        return found if self.tokens.is_genuine(token, found[0]) else None
+        return None if token is None else await self.of(token)
+
+    async def of(self, token: RefreshToken) -> tuple[Session, datetime] | None:
+        """The same for a token whose mac is right."""
+        found = await self.sessions.read(token.session_id)
+        return found if found is not None and self.tokens.is_genuine(token, found[0]) else None

@@ -6,7 +6,7 @@ from uuid import UUID
 from app.domain.access_tokens import SessionToken
 from app.domain.events import Event, EventKind, Reason, by_owner
 from app.domain.refusals import Refusal, Refused
-from app.domain.sessions import SessionGrant, SessionPolicy, has_ended, has_expired
+from app.domain.sessions import RefreshToken, SessionPolicy, has_ended, has_expired
 from app.domain.visitors import Visitor
 from app.services.access_tokens import Authenticate
 from app.services.end_sessions import EndSessions
@@ -29,24 +29,37 @@ class Logout:
         """
         if access_token is not None:
             await self._by_access_token(access_token, visitor)
-        found = None if refresh_token is None else await self.find(refresh_token)
+        token = None if refresh_token is None else self.find.tokens.read(refresh_token)
+        if token is not None:
+            await self._by_refresh_token(token, visitor)
+
+    async def _by_refresh_token(self, token: RefreshToken, visitor: Visitor) -> None:
+        # Most are current, and one statement ends their sessions.
+        if await self.end_sessions.of_current(token, _logout(visitor, token.session_id)):
+            return
+        found = await self.find.of(token)
         if found is not None:
-            grant = found[0].grant
-            await self.end_sessions.of_holder(grant.session_id, _logout(grant, visitor))
+            await self.end_sessions.of_holder(token.session_id, _logout(visitor, token.session_id))
 
     async def _by_access_token(self, text: str, visitor: Visitor) -> None:
         try:
-            token = await self.authenticate(text)
+            token, ids = await self.authenticate.genuine(text)
         except Refused as refused:
             if refused.refusal is not Refusal.INVALID_TOKEN:
                 raise
             return
         if isinstance(token, SessionToken):
-            await self.end_sessions.of_holder(token.session_id, _logout(token, visitor), (token.token_id,))
+            # The statement looks for revocations itself. That of the session only shows that it has ended.
+            others = [each for each in ids if each != str(token.session_id)]
+            event = _logout(visitor, token.session_id)
+            await self.end_sessions.of_holder(
+                token.session_id, event, (token.token_id,), unless_revoked=others
+            )
 
 
-def _logout(of: SessionGrant | SessionToken, visitor: Visitor) -> Event:
-    return by_owner(visitor, EventKind.SESSION_ENDED, of.account_id, of.session_id, Reason.LOGOUT)
+def _logout(visitor: Visitor, session_id: UUID) -> Event:
+    """The event of a logout; its session tells the account."""
+    return by_owner(visitor, EventKind.SESSION_ENDED, None, session_id, Reason.LOGOUT)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,12 +2,9 @@
 
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any, TypeVar
 from uuid import UUID
 
 import asyncpg
-from sqlalchemy import Column, Select, Update, delete, select, update
-from sqlalchemy.dialects.postgresql import insert
 
 from app.domain.accounts import Account, legacy_spelling
 from app.domain.events import Event
@@ -15,9 +12,6 @@ from app.domain.revocations import Ended
 from app.storage.postgres.database import BATCH, Database
 from app.storage.postgres.events import log_events, record
 from app.storage.postgres.session_ends import end_of_account
-from app.storage.postgres.tables import accounts
-
-_T = TypeVar("_T")
 
 _COLUMNS = "id, email, roles, enabled, created_at, password_hash, password_version"
 _BY_EMAIL = f"""
@@ -61,6 +55,20 @@ LEFT JOIN (
         !~ '^[!-?[-~]{1,64}@[a-z0-9]([a-z0-9-]*[a-z0-9])?([.][a-z0-9]([a-z0-9-]*[a-z0-9])?)*$'
 ) AS unusual ON true
 """
+_ADD = """
+INSERT INTO accounts (id, email, password_hash, roles) VALUES ($1, $2, $3, $4)
+ON CONFLICT (email) DO NOTHING RETURNING 1
+"""
+# The account's row stays locked: a login in flight comes before or after.
+_LOCK = "SELECT enabled, password_version, roles FROM accounts WHERE id = $1 FOR UPDATE"
+_ENABLE = "UPDATE accounts SET enabled = true WHERE id = $1 AND NOT enabled RETURNING 1"
+_DISABLE = "UPDATE accounts SET enabled = false WHERE id = $1 RETURNING 1"
+_SET_PASSWORD = """
+UPDATE accounts SET password_hash = $2, password_version = password_version + 1 WHERE id = $1
+RETURNING password_version
+"""
+_SET_ROLES = "UPDATE accounts SET roles = $2 WHERE id = $1"
+_DELETE = "DELETE FROM accounts WHERE id = $1"
 _REHASH = "UPDATE accounts SET password_hash = $3 WHERE id = $1 AND password_hash = $2"
 
 
@@ -102,13 +110,11 @@ class AccountStore:
         self, account_id: UUID, email: str, password_hash: str, roles: Sequence[str], event: Event
     ) -> bool:
         """Add an account; False when another one has this e-mail address."""
-        values = {"id": account_id, "email": email, "password_hash": password_hash, "roles": list(roles)}
-        statement = insert(accounts).values(values).on_conflict_do_nothing(index_elements=["email"])
         async with self._database.transaction() as connection:
-            added = (await connection.execute(statement)).rowcount == 1
+            added = await connection.fetch(_ADD, account_id, email, password_hash, list(roles))
             if added:
                 await record(connection, event)
-        return added
+        return bool(added)
 
     async def hashes(self, after: UUID) -> list[tuple[UUID, str]]:
         """The next batch of accounts after this id, in the order of the ids: id and password hash."""
@@ -126,29 +132,24 @@ class AccountStore:
 
     async def enable(self, account_id: UUID, event: Event) -> bool:
         """Let the account sign in again; False when it is enabled already or unknown."""
-        change = _change(account_id, enabled=True).where(~accounts.c.enabled)
         async with self._database.transaction() as connection:
-            changed = (await connection.execute(change)).rowcount == 1
+            changed = await connection.fetch(_ENABLE, account_id)
             if changed:
                 await record(connection, event)
-        return changed
+        return bool(changed)
 
     async def disable(self, account_id: UUID, event: Event) -> Ended:
         """Disable the account and end its sessions."""
         async with self._database.transaction() as connection:
-            was_enabled = await connection.scalar(_locked(accounts.c.enabled, account_id))
-            await connection.execute(_change(account_id, enabled=False))
-            return await end_of_account(
-                connection, account_id, event, self._revocation_ttl, changed=bool(was_enabled)
-            )
+            locked = await connection.fetchrow(_LOCK, account_id)
+            await connection.fetch(_DISABLE, account_id)
+            changed = locked is not None and locked["enabled"]
+            return await end_of_account(connection, account_id, event, self._revocation_ttl, changed=changed)
 
     async def set_password(self, account_id: UUID, password_hash: str, event: Event) -> Ended:
         """Change the password and end the account's sessions."""
-        change = _change(
-            account_id, password_hash=password_hash, password_version=accounts.c.password_version + 1
-        )
         async with self._database.transaction() as connection:
-            changed = (await connection.execute(change)).rowcount == 1
+            changed = bool(await connection.fetch(_SET_PASSWORD, account_id, password_hash))
             return await end_of_account(connection, account_id, event, self._revocation_ttl, changed=changed)
 
     async def change_password(
@@ -162,23 +163,23 @@ class AccountStore:
 
         None, and nothing done, unless the account is enabled and still has this password version.
         """
-        locked = _locked(accounts.c.password_version, account_id).where(accounts.c.enabled)
         async with self._database.transaction() as connection:
-            if await connection.scalar(locked) != password_version:
+            locked = await connection.fetchrow(_LOCK, account_id)
+            if locked is None or not locked["enabled"] or locked["password_version"] != password_version:
                 return None
-            change = _change(account_id, password_hash=password_hash, password_version=password_version + 1)
-            await connection.execute(change)
+            version: int = await connection.fetchval(_SET_PASSWORD, account_id, password_hash)
             ended = await end_of_account(connection, account_id, event, self._revocation_ttl, changed=True)
         log_events(event.with_details(ended=ended.sessions))
-        return ended, password_version + 1
+        return ended, version
 
     async def set_roles(self, account_id: UUID, roles: Sequence[str], event: Event) -> Ended:
         """Replace the roles; a role taken away ends the account's sessions."""
         async with self._database.transaction() as connection:
-            held = await connection.scalar(_locked(accounts.c.roles, account_id))
-            if held is None or set(held) == set(roles):
+            locked = await connection.fetchrow(_LOCK, account_id)
+            held = list(roles) if locked is None else locked["roles"]
+            if set(held) == set(roles):
                 return Ended()
-            await connection.execute(_change(account_id, roles=list(roles)))
+            await connection.fetch(_SET_ROLES, account_id, list(roles))
             event = event.with_details(before=" ".join(held))
             if set(held) <= set(roles):
                 await record(connection, event)
@@ -188,30 +189,21 @@ class AccountStore:
     async def delete(self, account_id: UUID, event: Event) -> Ended:
         """Delete the account and end its sessions. The rows of very many have to be deleted before."""
         async with self._database.transaction() as connection:
-            found = (await connection.execute(_change(account_id, enabled=False))).rowcount == 1
+            found = bool(await connection.fetch(_DISABLE, account_id))
             ended = await end_of_account(connection, account_id, event, self._revocation_ttl, changed=found)
-            await connection.execute(delete(accounts).where(accounts.c.id == account_id))
+            await connection.fetch(_DELETE, account_id)
         return ended
 
     async def end_sessions(self, account_id: UUID, event: Event, *, if_lives: UUID | None = None) -> Ended:
         """End every session of the account; with ``if_lives`` only while that session lives."""
         async with self._database.transaction() as connection:
-            await connection.execute(_locked(accounts.c.id, account_id))
+            await connection.fetch(_LOCK, account_id)
             ended = await end_of_account(
                 connection, account_id, event, self._revocation_ttl, changed=False, if_lives=if_lives
             )
         if ended.sessions:
             log_events(event.with_details(ended=ended.sessions))
         return ended
-
-
-def _locked(column: Column[_T], account_id: UUID) -> Select[_T]:
-    """A column of the account, whose row stays locked: a login in flight comes before or after."""
-    return select(column).where(accounts.c.id == account_id).with_for_update()
-
-
-def _change(account_id: UUID, **values: Any) -> Update:  # noqa: ANN401 - columns have many types
-    return update(accounts).where(accounts.c.id == account_id).values(**values)
 
 
 def _account(row: asyncpg.Record) -> Account:

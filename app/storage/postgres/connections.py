@@ -1,16 +1,18 @@
 """Opens connections to Postgres, directly or through a pooler, with a login that may change meanwhile."""
 
+import asyncio
 import os
 import re
 import ssl
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Awaitable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from getpass import getuser
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import asyncpg
 
+from app.storage.outages import ReadAgain
 from app.storage.postgres.encryption import encryption
 from app.storage.postgres.outages import REFUSALS, Misconfigured
 from app.storage.postgres.parameters import ISOLATION, LIMITS, STATEMENT_TIMEOUT
@@ -31,8 +33,8 @@ _CHECK_POOLER = "correct the URL, or the users and databases of the pooler"
 _POOLERS_OWN = re.compile("startup parameter|authentication failed|no such (user|database)|does not exist")
 """Lasting refusals of poolers, which have one SQLSTATE for all that they refuse."""
 
+_T = TypeVar("_T")
 Connection: TypeAlias = asyncpg.Connection
-ReadAgain: TypeAlias = Callable[[], str | None]
 
 
 class Connector:
@@ -127,12 +129,7 @@ class Connector:
                 "set it to auto",
             ) from error
         if self._through_pooler is None:
-            try:
-                has_pooler = await _has_pooler(connection, parameters)
-            except BaseException:
-                connection.terminate()
-                raise
-            if has_pooler:
+            if await _ask(connection, _has_pooler(connection, parameters)):
                 connection.terminate()
                 return None
             self._through_pooler = False
@@ -148,16 +145,11 @@ class Connector:
             "database": url.database,
             "direct_tls": self._encryption.is_direct and where["ssl"] is not False,
             "timeout": float(url.parameters.get("connect_timeout", 0)) or CONNECT_TIMEOUT,
-            "command_timeout": STATEMENT_TIMEOUT if self._limited else None,
             "server_settings": session,
             "target_session_attrs": "any",
         }
         connection: Connection = await asyncpg.connect(**arguments | options)
-        try:
-            await _require_usable(connection)
-        except BaseException:
-            connection.terminate()
-            raise
+        await _ask(connection, _require_usable(connection))
         return connection
 
 
@@ -171,6 +163,16 @@ def _session(url: DatabaseUrl) -> dict[str, str]:
 def _refuses_login(error: asyncpg.PostgresError) -> bool:
     is_refused = isinstance(error, asyncpg.InvalidAuthorizationSpecificationError)
     return is_refused or "authentication failed" in str(error)
+
+
+async def _ask(connection: Connection, question: Awaitable[_T]) -> _T:
+    """The answer to a question about a new connection, which is terminated if there is none in time."""
+    try:
+        async with asyncio.timeout(STATEMENT_TIMEOUT):
+            return await question
+    except BaseException:
+        connection.terminate()
+        raise
 
 
 async def _has_pooler(connection: Connection, parameters: Mapping[str, str]) -> bool:

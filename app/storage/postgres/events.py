@@ -1,18 +1,15 @@
 """The event store: the statement or transaction that changes something also writes the event."""
 
 from collections.abc import Iterable
-from dataclasses import asdict
 from datetime import datetime, timedelta
 
 import asyncpg
 import orjson
 import structlog
-from sqlalchemy import insert
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.domain.events import Actor, Event, EventFilter, EventKind, RecordedEvent
+from app.storage.postgres.connections import Connection
 from app.storage.postgres.database import BATCH, PURGING, Database
-from app.storage.postgres.tables import events
 
 COLUMNS = "kind, actor, actor_id, reason, account_id, session_id, address, request_id, details"
 """The columns that a statement writes; Postgres adds the id and the time."""
@@ -22,16 +19,16 @@ INSERT = f"INSERT INTO events ({COLUMNS})"
 _log = structlog.get_logger()
 
 
-def event_from(argument: str) -> str:
+def events_from(argument: str) -> str:
     """The row source ``event`` for ``INSERT``, from an argument that ``as_json`` returned."""
     columns = (
         "kind text, actor text, actor_id text, reason text, "
         "account_id uuid, session_id uuid, address text, request_id text, details jsonb"
     )
-    return f"jsonb_to_record({argument}::jsonb) AS event({columns})"
+    return f"jsonb_to_recordset({argument}::jsonb) AS event({columns})"
 
 
-_ADD = f"{INSERT} SELECT {COLUMNS} FROM {event_from('$1')}"  # noqa: S608 - constants of ours
+_ADD = f"{INSERT} SELECT {COLUMNS} FROM {events_from('$1')}"  # noqa: S608 - constants of ours
 _RECORDED = f"id, at, {COLUMNS}"
 
 _WANTED = """
@@ -90,16 +87,16 @@ class EventStore:
         return len(await self.database.rows(_PURGE, older_than))
 
 
-async def record(connection: AsyncConnection, *happened: Event) -> None:
+async def record(connection: Connection, *happened: Event) -> None:
     """Write events in the transaction that they report."""
-    for event in happened:
-        await connection.execute(insert(events).values(asdict(event)))
+    if happened:
+        await connection.fetch(_ADD, as_json(*happened))
 
 
-def as_json(event: Event) -> str:
-    """An event as the argument of a statement, to be read with ``given``."""
+def as_json(*happened: Event) -> str:
+    """Events as the argument of a statement, to be read with ``events_from``."""
     # The driver returns ids of a subclass of UUID, which orjson does not serialise by itself.
-    return orjson.dumps(event, default=str).decode()
+    return orjson.dumps(happened, default=str).decode()
 
 
 def log_events(*happened: Event) -> None:
@@ -135,5 +132,5 @@ def _recorded(row: asyncpg.Record) -> RecordedEvent:
         session_id=row["session_id"],
         address=row["address"],
         request_id=row["request_id"],
-        details=row["details"],
+        details=orjson.loads(row["details"]),
     )

@@ -1,24 +1,41 @@
 """The signing key store."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
-from sqlalchemy import delete, func, insert, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
+import asyncpg
+import orjson
 
 from app.domain.events import Actor, Event, EventKind
 from app.domain.keys import Algorithm, KeyChange, KeyState, SealedKey, SigningKey
+from app.storage.postgres.connections import Connection
 from app.storage.postgres.database import Database
 from app.storage.postgres.events import log_events, record
 from app.storage.postgres.revocations import revoke
-from app.storage.postgres.tables import signing_keys
 
 Decide: TypeAlias = Callable[[Sequence[SigningKey], datetime], KeyChange]
 """Decides on a change from all keys and the time of the database."""
 
 ADVISORY_LOCK = 0x7761746368
 """The lock under which keys are changed. The number only has to be unique in the database."""
+_LOCK = f"SELECT pg_advisory_xact_lock({ADVISORY_LOCK})"
+_READ = """
+SELECT kid, algorithm, public_jwk, sealed_private_key, created_at, activated_at, superseded_at
+FROM signing_keys ORDER BY created_at, kid
+"""
+_DELETE = "DELETE FROM signing_keys WHERE kid = ANY($1)"
+_SUPERSEDE = """
+UPDATE signing_keys SET superseded_at = $1 WHERE activated_at IS NOT NULL AND superseded_at IS NULL
+"""
+_ACTIVATE = "UPDATE signing_keys SET activated_at = $2 WHERE kid = $1"
+_ADD = """
+INSERT INTO signing_keys (kid, algorithm, public_jwk, sealed_private_key, created_at, activated_at)
+VALUES ($1, $2, $3::jsonb, $4, $5, $6)
+"""
+_RESEAL = """
+UPDATE signing_keys SET sealed_private_key = $3 WHERE kid = $1 AND sealed_private_key = $2 RETURNING 1
+"""
 
 
 class KeyStore:
@@ -49,19 +66,19 @@ class KeyStore:
         its own reads the keys after the lock: under READ COMMITTED each statement has a new snapshot.
         """
         async with self._database.transaction() as connection:
-            await connection.execute(select(func.pg_advisory_xact_lock(ADVISORY_LOCK)))
+            await connection.fetch(_LOCK)
             keys, now = await _read(connection)
             change = decide(keys, now)
             if len(change.vacant) > len(candidates):
                 return None
             if change.deleted:
-                await connection.execute(delete(signing_keys).where(signing_keys.c.kid.in_(change.deleted)))
+                await connection.fetch(_DELETE, list(change.deleted))
             if change.deleted and revoked_for is not None:
                 await revoke(connection, change.deleted, revoked_for)
             if change.activated is not None:
                 await _activate(connection, change.activated, now)
             for state, key in zip(change.vacant, candidates, strict=False):
-                await connection.execute(insert(signing_keys).values(_row(key, state, now)))
+                await _add(connection, key, state, now)
             happened = _events(change, candidates, is_retirement=revoked_for is not None, actor=actor)
             await record(connection, *happened)
         log_events(*happened)
@@ -69,37 +86,31 @@ class KeyStore:
 
     async def reseal(self, kid: str, old: bytes, new: bytes) -> bool:
         """Replace a sealed private key; False when the key is gone or no longer sealed as ``old``."""
-        is_old = (signing_keys.c.kid == kid) & (signing_keys.c.sealed_private_key == old)
-        async with self._database.transaction() as connection:
-            result = await connection.execute(
-                update(signing_keys).where(is_old).values(sealed_private_key=new)
-            )
-        return result.rowcount == 1
+        return await self._database.row(_RESEAL, kid, old, new) is not None
 
 
-async def _read(connection: AsyncConnection) -> tuple[list[SigningKey], datetime]:
-    columns = signing_keys.c
-    rows = await connection.execute(
-        select(
-            columns.kid,
-            columns.algorithm,
-            columns.public_jwk,
-            columns.sealed_private_key,
-            columns.created_at,
-            columns.activated_at,
-            columns.superseded_at,
-        ).order_by(columns.created_at, columns.kid)
-    )
-    keys = [_key(row) for row in rows.mappings()]
-    now = (await connection.execute(select(func.clock_timestamp()))).scalar_one()
+async def _read(connection: Connection) -> tuple[list[SigningKey], datetime]:
+    keys = [_key(row) for row in await connection.fetch(_READ)]
+    now: datetime = await connection.fetchval("SELECT clock_timestamp()")
     return keys, now
 
 
-async def _activate(connection: AsyncConnection, kid: str, now: datetime) -> None:
+async def _activate(connection: Connection, kid: str, now: datetime) -> None:
     """Let a standby sign. The previous key stops first, so two never sign at the same moment."""
-    signs = signing_keys.c.activated_at.is_not(None) & signing_keys.c.superseded_at.is_(None)
-    await connection.execute(update(signing_keys).where(signs).values(superseded_at=now))
-    await connection.execute(update(signing_keys).where(signing_keys.c.kid == kid).values(activated_at=now))
+    await connection.fetch(_SUPERSEDE, now)
+    await connection.fetch(_ACTIVATE, kid, now)
+
+
+async def _add(connection: Connection, key: SealedKey, state: KeyState, now: datetime) -> None:
+    await connection.fetch(
+        _ADD,
+        key.kid,
+        key.algorithm.value,
+        orjson.dumps(key.public_jwk).decode(),
+        key.sealed_private_key,
+        now,
+        now if state is KeyState.SIGNING else None,
+    )
 
 
 def _events(
@@ -121,22 +132,11 @@ def _events(
     return events
 
 
-def _row(key: SealedKey, state: KeyState, now: datetime) -> dict[str, Any]:
-    return {
-        "kid": key.kid,
-        "algorithm": key.algorithm.value,
-        "public_jwk": key.public_jwk,
-        "sealed_private_key": key.sealed_private_key,
-        "created_at": now,
-        "activated_at": now if state is KeyState.SIGNING else None,
-    }
-
-
-def _key(row: Mapping[Any, Any]) -> SigningKey:
+def _key(row: asyncpg.Record) -> SigningKey:
     return SigningKey(
         kid=row["kid"],
         algorithm=Algorithm(row["algorithm"]),
-        public_jwk=row["public_jwk"],
+        public_jwk=orjson.loads(row["public_jwk"]),
         sealed_private_key=row["sealed_private_key"],
         created_at=row["created_at"],
         activated_at=row["activated_at"],

@@ -12,7 +12,8 @@ from alembic.util import CommandError
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from app.storage.postgres.database import Database, open_migration_engine
+from app.storage.postgres.database import Database
+from app.storage.postgres.migration_engine import open_migration_engine
 from app.storage.postgres.outages import Misconfigured, translate
 
 VERSION_TABLE = "watchword_alembic_version"
@@ -64,7 +65,8 @@ def migrate(config: Config) -> Migrated:
             f"the tables are not of a version that this release knows: {error}", "use a newer release"
         ) from error
     except DBAPIError as error:
-        cause = getattr(error.orig, "__cause__", None)
+        # SQLAlchemy's adapter wraps the driver's own exception.
+        cause = getattr(error.orig, "__cause__", None) or error.orig
         if isinstance(cause, _EXISTS_ALREADY):
             raise Misconfigured(
                 f"the database has tables that Watchword did not make ({cause})",
@@ -74,7 +76,7 @@ def migrate(config: Config) -> Migrated:
             raise Misconfigured(
                 f"AUTH_DATABASE_URL: Postgres says: {cause}", "use the URL of the owner of the tables"
             ) from error
-        translate(error)
+        translate(cause if isinstance(cause, Exception) else error)
         raise
     except Exception as error:
         translate(error)

@@ -1,16 +1,14 @@
 """Translates errors of the driver into refusals of the service."""
 
 import asyncpg
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from app.domain.refusals import Refused, Unavailable
+from app.storage.outages import words
 
 GRANT = "run deploy/grants.sql as the owner of the tables"
 _OUTAGES = (
     OSError,
     TimeoutError,
-    PoolTimeoutError,
     asyncpg.InterfaceError,
     asyncpg.InternalClientError,
     asyncpg.PostgresConnectionError,
@@ -24,7 +22,6 @@ _OUTAGES = (
     asyncpg.InternalServerError,
     asyncpg.PostgresSystemError,
 )
-_DRIVER_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 _MISSING = (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError)
 _MENDS = {
     asyncpg.InvalidAuthorizationSpecificationError: (
@@ -35,7 +32,6 @@ _MENDS = {
 }
 REFUSALS = tuple(_MENDS)
 """Refusals that waiting does not mend."""
-_LONGEST_REASON = 500
 
 
 class Misconfigured(Unavailable):
@@ -53,38 +49,24 @@ class Misconfigured(Unavailable):
 
 def is_left_unusable(error: BaseException) -> bool:
     """Whether the connection is in an unknown state: cut off, timed out or cancelled."""
-    return _is_outage(_cause(error)) or not isinstance(error, Exception)
+    return _is_outage(error) or not isinstance(error, Exception)
 
 
 def translate(error: Exception) -> None:
     """Raise the refusal for an outage or a wrong configuration; return for any other error."""
     if isinstance(error, Refused):
         return
-    cause = _cause(error)
-    if _is_outage(cause):
-        raise Unavailable(_words(cause)) from error
-    if isinstance(cause, _MISSING):
-        reason = f"the tables are missing or too old: {_words(cause)}"
+    if _is_outage(error):
+        raise Unavailable(words(error)) from error
+    if isinstance(error, _MISSING):
+        reason = f"the tables are missing or too old: {words(error)}"
         raise Misconfigured(reason, "run: python -m app migrate") from error
     for refusal, mend in _MENDS.items():
-        if isinstance(cause, refusal):
-            raise Misconfigured(f"AUTH_DATABASE_URL: Postgres says: {_words(cause)}", mend) from error
+        if isinstance(error, refusal):
+            raise Misconfigured(f"AUTH_DATABASE_URL: Postgres says: {words(error)}", mend) from error
 
 
-def _is_outage(cause: BaseException) -> bool:
+def _is_outage(error: BaseException) -> bool:
     # A fatal error of any code ends the session; poolers and platforms have codes of their own.
-    is_fatal = isinstance(cause, asyncpg.PostgresError) and "FATAL" in {cause.severity, cause.severity_en}
-    return isinstance(cause, _OUTAGES) or (is_fatal and not isinstance(cause, REFUSALS))
-
-
-def _words(cause: BaseException) -> str:
-    """What the server or the system says, without the details, which may hold values of a row."""
-    text = (str(cause).strip().splitlines() or [""])[0]
-    return text[:_LONGEST_REASON] or type(cause).__name__
-
-
-def _cause(error: BaseException) -> BaseException:
-    """The driver's own exception, which SQLAlchemy's adapter wraps, and SQLAlchemy sometimes once more."""
-    adapted = error.orig if isinstance(error, DBAPIError) else error
-    cause = adapted.__cause__ if adapted else None
-    return cause if isinstance(cause, _DRIVER_ERRORS) else adapted or error
+    is_fatal = isinstance(error, asyncpg.PostgresError) and "FATAL" in {error.severity, error.severity_en}
+    return isinstance(error, _OUTAGES) or (is_fatal and not isinstance(error, REFUSALS))

@@ -3,9 +3,7 @@
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
 
-from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncConnection
-
+from app.storage.postgres.connections import Connection
 from app.storage.postgres.database import BATCH, PURGING, Database
 
 _FIND = "SELECT 1 FROM revocations WHERE id = ANY($1) AND expires_at > clock_timestamp()"
@@ -20,10 +18,10 @@ DELETE FROM revocations WHERE id IN (
 )
 RETURNING 1
 """  # noqa: S608 - the only thing put in is a constant of ours
-_ADD = text("""
-INSERT INTO revocations (id, expires_at) SELECT unnest(CAST(:ids AS text[])), clock_timestamp() + :lasts
+_ADD = """
+INSERT INTO revocations (id, expires_at) SELECT unnest($1::text[]), clock_timestamp() + $2::interval
 ON CONFLICT (id) DO UPDATE SET expires_at = excluded.expires_at
-""")
+"""
 
 
 class RevocationStore:
@@ -45,6 +43,6 @@ class RevocationStore:
         return len(await self._database.rows(_PURGE))
 
 
-async def revoke(connection: AsyncConnection, ids: Iterable[str], lasts: timedelta) -> None:
+async def revoke(connection: Connection, ids: Iterable[str], lasts: timedelta) -> None:
     """Revoke ids in the transaction that ends what they name."""
-    await connection.execute(_ADD, {"ids": list(ids), "lasts": lasts})
+    await connection.fetch(_ADD, list(ids), lasts)

@@ -4,30 +4,36 @@ from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
 
-from sqlalchemy import exists, func, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
-
-from app.domain.events import Event, EventKind, Reason
+from app.domain.events import Actor, Event, EventKind, Reason
 from app.domain.revocations import Ended, Rest
+from app.storage.postgres.connections import Connection
 from app.storage.postgres.database import BATCH
-from app.storage.postgres.events import INSERT, event_from, record
-from app.storage.postgres.tables import accounts, sessions
+from app.storage.postgres.events import INSERT, events_from, record
 
 END = f"""
-WITH ended AS (
+WITH barred AS (
+    SELECT EXISTS (SELECT FROM revocations WHERE id = ANY($6::text[]) AND expires_at > clock_timestamp())
+), ended AS (
     UPDATE sessions SET revoked_at = clock_timestamp()
-    WHERE id = $1 AND revoked_at IS NULL AND account_id = coalesce($4, account_id) RETURNING id, account_id
+    WHERE id = $1 AND revoked_at IS NULL AND account_id = coalesce($4, account_id)
+        AND refresh_token_hash = coalesce($7, refresh_token_hash) AND NOT (SELECT "exists" FROM barred)
+    RETURNING id, account_id
 ), revoked AS (
     INSERT INTO revocations (id, expires_at)
     SELECT unnest(ARRAY[id::text] || $3::text[]), clock_timestamp() + $2::interval FROM ended
     ON CONFLICT (id) DO NOTHING
 ), recorded AS (
-    {INSERT} SELECT kind, actor, actor_id, reason, ended.account_id, ended.id, address, request_id, details
-    FROM ended, {event_from("$5")}
+    {INSERT} SELECT kind, actor,
+        CASE actor WHEN '{Actor.OWNER}' THEN ended.account_id::text ELSE actor_id END,
+        reason, ended.account_id, ended.id, address, request_id, details
+    FROM ended, {events_from("$5")}
 )
-SELECT account_id FROM ended
+SELECT barred."exists" AS is_barred, ended.account_id FROM barred LEFT JOIN ended ON true
 """  # noqa: S608 - the only things put in are constants of ours
-"""Ends the session $1, if $4 is its owner or null, and revokes its tokens $3."""
+"""Ends the session $1, if $4 is its owner or null, and revokes its tokens $3; always one row.
+
+Nothing ends if one of the ids $6 is revoked, or unless $7 is null or the hash of the current refresh token.
+"""
 
 
 def _batch(living: str, recorded: str = "") -> str:
@@ -56,7 +62,7 @@ def _next(condition: str) -> str:
         f""", recorded AS (
     {INSERT} SELECT kind, actor, actor_id, reason, account_id, session_id, address, request_id,
         details || jsonb_build_object('ended', (SELECT count(*) FROM ended))
-    FROM {event_from("$3")} WHERE EXISTS (SELECT FROM ended)
+    FROM {events_from("$3")} WHERE EXISTS (SELECT FROM ended)
 )""",  # noqa: S608 - the only things put in are constants of ours
     )
 
@@ -98,9 +104,12 @@ The caller has locked the account, and records the events. Of an account with mo
 looks only at so many.
 """
 
+_END_OLDER = "UPDATE accounts SET sessions_ended_at = clock_timestamp() WHERE id = $1"
+_IS_LEFT = "SELECT EXISTS (SELECT FROM sessions WHERE account_id = $1 AND revoked_at IS NULL)"
+
 
 async def end_of_account(
-    connection: AsyncConnection,
+    connection: Connection,
     account_id: UUID,
     event: Event,
     revocation_ttl: timedelta,
@@ -116,16 +125,14 @@ async def end_of_account(
 
     The caller has changed or locked the account: a login in flight holds its row, so its session is seen.
     """
-    arguments = (revocation_ttl, account_id, if_lives)
-    ended = Ended.of((await connection.exec_driver_sql(END_FIRST_OF_ACCOUNT, arguments)).scalars())
+    rows = await connection.fetch(END_FIRST_OF_ACCOUNT, revocation_ttl, account_id, if_lives)
+    ended = Ended.of(row["id"] for row in rows)
     if if_lives is not None and not ended.sessions:
         return ended
-    moment = update(accounts).values(sessions_ended_at=func.clock_timestamp())
-    await connection.execute(moment.where(accounts.c.id == account_id))
+    await connection.fetch(_END_OLDER, account_id)
     if changed or ended.sessions:
         await record(connection, event.with_details(ended=ended.sessions))
-    is_left = exists().where(sessions.c.account_id == account_id, sessions.c.revoked_at.is_(None))
-    if not await connection.scalar(select(is_left)):
+    if not await connection.fetchval(_IS_LEFT, account_id):
         return ended
     remaining = replace(
         event, kind=EventKind.SESSION_ENDED, session_id=None, reason=Reason.REMAINING, details={}

@@ -20,7 +20,7 @@ from app.domain.sessions import (
     SessionSummary,
 )
 from app.domain.visitors import Visitor
-from app.storage.postgres.database import BATCH, PURGING, Database, Row
+from app.storage.postgres.database import BATCH, PURGING, Database
 from app.storage.postgres.events import as_json, log_events
 from app.storage.postgres.session_ends import END, END_NEXT, END_NEXT_OF_ACCOUNT
 
@@ -139,16 +139,34 @@ class SessionStore:
         return [_summary(row) for row in rows]
 
     async def end(
-        self, session_id: UUID, event: Event, token_ids: Sequence[str] = (), *, owner: UUID | None = None
-    ) -> Ended:
+        self,
+        session_id: UUID,
+        event: Event,
+        token_ids: Sequence[str] = (),
+        *,
+        owner: UUID | None = None,
+        digest: bytes | None = None,
+        unless_revoked: Sequence[str] = (),
+    ) -> Ended | None:
         """Revoke the session with the access tokens that are named, and write the event, in one statement.
 
-        Nothing ends when the session had ended before or has another ``owner``.
+        Nothing ends when the session had ended before, has another ``owner``, or has another current refresh
+        token than the one with this ``digest``. None, and nothing done, when one of ``unless_revoked`` is
+        revoked. An owner's event needs no account, since the session tells it.
         """
         row = await self._database.row(
-            END, session_id, self._revocation_ttl, token_ids, owner, as_json(event)
+            END,
+            session_id,
+            self._revocation_ttl,
+            token_ids,
+            owner,
+            as_json(event),
+            unless_revoked,
+            digest,
         )
-        if row is None:
+        if row is None or row["is_barred"]:
+            return None
+        if row["account_id"] is None:
             return Ended()
         log_events(replace(event, account_id=row["account_id"], session_id=session_id))
         return Ended.of([session_id], token_ids)
@@ -178,7 +196,7 @@ class SessionStore:
         return len(await self._database.rows(_PURGE))
 
 
-def grant_of(row: Row) -> SessionGrant:
+def grant_of(row: asyncpg.Record) -> SessionGrant:
     """The grant in a row, whose columns have the names of its fields but for the session's ``id``."""
     return SessionGrant(
         session_id=row["id"],

@@ -11,7 +11,7 @@ import pytest
 from app.domain.events import EventKind
 from app.features.activity.domain import NEWEST, PAGE, SHOWN, Position
 from app.features.activity.storage import EVENTS_BEFORE, OwnEventStore
-from app.storage.postgres.database import Database, open_engine
+from app.storage.postgres.database import open_database
 from tests.support.database import Sql
 
 AT = datetime(2026, 11, 26, tzinfo=UTC)
@@ -20,9 +20,9 @@ INSERT = "INSERT INTO events (at, kind, account_id, session_id, address) VALUES 
 
 @pytest.fixture
 async def store(migrated: object, environment: dict[str, str]) -> AsyncIterator[OwnEventStore]:
-    engine = open_engine(environment["AUTH_DATABASE_URL"], pool_size=1)
-    yield OwnEventStore(Database(engine))
-    await engine.dispose()
+    database = open_database(environment["AUTH_DATABASE_URL"], pool_size=1)
+    yield OwnEventStore(database)
+    await database.close()
 
 
 async def test_an_event_comes_as_it_was_written(store: OwnEventStore, sql: Sql) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import structlog
-from sqlalchemy.exc import IntegrityError
+from asyncpg import IntegrityConstraintViolationError
 
 from app.domain.keys import KeyState, in_state
 from app.services.operator.keys import Keys
@@ -73,7 +73,7 @@ async def test_a_key_change_is_rolled_back_when_its_event_cannot_be_written(own:
     await keys.changes.advance()
     before = await keys.all()
     await sql.execute("ALTER TABLE events ADD CONSTRAINT odd CHECK (kind <> 'key.rotated') NOT VALID")
-    with structlog.testing.capture_logs() as logs, pytest.raises(IntegrityError):
+    with structlog.testing.capture_logs() as logs, pytest.raises(IntegrityConstraintViolationError):
         await keys.rotate(at_once=True)
     assert (await keys.all(), logs) == (before, [])
     assert await sql.fetchval("SELECT count(*) FROM events") == 2

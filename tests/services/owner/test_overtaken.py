@@ -39,6 +39,7 @@ class EndedMeanwhile(SessionStore):
     async def read(self, session_id: UUID) -> tuple[Session, datetime] | None:
         found = await super().read(session_id)
         ended = await super().end(session_id, Event(EventKind.SESSION_ENDED, Actor.OPERATOR))
+        assert ended is not None
         assert ended.sessions == 1
         return found
 

@@ -12,7 +12,7 @@ import pytest
 from app.dev import Servers
 from app.domain.refusals import Refused
 from app.storage.postgres.connections import Connector
-from app.storage.postgres.database import Database, open_engine
+from app.storage.postgres.database import open_database
 from app.storage.postgres.outages import Misconfigured
 from tests.support.postgres import PASSWORDS, Postgres, postgres
 from tests.support.servers import app, environment_of, free_port
@@ -112,12 +112,12 @@ async def test_a_refused_login_or_a_missing_database_is_not_waited_for(server: P
 
 async def test_every_other_failure_to_connect_is_an_outage(server: Postgres, role: str) -> None:
     await server.execute("ALTER ROLE watchword NOSUPERUSER CONNECTION LIMIT 0")
-    engine = open_engine(server.url(role), pool_size=1)
+    database = open_database(server.url(role), pool_size=1)
     with pytest.raises(Refused) as refused:
-        await Database(engine).ping()
+        await database.ping()
     assert not isinstance(refused.value, Misconfigured)
     assert "too many connections" in str(refused.value.__cause__)
-    await engine.dispose()
+    await database.close()
 
 
 def test_a_home_that_may_not_be_entered_does_not_matter(server: Postgres, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from app.dev import Servers
 from app.domain.events import Actor, Event, EventFilter, EventKind
 from app.domain.sessions import ReuseRevokes, SessionPolicy
 from app.services.purge import Purge
-from app.storage.postgres.database import Database, open_engine
+from app.storage.postgres.database import open_database
 from app.storage.postgres.events import EventStore
 from app.storage.postgres.revocations import RevocationStore
 from app.storage.postgres.sessions import SessionStore
@@ -48,9 +48,9 @@ async def own_sql(url: str) -> AsyncIterator[Sql]:
 
 @pytest.fixture
 async def store(url: str) -> AsyncIterator[EventStore]:
-    engine = open_engine(url, pool_size=2)
-    yield EventStore(Database(engine))
-    await engine.dispose()
+    database = open_database(url, pool_size=2)
+    yield EventStore(database)
+    await database.close()
 
 
 async def count(sql: Sql) -> int:

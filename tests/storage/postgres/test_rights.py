@@ -6,7 +6,7 @@ import pytest
 
 from app.domain.sessions import ClientKind
 from app.domain.visitors import Visitor
-from app.storage.postgres.database import Database, open_engine
+from app.storage.postgres.database import open_database
 from app.storage.postgres.outages import Misconfigured
 from app.storage.postgres.tables import RIGHTS
 from app.wiring import Service
@@ -71,8 +71,7 @@ async def test_a_role_with_these_rights_serves_every_request_and_job(
 
 @pytest.mark.requirement("E10")
 async def test_each_missing_right_is_named(least: Role) -> None:
-    engine = open_engine(least.url, pool_size=1)
-    database = Database(engine)
+    database = open_database(least.url, pool_size=1)
     await database.ping()
     for table, rights in RIGHTS.items():
         for right in rights:
@@ -84,12 +83,12 @@ async def test_each_missing_right_is_named(least: Role) -> None:
             assert refused.value.mend == "run deploy/grants.sql as the owner of the tables"
             await least.grant(right, table)
     await database.ping()
-    await engine.dispose()
+    await database.close()
 
 
 async def test_rights_on_columns_are_enough(least: Role) -> None:
     await least.revoke("UPDATE", "accounts")
     await least.owner.execute(f"GRANT UPDATE (password_hash, password_version) ON accounts TO {least.name}")
-    engine = open_engine(least.url, pool_size=1)
-    await Database(engine).ping()
-    await engine.dispose()
+    database = open_database(least.url, pool_size=1)
+    await database.ping()
+    await database.close()

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.requirement("R10")
 
 MANY, BATCH, MOST = 20_000, 1000, 100
 TTL, FIRST = timedelta(minutes=16), UUID(int=0)
-EVENT = '{"kind": "session.ended", "details": {}}'
+EVENT = '[{"kind": "session.ended", "details": {}}]'
 SESSIONS = """
 INSERT INTO sessions
     (id, account_id, client, refresh_token_hash, created_at, refreshed_at, expires_at, revoked_at)
