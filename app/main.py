@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 
 from app import __version__
-from app.http.application import Options, build, core_routes
+from app.http.application import Application, Options, build, core_routes
 from app.http.origins import Origins
 from app.settings import Settings, load
 from app.wiring import maintained, open_service
@@ -15,7 +15,7 @@ from app.wiring.features import build_features
 from app.wiring.routes import records
 
 
-def create_app() -> FastAPI:
+def create_app() -> Application:
     """The application, with its settings from the environment."""
     settings = load(Settings)
     service = open_service(settings)

@@ -1,6 +1,6 @@
-"""The ASGI application: routes, exception handlers and middleware."""
+"""The ASGI application: FastAPI with all routes, behind the front."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from functools import cache
@@ -10,23 +10,20 @@ from urllib.parse import urlsplit
 
 from fastapi import FastAPI
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
-from app.domain.refusals import Refused, Unavailable
 from app.http import accounts, discovery, health, keys, openapi, passwords, problems, sessions
 from app.http.cookies import Cookies
-from app.http.middleware.cors import Cors
-from app.http.middleware.head import HeadAsGet
-from app.http.middleware.last_resort import LastResort
-from app.http.middleware.limits import RequestLimits
-from app.http.middleware.login_queue import LoginsInTurn
-from app.http.middleware.request_log import RequestLog
-from app.http.middleware.root_path import RootPath
-from app.http.middleware.security_headers import SecurityHeaders
+from app.http.front import Answerer, Endpoint, Front, Rules
+from app.http.front.cors import Cors
+from app.http.front.incoming import INCOMING, Incoming
+from app.http.front.login_queue import LoginQueue
+from app.http.front.request_log import RequestLog
+from app.http.front.security_headers import security_headers
 from app.http.origins import Origins
-from app.http.routing import Routes
-from app.services.outages import log_outage
+from app.http.routing import Route, Routes
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
@@ -45,6 +42,16 @@ class Options:
 
 
 _DEFAULTS = Options()
+
+
+class Application(FastAPI):
+    """FastAPI behind the front, which answers most requests itself."""
+
+    front: Front
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        await self.front(scope, receive, send)
 
 
 def core_routes(issuer: str) -> tuple[Routes[Any], ...]:
@@ -68,12 +75,12 @@ def build(
     issuer: str,
     version: str,
     options: Options = _DEFAULTS,
-) -> FastAPI:
+) -> Application:
     """The application of these routes, each module with its own record among ``cases``.
 
     Raises LookupError when a record is missing.
     """
-    app = FastAPI(
+    app = Application(
         title="Watchword",
         version=version,
         lifespan=lifespan,
@@ -81,27 +88,47 @@ def build(
         redoc_url=None,
         redirect_slashes=False,
     )
-    cookies = Cookies.of(issuer)
-    records = {type(record): record for record in cases}
-    for module in routes:
-        if module.cases not in records:
-            raise LookupError(f"the routes of {module.cases.__module__} need {module.cases.__name__}")
-        app.include_router(module.router(records[module.cases], origins, cookies))
+    endpoints: dict[tuple[str, str], Endpoint] = {}
+    for route, answer in _answerers(routes, cases, origins, Cookies.of(issuer)):
+        _add_to_framework(app, route, answer)
+        if "{" not in route.path:
+            endpoints[route.method, route.path] = Endpoint(route.path, answer)
     document = cache(lambda: openapi.document(routes, issuer=issuer, version=version))
     app.openapi = document  # type: ignore[method-assign] # FastAPI's way to serve one's own document
-    app.add_exception_handler(Refused, _refused)
     app.add_exception_handler(HTTPException, _failed)
-    # The last one added is the outermost.
-    app.add_middleware(RequestLimits)
-    app.add_middleware(LastResort)
-    # Around all that answers, so that pages of allowed origins can read every error.
-    app.add_middleware(Cors, origins=origins)
-    app.add_middleware(LoginsInTurn, routes=_in_turn(routes))
-    app.add_middleware(RequestLog, quiet=frozenset() if options.log_probes else health.PROBES)
-    app.add_middleware(SecurityHeaders, hsts=options.hsts if _is_public(issuer) else None)
-    app.add_middleware(HeadAsGet)
-    app.add_middleware(RootPath, root_path=options.root_path)
+    # The front logs what failed, and which clients have gone. FastAPI has an answer of its own for both.
+    app.add_exception_handler(Exception, _unhandled)
+    app.add_exception_handler(ClientDisconnect, _unanswered)  # type: ignore[arg-type] # Starlette sends no None
+    rules = Rules(
+        Cors(origins),
+        LoginQueue(_in_turn(routes)),
+        RequestLog(frozenset() if options.log_probes else health.PROBES),
+        security_headers(options.hsts if _is_public(issuer) else None),
+        options.root_path,
+    )
+    app.front = Front(super(Application, app).__call__, endpoints, rules)
     return app
+
+
+def _answerers(
+    modules: Sequence[Routes[Any]], cases: Sequence[object], origins: Origins, cookies: Cookies
+) -> Iterator[tuple[Route[Any, Any], Answerer]]:
+    records = {type(record): record for record in cases}
+    for module in modules:
+        if module.cases not in records:
+            raise LookupError(f"the routes of {module.cases.__module__} need {module.cases.__name__}")
+        yield from module.answerers(records[module.cases], origins, cookies)
+
+
+def _add_to_framework(app: FastAPI, route: Route[Any, Any], answer: Answerer) -> None:
+    async def endpoint(request: Request) -> Response:
+        incoming: Incoming = request.scope[INCOMING]
+        incoming.path_params = request.path_params
+        return await answer(incoming)
+
+    app.add_api_route(
+        route.path, endpoint, methods=[route.method], response_model=None, include_in_schema=False
+    )
 
 
 def _in_turn(modules: Sequence[Routes[Any]]) -> frozenset[tuple[str, str]]:
@@ -115,16 +142,17 @@ def _is_public(issuer: str) -> bool:
     return url.scheme == "https" and url.hostname != "localhost"
 
 
-async def _refused(_: Request, error: Exception) -> Response:
-    assert isinstance(error, Refused)  # noqa: S101 - it is registered for nothing else
-    if isinstance(error, Unavailable):
-        log_outage(error)
-    return problems.refused(error, error.errors if isinstance(error, problems.InvalidRequest) else ())
-
-
 async def _failed(_: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - it is registered for nothing else
     headers = dict(error.headers or {})
     if headers.get("Allow") == "GET":
         headers["Allow"] = "GET, HEAD"
     return problems.failed(HTTPStatus(error.status_code), headers)
+
+
+async def _unhandled(_: Request, __: Exception) -> Response:
+    return problems.failed(HTTPStatus.INTERNAL_SERVER_ERROR)
+
+
+async def _unanswered(_: Request, __: Exception) -> None:
+    return None

@@ -9,11 +9,11 @@ from typing import Annotated, Generic, TypeVar
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import PydanticCustomError
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
 
 from app.domain.accounts import normalise_email
 from app.domain.sessions import ClientKind
 from app.http.answers import JSON
+from app.http.front.incoming import Incoming
 from app.http.problems import FieldError, InvalidRequest
 
 
@@ -107,7 +107,7 @@ _Read_co = TypeVar("_Read_co", covariant=True)
 class BodyReader(Generic[_Read_co]):
     """How a route reads its body, and what OpenAPI says of it; ``form`` is None when there is no body."""
 
-    read: Callable[[Request, bool], Awaitable[_Read_co]]
+    read: Callable[[Incoming, bool], Awaitable[_Read_co]]
     """Takes the request, and whether a token came in its headers."""
     form: type[Body] | None
     is_required: bool
@@ -116,7 +116,7 @@ class BodyReader(Generic[_Read_co]):
 def required(form: type[_AnyBody]) -> BodyReader[_AnyBody]:
     """A body that must be there."""
 
-    async def read(request: Request, _: bool) -> _AnyBody:  # noqa: FBT001 - as BodyReader calls it
+    async def read(request: Incoming, _: bool) -> _AnyBody:  # noqa: FBT001 - as BodyReader calls it
         body = await _read(request, form)
         if body is None:
             raise InvalidRequest(FieldError("", "missing"))
@@ -131,7 +131,7 @@ def optional(form: type[_AnyBody]) -> BodyReader[_AnyBody | None]:
     Empty JSON, such as ``{}``, is absent too. Beside a token in a header, so is an empty body of any type.
     """
 
-    async def read(request: Request, has_token: bool) -> _AnyBody | None:  # noqa: FBT001 - as BodyReader calls it
+    async def read(request: Incoming, has_token: bool) -> _AnyBody | None:  # noqa: FBT001 - as BodyReader calls it
         body = (await request.body()).strip()
         if body in _EMPTY and (has_token or (body in _EMPTY_JSON and _is_json(request))):
             return None
@@ -140,12 +140,12 @@ def optional(form: type[_AnyBody]) -> BodyReader[_AnyBody | None]:
     return BodyReader(read, form, is_required=False)
 
 
-def _is_json(request: Request) -> bool:
+def _is_json(request: Incoming) -> bool:
     """A form of another site cannot send this type: a page needs a preflight for it."""
-    return request.headers.get("content-type", "").partition(";")[0].strip().lower() == JSON
+    return request.headers.get("content-type").partition(";")[0].strip().lower() == JSON
 
 
-async def _read(request: Request, form: type[_AnyBody]) -> _AnyBody | None:
+async def _read(request: Incoming, form: type[_AnyBody]) -> _AnyBody | None:
     """The body, or None when there is none; 415 for a body that is not JSON.
 
     The errors of a refused body name fields: no value of it is ever sent back.

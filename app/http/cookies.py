@@ -4,10 +4,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from starlette.datastructures import Headers
 from starlette.responses import Response
 
 from app.domain.hosts import LOOPBACK
+from app.http.headers import Headers
 from app.http.problems import FieldError, InvalidRequest
 
 _LONGEST_AGE = 400 * 24 * 60 * 60

@@ -2,13 +2,13 @@
 
 import re
 
-from starlette.datastructures import Headers
 from starlette.responses import Response
 
 from app.domain.sessions import ClientKind
 from app.http.answers import BrowserTokens, NativeTokens, private
 from app.http.bodies import RefreshTokenBody
 from app.http.cookies import Cookies
+from app.http.headers import Headers
 from app.http.problems import FieldError, InvalidRequest
 from app.services.open_session import TokenPair
 

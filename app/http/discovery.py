@@ -1,11 +1,13 @@
 """Discovery: the service's metadata at the standard paths, so that a client needs only the issuer's URL."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import sha256
 from urllib.parse import urlsplit
 
 from starlette.responses import Response
 
+from app.domain.keys import Algorithm
 from app.domain.refusals import Refusal
 from app.http.answers import JSON, Metadata, encode
 from app.http.keys import NOT_MODIFIED, PUBLIC, published
@@ -29,10 +31,13 @@ def routes(issuer: str) -> Routes[DiscoveryCases]:
 
     def serve(call: Call[DiscoveryCases, None]) -> Response:
         # Verifiers of access tokens read the algorithms too. A standby's is listed before it signs.
-        algorithms = call.cases.keys.key_set().algorithms
+        return published(call.headers, *document(call.cases.keys.key_set().algorithms), JSON)
+
+    @lru_cache(1)
+    def document(algorithms: tuple[Algorithm, ...]) -> tuple[bytes, str]:
         # The service has no authorization and no token endpoint, so it lists no grants and no response types.
-        document = encode(Metadata(issuer, jwks_uri, (), (), ("public",), algorithms))
-        return published(call.headers, document, f'"{sha256(document).hexdigest()[:32]}"', JSON)
+        metadata = encode(Metadata(issuer, jwks_uri, (), (), ("public",), algorithms))
+        return metadata, f'"{sha256(metadata).hexdigest()[:32]}"'
 
     described = Answer("The metadata.", Metadata, headers=PUBLIC)
 

@@ -1,6 +1,6 @@
 """The head of a request: how large it may be, and how the server hands on one that it refused.
 
-The server in ``app.server`` and the middleware both go by these.
+The server in ``app.server`` and the front both go by these.
 """
 
 from collections.abc import Iterable

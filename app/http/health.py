@@ -41,7 +41,7 @@ async def readyz(call: Call[HealthCases, None]) -> Response:
     """
     health = await call.cases.readiness()
     parts = tuple(map(_part, health))
-    if getattr(call.request.state, "draining", False):  # The server puts it there.
+    if call.request.is_draining:
         return private(answers.Readiness("draining", *parts), 503)
     if health.is_ready:
         return private(answers.Readiness("ready", *parts))

@@ -1,14 +1,15 @@
 """Keys: ``GET /.well-known/jwks.json``, and how a public document is served."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 from http import HTTPStatus
 
-from starlette.datastructures import Headers
 from starlette.responses import Response
 
 from app.domain.keys import MAX_AGE
 from app.domain.refusals import Refusal
 from app.http.answers import KeySet
+from app.http.headers import Headers
 from app.http.routing import Answer, Call, Routes
 from app.services.keys import KeyRing
 
@@ -16,6 +17,8 @@ MEDIA_TYPE = "application/jwk-set+json"
 PUBLIC = ("Cache-Control", "ETag")
 """The headers of a public document, which caches may keep."""
 NOT_MODIFIED = Answer("Not modified.", status=HTTPStatus.NOT_MODIFIED, headers=PUBLIC)
+
+_MOST_DOCUMENTS = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +45,24 @@ async def key_set(call: Call[KeyCases, None]) -> Response:
 
 def published(request: Headers, document: bytes, etag: str, media_type: str) -> Response:
     """A public document, or 304 when the client has it already."""
-    headers = {"ETag": etag, "Cache-Control": f"public, max-age={MAX_AGE}"}
     if _matches(request.getlist("if-none-match"), etag):
-        return Response(status_code=304, headers=headers)
-    return Response(document, headers=headers, media_type=media_type)
+        return _not_modified(etag)
+    return _whole(document, etag, media_type)
+
+
+# A response is only read when it is sent, so the same one serves until the document changes.
+@lru_cache(_MOST_DOCUMENTS)
+def _whole(document: bytes, etag: str, media_type: str) -> Response:
+    return Response(document, headers=_headers(etag), media_type=media_type)
+
+
+@lru_cache(_MOST_DOCUMENTS)
+def _not_modified(etag: str) -> Response:
+    return Response(status_code=304, headers=_headers(etag))
+
+
+def _headers(etag: str) -> dict[str, str]:
+    return {"ETag": etag, "Cache-Control": f"public, max-age={MAX_AGE}"}
 
 
 def _matches(fields: list[str], etag: str) -> bool:

@@ -8,10 +8,10 @@ from collections.abc import Iterable
 from urllib.parse import urlsplit
 
 import structlog
-from starlette.datastructures import Headers
 
 from app.domain.refusals import Refusal, Refused
 from app.domain.sessions import ClientKind
+from app.http.headers import Headers
 from app.http.problems import FieldError, InvalidRequest
 
 _LONGEST = 256

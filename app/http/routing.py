@@ -1,24 +1,26 @@
 """Routing: a route states its policy once, and its checks and its documentation follow from it."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from enum import Enum, auto
 from http import HTTPStatus
 from typing import Any, Generic, Literal, TypeAlias, TypeVar
 
-from fastapi import APIRouter
-from starlette.datastructures import Headers
-from starlette.requests import Request
+from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from app.domain.refusals import Refusal, Refused
+from app.domain.refusals import Refusal, Refused, Unavailable
 from app.domain.visitors import Visitor
+from app.http import problems
 from app.http.answers import JSON
 from app.http.bodies import BodyReader
 from app.http.cookies import Cookies
 from app.http.credentials import bearer
+from app.http.front import Answerer
+from app.http.front.incoming import Incoming
+from app.http.headers import Headers
 from app.http.origins import Origins
-from app.http.visitors import visitor
+from app.services.outages import log_outage
 
 CasesT = TypeVar("CasesT")
 BodyT = TypeVar("BodyT")
@@ -87,7 +89,7 @@ class Policy:
 class Call(Generic[CasesT, BodyT]):
     """A request that has passed the checks of its route."""
 
-    request: Request
+    request: Incoming
     cases: CasesT
     body: BodyT
     bearer: str | None
@@ -110,7 +112,7 @@ class Call(Generic[CasesT, BodyT]):
     @property
     def visitor(self) -> Visitor:
         """Where the request comes from."""
-        return visitor(self.request)
+        return self.request.visitor
 
 
 Handler: TypeAlias = Callable[[Call[CasesT, BodyT]], Awaitable[Response]]
@@ -133,31 +135,40 @@ class Route(Generic[CasesT, BodyT]):
         first, *others = self.handle.__name__.split("_")
         return first + "".join(word.capitalize() for word in others)
 
-    def endpoint(
-        self, cases: CasesT, origins: Origins, cookies: Cookies
-    ) -> Callable[[Request], Awaitable[Response]]:
-        """The route as FastAPI calls it: the checks in their order, and then the handler."""
+    def answerer(self, cases: CasesT, origins: Origins, cookies: Cookies) -> Answerer:
+        """The route as the front calls it: the checks in their order, and then the handler."""
         reads_bearer = self.policy.bearer is not Bearer.UNREAD
         requires_bearer = self.policy.bearer is Bearer.REQUIRED
         reads_cookie = self.policy.same_site is SameSite.WITH_COOKIE
         always_same_site = self.policy.same_site is SameSite.ALWAYS
         read, handle = self.body.read, self.handle
 
-        async def endpoint(request: Request) -> Response:
+        async def answer(request: Incoming) -> Response:
             headers = request.headers
-            access_token = bearer(headers) if reads_bearer else None
-            if requires_bearer and access_token is None:
-                raise Refused(Refusal.INVALID_TOKEN)
-            cookie = cookies.presented(headers) if reads_cookie else None
-            if cookie is not None or (always_same_site and not origins.is_native(headers)):
-                origins.require_same_site(headers)
-            body = await read(request, bool(access_token) or cookie is not None)
-            return await handle(Call(request, cases, body, access_token, cookie, origins, cookies))
+            try:
+                access_token = bearer(headers) if reads_bearer else None
+                if requires_bearer and access_token is None:
+                    raise Refused(Refusal.INVALID_TOKEN)
+                cookie = cookies.presented(headers) if reads_cookie else None
+                if cookie is not None or (always_same_site and not origins.is_native(headers)):
+                    origins.require_same_site(headers)
+                body = await read(request, bool(access_token) or cookie is not None)
+                return await handle(Call(request, cases, body, access_token, cookie, origins, cookies))
+            except Refused as refused:
+                return _refused(refused)
+            except HTTPException as error:
+                return problems.failed(HTTPStatus(error.status_code), error.headers)
 
-        return endpoint
+        return answer
 
 
-async def _nothing(_: Request, __: bool) -> None:  # noqa: FBT001 - as BodyReader calls it
+def _refused(refused: Refused) -> Response:
+    if isinstance(refused, Unavailable):
+        log_outage(refused)
+    return problems.refused(refused, refused.errors if isinstance(refused, problems.InvalidRequest) else ())
+
+
+async def _nothing(_: Incoming, __: bool) -> None:  # noqa: FBT001 - as BodyReader calls it
     return None
 
 
@@ -214,15 +225,9 @@ class Routes(Generic[CasesT]):
 
         return add
 
-    def router(self, cases: CasesT, origins: Origins, cookies: Cookies) -> APIRouter:
-        """The routes as FastAPI includes them, bound to their use cases."""
-        router = APIRouter()
+    def answerers(
+        self, cases: CasesT, origins: Origins, cookies: Cookies
+    ) -> Iterator[tuple[Route[CasesT, Any], Answerer]]:
+        """Each route, and what answers it with these use cases."""
         for route in self.routes:
-            router.add_api_route(
-                route.path,
-                route.endpoint(cases, origins, cookies),
-                methods=[route.method],
-                response_model=None,
-                include_in_schema=False,
-            )
-        return router
+            yield route, route.answerer(cases, origins, cookies)

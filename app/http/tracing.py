@@ -2,7 +2,7 @@
 
 import re
 
-from starlette.datastructures import Headers
+from app.http.headers import Headers
 
 # A version after 00 may append fields (W3C Trace Context section 3.2.2).
 _TRACEPARENT = re.compile(

@@ -5,6 +5,9 @@ import json
 import logging
 import sys
 import threading
+import time
+from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, Literal, TextIO
 
 import orjson
@@ -36,7 +39,7 @@ def configure_logs(
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
-        structlog.processors.TimeStamper(fmt="%Y-%m-%dT%H:%M:%S.%fZ", utc=True),
+        _stamped,
     ]
     if style == "json":
         renderers: list[structlog.typing.Processor] = [
@@ -100,6 +103,18 @@ class _Forward(logging.Handler):
         except (TypeError, ValueError):
             message = str(record.msg)
         structlog.get_logger().log(level, "library." + record.name, message=message, exc_info=record.exc_info)
+
+
+def _stamped(_: object, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """Add the time. structlog's own processor takes four times as long."""
+    second, nanoseconds = divmod(time.time_ns(), 1_000_000_000)
+    event["timestamp"] = f"{_to_the_second(second)}.{nanoseconds // 1000:06}Z"
+    return event
+
+
+@lru_cache(1)
+def _to_the_second(second: int) -> str:
+    return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def _json(event: dict[str, Any], **options: Any) -> bytes:  # noqa: ANN401 - as structlog calls it

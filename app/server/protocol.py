@@ -2,7 +2,7 @@
 
 While no response is being made, a timer runs on every connection: for the next request, or for the client to
 read the last response. The application also answers requests that are refused here, so that every error is a
-problem. ``RequestLimits`` finds the status in the scope.
+problem. ``app.http.front.limits`` finds the status in the scope.
 """
 
 import asyncio

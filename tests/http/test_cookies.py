@@ -5,11 +5,11 @@ from http.cookiejar import CookieJar, DefaultCookiePolicy
 
 import httpx2
 import pytest
-from starlette.datastructures import Headers
 
 from app.dev import Servers
 from app.domain.refusals import Refused
 from app.http.cookies import Cookies
+from app.http.headers import Headers
 from tests.support.people import Person, cookies_of, login, marker
 from tests.support.servers import Service
 from tests.support.waiting import client_of
@@ -124,7 +124,7 @@ def test_the_cookie_is_found_among_others(cookies: Cookies) -> None:
 )
 def test_two_cookies_of_the_name_are_refused(cookies: Cookies, form: str) -> None:
     with pytest.raises(Refused):
-        cookies.presented(Headers({"cookie": form.format(NAMES[cookies])}))
+        cookies.presented(Headers(raw=[(b"cookie", form.format(NAMES[cookies]).encode("latin-1"))]))
 
 
 # Browsers let a subdomain plant a name that does not begin with the prefix, and a byte that a careless server

@@ -76,6 +76,26 @@ def test_lines_arrive_in_their_order_and_a_flush_waits_for_them(pipe: Pipe) -> N
         assert (writer.is_failing, reported) == (False, [])
 
 
+def test_lines_that_come_while_the_thread_rests_are_written_together(
+    pipe: Pipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rests, may_go_on = threading.Event(), threading.Event()
+
+    def rest(_: float) -> None:
+        rests.set()
+        may_go_on.wait(PATIENCE)
+
+    monkeypatch.setattr("app.logs.writer.sleep", rest)
+    with writing(pipe.writer) as (writer, _):
+        writer.write(b"first\n")
+        assert pipe.read() == b"first\n"
+        rests.wait(PATIENCE)
+        for _ in range(3):
+            writer.write(b"more\n")
+        may_go_on.set()
+        assert pipe.read() == b"more\n" * 3
+
+
 def test_a_reader_that_stalls_costs_lines_that_are_counted_and_reported_when_it_reads_again(
     pipe: Pipe,
 ) -> None:

@@ -7,7 +7,7 @@ import pytest
 import structlog
 import uvloop
 
-from app.http.middleware import limits
+from app.http.front import limits
 from app.server import protocol
 from tests.support.connections import Clock, Peer, Served, served, turns
 

@@ -4,8 +4,9 @@ import pytest
 import structlog
 from starlette.types import Message, Receive, Scope, Send
 
+from app.http.front.request_log import RequestLog
 from app.http.health import PROBES
-from app.http.middleware.request_log import RequestLog
+from tests.support.fronts import front
 
 TRACE, SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 
@@ -39,7 +40,7 @@ async def logged(
     scope = {"type": "http", "method": "GET", "path": path, "headers": encoded}
     merged = [structlog.contextvars.merge_contextvars]
     with structlog.testing.capture_logs(processors=merged) as lines:
-        await RequestLog(application, quiet=quiet)(scope, receive, send)
+        await front(application, RequestLog(quiet))(scope, receive, send)
     return [dict(line) for line in lines]
 
 

@@ -1,0 +1,148 @@
+"""The front: what is done for every request, in one pass, around the route that answers it.
+
+Each concern is a file of this package. ``Front`` says in which order they come.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from time import perf_counter
+from typing import NamedTuple
+
+import structlog
+from starlette.requests import ClientDisconnect
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.http import problems
+from app.http.front.cors import Cors, RawHeaders
+from app.http.front.incoming import INCOMING, Incoming
+from app.http.front.limits import refused_unread
+from app.http.front.login_queue import LoginQueue
+from app.http.front.request_log import CLIENT_CLOSED_REQUEST, RequestLog
+
+Answerer = Callable[[Incoming], Awaitable[Response]]
+"""Answers a request. A refusal is an answer: it raises ClientDisconnect, and where the service fails."""
+
+_log = structlog.get_logger()
+
+
+class Endpoint(NamedTuple):
+    """A route that is found by its method and path alone."""
+
+    path: str
+    answer: Answerer
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """The rules for every request.
+
+    All routes are also served below ``root_path``. ``security`` are the security headers of every response.
+    """
+
+    cors: Cors
+    logins: LoginQueue
+    log: RequestLog
+    security: RawHeaders
+    root_path: str = ""
+
+
+class Outgoing:
+    """The way to the server, on which every response gets the headers that all responses have."""
+
+    __slots__ = ("_headers", "_send", "cors", "status")
+
+    def __init__(self, send: Send, headers: RawHeaders) -> None:
+        self.status = 0
+        """The status of the response, or 0 until it begins."""
+        self.cors: RawHeaders = ()
+        self._send = send
+        self._headers = headers
+
+    async def send(self, message: Message) -> None:
+        """Send a message of the response."""
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            message["headers"] = [*message.get("headers", ()), *self.cors, *self._headers]
+        await self._send(message)
+
+
+class Front:
+    """Serves every request: ``endpoints`` answer at their method and path, and ``app`` at all others.
+
+    ``app`` has the same endpoints. A route that is found here is spared the work of the framework.
+    """
+
+    def __init__(self, app: ASGIApp, endpoints: Mapping[tuple[str, str], Endpoint], rules: Rules) -> None:
+        self.endpoints = endpoints
+        self._app = app
+        self._rules = rules
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        rules = self._rules
+        scope = self._routed(scope)
+        incoming = scope[INCOMING] = Incoming(scope, receive)
+        outgoing = Outgoing(send, ((b"x-request-id", incoming.id.encode()), *rules.security))
+        began = perf_counter()
+        rules.log.begin(incoming)
+        try:
+            await self._serve(incoming, outgoing)
+            outgoing.status = outgoing.status or CLIENT_CLOSED_REQUEST
+        finally:
+            rules.log.end(incoming, outgoing.status, perf_counter() - began)
+
+    def _routed(self, scope: Scope) -> Scope:
+        """The request as it is routed.
+
+        HEAD is GET, for which the server leaves out the body (RFC 9110 section 9.3.2). A path below the root
+        path loses it. A path outside is served as it is: probes ask the process itself, and the metadata of
+        an issuer with a path is outside of that path (RFC 8414 section 3.1).
+        """
+        if scope["method"] == "HEAD":
+            scope = {**scope, "method": "GET"}
+        root_path = self._rules.root_path
+        if root_path and f"{scope['path']}/".startswith(f"{root_path}/"):
+            scope = {**scope, "path": scope["path"].removeprefix(root_path) or "/"}
+        return scope
+
+    async def _serve(self, incoming: Incoming, outgoing: Outgoing) -> None:
+        """Answer, also where the service fails, unless an answer has begun."""
+        scope, receive = incoming.scope, incoming.receive
+        if (scope["method"], scope["path"]) in self._rules.logins.routes:
+            await self._rules.logins.turn()
+        try:
+            response = await self._response(incoming, outgoing)
+            if response is None:
+                await self._app(scope, receive, outgoing.send)
+            else:
+                await response(scope, receive, outgoing.send)
+        except ClientDisconnect:
+            pass  # The client is gone, and the service has not failed.
+        except Exception:  # noqa: BLE001 - the client gets an answer to every failure
+            _log.exception("http.unhandled")
+            if not outgoing.status:
+                await problems.failed(HTTPStatus.INTERNAL_SERVER_ERROR)(scope, receive, outgoing.send)
+
+    async def _response(self, incoming: Incoming, outgoing: Outgoing) -> Response | None:
+        """The response, or None where only the framework finds one."""
+        scope, cors = incoming.scope, self._rules.cors
+        method, path = scope["method"], scope["path"]
+        if method == "OPTIONS":
+            preflight = cors.preflight(path, incoming.headers)
+            if preflight is not None:
+                return preflight
+        # From here on, so that pages of allowed origins can read every error.
+        outgoing.cors = cors.headers(path, incoming.headers)
+        refused = refused_unread(scope)
+        if refused is not None:
+            return problems.failed(refused)
+        endpoint = self.endpoints.get((method, path))
+        if endpoint is None:
+            return None
+        scope["route"] = endpoint
+        return await endpoint.answer(incoming)

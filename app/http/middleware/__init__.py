@@ -1,1 +1,0 @@
-"""Middleware: one concern a file, pure ASGI."""
