@@ -59,9 +59,9 @@ $(INTEROP_STAMP): $(INTEROP)/package.json $(INTEROP)/package-lock.json
 endif
 endif
 
-# Many tests wait for a server or a process, so three workers keep two cores busy.
+# Many tests wait for a server or a process, so four workers keep two cores busy. Their servers have room for sixteen.
 # Bytecode is kept in any case, because the tests start hundreds of processes.
-PYTEST = env -u PYTHONDONTWRITEBYTECODE $(BIN)/pytest --quiet --numprocesses=$$($(BIN)/python -c "import os; print((os.cpu_count() or 2) * 3 // 2)") \
+PYTEST = env -u PYTHONDONTWRITEBYTECODE $(BIN)/pytest --quiet --numprocesses=$$($(BIN)/python -c "import os; print(min(16, 2 * (os.cpu_count() or 2)))") \
 	--dist=loadscope --no-loadscope-reorder
 
 test: $(STAMP) $(INTEROP_STAMP) ## Run the tests on private servers, and require full branch coverage of domain, services and crypto, also in features.

@@ -21,8 +21,6 @@ ROLE = "watchword"
 
 CUT_OFF = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'watchword'"
 
-pytestmark = pytest.mark.xdist_group("chaos")
-
 
 class Replicas:
     """Two services on one pair of servers, one of them with two workers."""

@@ -1,18 +1,17 @@
 """A failover of Redis that loses writes, under load: who signed out stays signed out, and nobody else is."""
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
 
-from app.dev.processes import claimed
-from app.dev.servers import Servers, postgres
+from app.dev.servers import Servers
 from tests.support.database import connect
 from tests.support.load import CHEAP_SIGNATURES, Load
 from tests.support.people import new_person
-from tests.support.servers import Faulty, Service, environment_of, migrate, server_folder
+from tests.support.servers import PrivateServers, Service, environment_of, migrate
 from tests.support.valkeys import Cluster, Watched, cluster, watched
 from tests.support.waiting import WELL, client_of, health, until
 
@@ -35,14 +34,6 @@ def fail_over_in_the_cluster(servers: Cluster) -> None:
     servers.promote_replica()
 
 
-@pytest.fixture
-def database_url() -> Iterator[str]:
-    with server_folder() as folder, claimed(folder):
-        server = Faulty(lambda: postgres(folder, durable=False))
-        yield server.url
-        server.close()
-
-
 @pytest.mark.parametrize(
     ("running", "fail_over"),
     [
@@ -51,11 +42,12 @@ def database_url() -> Iterator[str]:
     ],
 )
 async def test_a_failover_that_loses_writes_brings_nothing_back(
-    database_url: str,
+    private_servers: PrivateServers,
     running: Callable[[], AbstractContextManager[Watched | Cluster]],
     fail_over: Callable[[Watched | Cluster], None],
     tmp_path: Path,
 ) -> None:
+    database_url = private_servers.postgres.url
     with running() as servers:
         environment = environment_of(Servers(database_url, servers.url)) | CHEAP_SIGNATURES
         await asyncio.to_thread(migrate, environment)

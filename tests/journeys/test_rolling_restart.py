@@ -1,7 +1,7 @@
 """Two replicas behind a balancer are restarted one after the other under load, and no request fails.
 
-The balancer learns up to a second late that a replica is going. It is tested wherever HAProxy is, and under
-``CI=true`` in any case: there its absence is a failure.
+The balancer learns up to a quarter of a second late that a replica is going. It is tested wherever HAProxy
+is, and under ``CI=true`` in any case: there its absence is a failure.
 """
 
 import asyncio
@@ -21,8 +21,8 @@ from tests.support.waiting import until
 
 pytestmark = [needs_haproxy, pytest.mark.requirement("E6")]
 
-# The balancer needs a second, and a busy machine some more.
-SETTINGS = CHEAP_SIGNATURES | {"AUTH_DRAIN": "8", "AUTH_TRUSTED_PROXIES": "127.0.0.1"}
+# The balancer needs a quarter of a second, and a busy machine some more.
+SETTINGS = CHEAP_SIGNATURES | {"AUTH_DRAIN": "4", "AUTH_TRUSTED_PROXIES": "127.0.0.1"}
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ HAPROXY = shutil.which("haproxy", path=f"{os.environ.get('PATH', '')}:/usr/sbin"
 needs_haproxy = pytest.mark.skipif(
     not HAPROXY and os.environ.get("CI") != "true", reason="there is no haproxy"
 )
-# It asks for readiness once a second, and repeats nothing that failed. A busy machine is not a failure.
+# It asks for readiness four times a second, and repeats nothing that failed. A busy machine is not a failure.
 CONFIGURATION = """
 global
   stats socket {folder}/haproxy.sock
@@ -37,7 +37,7 @@ backend replicas
   balance roundrobin
   option httpchk GET /readyz
   http-check expect status 200
-  default-server check inter 1s fall 1 rise 1
+  default-server check inter 250ms fall 1 rise 1
 """
 
 

@@ -20,7 +20,7 @@ from tests.support.waiting import until
 
 # For a service under load: a signature of it costs a tenth of RSA's.
 CHEAP_SIGNATURES = {"AUTH_SIGNING_ALGORITHM": "ES256"}
-PAUSE = 0.15  # Seconds between a person's requests: the load needs variety, not speed.
+PAUSE = 0.05  # Seconds between a person's requests: the load needs variety, not speed.
 BROKEN = (OSError, EOFError)
 """What is raised when a connection cannot be made, or ends before its answer."""
 

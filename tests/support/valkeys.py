@@ -3,7 +3,7 @@
 import asyncio
 import os
 import socket
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from itertools import chain
 from pathlib import Path
@@ -199,19 +199,31 @@ async def blacklists(nodes: Callable[[], Iterable[Node]]) -> AsyncIterator[Calla
 
 
 @contextmanager
-def unasked(index: RevocationIndex) -> Iterator[None]:
-    """Fail when the index sends anything to Redis."""
+def asks(index: RevocationIndex) -> Iterator[list[object]]:
+    """Everything that the index sends to Redis in the meantime."""
+    redis_, asked = index._redis, list[object]()  # noqa: SLF001 - nothing else tells what is sent
+    really = redis_.eval
 
-    def asked(*_: object) -> None:
-        raise AssertionError("Redis was asked")
+    def ask(*command: Any) -> Awaitable[Any]:
+        asked.append(command)
+        return really(*command)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(index._redis, "eval", asked)  # noqa: SLF001 - nothing else tells what is sent
+        patch.setattr(redis_, "eval", ask)
+        yield asked
+
+
+@contextmanager
+def unasked(index: RevocationIndex) -> Iterator[None]:
+    """Fail when the index sends anything to Redis."""
+    with asks(index) as asked:
         yield
+    assert not asked
 
 
 SLOT = key_slot(b"{watchword}")
 _SLOTS = 16_384
+_HASTY = "400"  # Milliseconds.
 _CLUSTER = {
     "cluster-enabled": "yes",
     "cluster-node-timeout": "4000",
@@ -262,7 +274,23 @@ class Cluster:
             node.resume()
             if not psutil.pid_exists(node.pid):
                 node.start()
-        eventually(lambda: self.is_whole)
+        with self.haste():
+            eventually(lambda: self.is_whole)
+
+    @contextmanager
+    def haste(self) -> Iterator[None]:
+        """Let the nodes that answer notice soon who is gone and who is back.
+
+        A node takes two of its timeouts to believe that a primary is back. A busy machine needs a long one.
+        """
+        asked = [node for node in self.nodes if psutil.pid_exists(node.pid)]
+        for node in asked:
+            node.operator.config_set("cluster-node-timeout", _HASTY)
+        try:
+            yield
+        finally:
+            for node in asked:
+                node.operator.config_set("cluster-node-timeout", _CLUSTER["cluster-node-timeout"])
 
     def id_of(self, node: Node) -> str:
         return str(node.operator.cluster("MYID"))

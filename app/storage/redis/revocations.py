@@ -114,6 +114,8 @@ class RevocationIndex:
         keys = (self._marker, *(self._entries + entry for entry in ids))
         try:
             async with self._slots, asyncio.timeout(LONGEST):
+                if not self.is_trusted:
+                    return None  # It failed while this one waited for its slot.
                 answer: int = await self._redis.eval(_FIND, len(keys), *keys)
         except _FAILURES as error:
             self._distrust(words(error))

@@ -94,7 +94,8 @@ async def test_a_cluster_is_used_like_a_server_and_nodes_without_the_slot_do_not
     down = servers.others[0]
     down.kill()
     assert await is_right(index)
-    eventually(lambda: "fail" in servers.owner.operator.cluster("NODES")[down.address]["flags"])
+    with servers.haste():
+        eventually(lambda: "fail" in servers.owner.operator.cluster("NODES")[down.address]["flags"])
     assert await is_right(index)
     assert await index.add({LOST: LASTS})
     assert await index.rebuild(live) is IndexState.TRUSTED
