@@ -6,20 +6,20 @@ from uuid import UUID
 
 from app.domain.events import Event
 
-FIRST = UUID(int=0)
-"""Comes before the id of every session."""
+FIRST = (UUID(int=0), UUID(int=0))
+"""Comes before every session in the order of accounts and ids."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rest:
-    """The sessions that are still to be ended: those after an id, of one account or of all.
+    """The sessions that are still to be ended, of one account or of all.
 
-    ``event`` is written for each batch of them.
+    They follow ``after``, the account and the id of a session. ``event`` is written for each batch of them.
     """
 
     account_id: UUID | None
     event: Event
-    after: UUID = FIRST
+    after: tuple[UUID, UUID] = FIRST
 
 
 @dataclass(frozen=True, slots=True)

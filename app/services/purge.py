@@ -1,11 +1,8 @@
 """Deletes expired rows in small batches that block no request."""
 
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import partial
 
-from app.storage.postgres.database import BATCH
 from app.storage.postgres.events import EventStore
 from app.storage.postgres.revocations import RevocationStore
 from app.storage.postgres.sessions import SessionStore
@@ -21,14 +18,19 @@ class Purge:
     retention: timedelta
 
     async def __call__(self) -> int:
-        """Delete all expired rows, unless another replica is doing so; returns the number of rows."""
-        purges = (self.sessions.purge, self.revocations.purge, partial(self.events.purge, self.retention))
-        return sum([await _to_the_end(purge) for purge in purges])
+        """Delete all expired rows, unless another replica is doing so; returns the number of rows.
 
+        A table that cannot be purged does not keep the others from it; the last failure is raised at the end.
+        """
+        deleted, failure = 0, None
+        for purge in (self.sessions.purge, self.revocations.purge, self._purge_events):
+            try:
+                deleted += await purge()
+            except Exception as error:  # noqa: BLE001 - the other tables come first
+                failure = error
+        if failure is not None:
+            raise failure
+        return deleted
 
-async def _to_the_end(purge: Callable[[], Awaitable[int]]) -> int:
-    total = deleted = await purge()
-    while deleted == BATCH:
-        deleted = await purge()
-        total += deleted
-    return total
+    async def _purge_events(self) -> int:
+        return await self.events.purge(self.retention)

@@ -11,7 +11,7 @@ import pytest
 
 from app.domain.events import Actor, Event, EventKind
 from app.domain.refusals import Refusal, Refused
-from app.domain.revocations import Ended, Rest
+from app.domain.revocations import FIRST, Ended, Rest
 from app.domain.sessions import ReuseRevokes, SessionPolicy
 from app.services.end_sessions import EndSessions
 from app.services.revocations import Revocations
@@ -217,9 +217,9 @@ class Batches(SessionStore):
         self.calls += 1
         if self.calls == self.failing:
             raise Refused(Refusal.UNAVAILABLE)
-        batch = [session_id for session_id in self.remaining if session_id > rest.after][:2]
+        batch = [session_id for session_id in self.remaining if session_id > rest.after[1]][:2]
         self.remaining = [session_id for session_id in self.remaining if session_id not in batch]
-        return Ended.of(batch, rest=replace(rest, after=batch[-1]) if len(batch) == 2 else None)
+        return Ended.of(batch, rest=replace(rest, after=(FIRST[0], batch[-1])) if len(batch) == 2 else None)
 
 
 async def test_ending_all_sessions_announces_each_batch_and_can_be_called_again_after_an_interruption(

@@ -25,7 +25,9 @@ WHERE id = $1 AND enabled
         SELECT FROM sessions AS s
         WHERE s.id = $2 AND s.account_id = $1 AND s.revoked_at IS NULL AND s.created_at > a.sessions_ended_at
     )
-    AND NOT EXISTS (SELECT FROM revocations AS r WHERE r.id = ANY($3) AND r.expires_at > clock_timestamp())
+    AND NOT EXISTS (
+        SELECT FROM revocations AS r WHERE r.id = ANY($3) AND r.expires_at > statement_timestamp()
+    )
 """  # noqa: S608 - constants of ours
 # These operators compare bytes, in the order of the index, and do not depend on the database's collation.
 PAGE = f"""

@@ -17,8 +17,6 @@ from app.storage.postgres.tables import PROBE, metadata
 
 BATCH = 1000
 """How many rows one statement ends or deletes, where there may be millions."""
-PURGING = 0x776174636869
-"""The advisory lock under which old rows are deleted. The number only has to be unique in the database."""
 _DESCRIBE = f"""
 SELECT current_setting('server_version_num')::int / 10000 AS version,
     current_setting('synchronous_commit') <> 'off' AS waits_for_commits,

@@ -9,7 +9,8 @@ import structlog
 
 from app.domain.events import Actor, Event, EventFilter, EventKind, RecordedEvent
 from app.storage.postgres.connections import Connection
-from app.storage.postgres.database import BATCH, PURGING, Database
+from app.storage.postgres.database import Database
+from app.storage.postgres.purges import deletion, purge
 
 COLUMNS = "kind, actor, actor_id, reason, account_id, session_id, address, request_id, details"
 """The columns that a statement writes; Postgres adds the id and the time."""
@@ -35,25 +36,20 @@ _WANTED = """
 ($1::uuid IS NULL OR account_id = $1) AND ($2::text[] = '{}' OR kind = ANY($2))
     AND ($3::timestamptz IS NULL OR at >= $3) AND ($4::timestamptz IS NULL OR at < $4)
 """
-_NEWEST = f"""
+NEWEST = f"""
 SELECT {_RECORDED} FROM (
     SELECT {_RECORDED} FROM events WHERE {_WANTED} ORDER BY at DESC, id DESC LIMIT $5
 ) AS newest
 ORDER BY at, id
 """  # noqa: S608 - the only things put in are constants of ours
-_SINCE = f"""
-SELECT clock.now, {_RECORDED} FROM clock_timestamp() AS clock (now)
-LEFT JOIN events ON at >= coalesce($5, clock.now) - $6::interval AND {_WANTED}
+"""The last $5 events that match."""
+SINCE = f"""
+SELECT statement_timestamp() AS now, {_RECORDED} FROM (VALUES (1)) AS always
+LEFT JOIN events ON at >= coalesce($5, statement_timestamp()) - $6::interval AND {_WANTED}
 ORDER BY at, id
 """  # noqa: S608 - the only things put in are constants of ours
-_PURGE = f"""
-DELETE FROM events WHERE id IN (
-    SELECT id FROM events
-    WHERE (SELECT pg_try_advisory_xact_lock({PURGING})) AND at < clock_timestamp() - $1::interval
-    ORDER BY at LIMIT {BATCH} FOR UPDATE SKIP LOCKED
-)
-RETURNING 1
-"""  # noqa: S608 - the only thing put in is a constant of ours
+"""The events that match from $6 before the time $5 on, and the time of the database."""
+_PURGE = deletion("events", "at")
 
 
 class EventStore:
@@ -69,7 +65,7 @@ class EventStore:
 
     async def newest(self, wanted: EventFilter, limit: int) -> list[RecordedEvent]:
         """The last ``limit`` events that match, the newest one last."""
-        rows = await self.database.rows(_NEWEST, *_arguments(wanted), limit)
+        rows = await self.database.rows(NEWEST, *_arguments(wanted), limit)
         return list(map(_recorded, rows))
 
     async def since(
@@ -79,12 +75,12 @@ class EventStore:
 
         They begin ``back`` before the moment, which is now when it is None.
         """
-        rows = await self.database.rows(_SINCE, *_arguments(wanted), moment, back)
+        rows = await self.database.rows(SINCE, *_arguments(wanted), moment, back)
         return [_recorded(row) for row in rows if row["id"] is not None], rows[0]["now"]
 
     async def purge(self, older_than: timedelta) -> int:
-        """Delete a batch of old events, the oldest first; returns their number."""
-        return len(await self.database.rows(_PURGE, older_than))
+        """Delete old events, the oldest first; returns their number."""
+        return await purge(self.database, _PURGE, older_than)
 
 
 async def record(connection: Connection, *happened: Event) -> None:

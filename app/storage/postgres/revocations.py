@@ -4,20 +4,15 @@ from collections.abc import Iterable, Sequence
 from datetime import timedelta
 
 from app.storage.postgres.connections import Connection
-from app.storage.postgres.database import BATCH, PURGING, Database
+from app.storage.postgres.database import Database
+from app.storage.postgres.purges import deletion, purge
 
-_FIND = "SELECT 1 FROM revocations WHERE id = ANY($1) AND expires_at > clock_timestamp()"
+_FIND = "SELECT 1 FROM revocations WHERE id = ANY($1) AND expires_at > statement_timestamp()"
 _LIVE = """
-SELECT id, expires_at - clock_timestamp() AS remaining FROM revocations WHERE expires_at > clock_timestamp()
+SELECT id, expires_at - statement_timestamp() AS remaining FROM revocations
+WHERE expires_at > statement_timestamp()
 """
-_PURGE = f"""
-DELETE FROM revocations WHERE id IN (
-    SELECT id FROM revocations
-    WHERE (SELECT pg_try_advisory_xact_lock({PURGING})) AND expires_at < clock_timestamp()
-    ORDER BY expires_at LIMIT {BATCH} FOR UPDATE SKIP LOCKED
-)
-RETURNING 1
-"""  # noqa: S608 - the only thing put in is a constant of ours
+_PURGE = deletion("revocations", "expires_at")
 _ADD = """
 INSERT INTO revocations (id, expires_at) SELECT unnest($1::text[]), clock_timestamp() + $2::interval
 ON CONFLICT (id) DO UPDATE SET expires_at = excluded.expires_at
@@ -39,8 +34,8 @@ class RevocationStore:
         return {row["id"]: row["remaining"] for row in await self._database.rows(_LIVE)}
 
     async def purge(self) -> int:
-        """Delete a batch of expired entries; returns their number."""
-        return len(await self._database.rows(_PURGE))
+        """Delete the expired entries; returns their number."""
+        return await purge(self._database, _PURGE, timedelta())
 
 
 async def revoke(connection: Connection, ids: Iterable[str], lasts: timedelta) -> None:

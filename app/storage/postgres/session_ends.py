@@ -12,7 +12,7 @@ from app.storage.postgres.events import INSERT, events_from, record
 
 END = f"""
 WITH barred AS (
-    SELECT EXISTS (SELECT FROM revocations WHERE id = ANY($6::text[]) AND expires_at > clock_timestamp())
+    SELECT EXISTS (SELECT FROM revocations WHERE id = ANY($6::text[]) AND expires_at > statement_timestamp())
 ), ended AS (
     UPDATE sessions SET revoked_at = clock_timestamp()
     WHERE id = $1 AND revoked_at IS NULL AND account_id = coalesce($4, account_id)
@@ -37,27 +37,33 @@ Nothing ends if one of the ids $6 is revoked, or unless $7 is null or the hash o
 
 
 def _batch(living: str, recorded: str = "") -> str:
-    """The statement that ends the sessions of the part ``living`` and returns their ids; $1 is the TTL.
+    """The statement that ends the sessions of the part ``living``; $1 is the TTL.
 
-    Rows are locked in the order of their ids, so two such statements never wait for each other. Ids are
-    looked up as an array, for which Postgres takes the primary key however many there may be.
+    It returns their ids, and their accounts. Rows are locked in the order of their accounts and ids, so two
+    such statements never wait for each other. Ids are looked up as an array, for which Postgres takes the
+    primary key however many there may be.
     """
     return f"""
 WITH {living}, ended AS (
     UPDATE sessions SET revoked_at = clock_timestamp()
-    WHERE id = ANY(ARRAY(SELECT id FROM living)) RETURNING id
-){recorded}
-INSERT INTO revocations (id, expires_at) SELECT id::text, clock_timestamp() + $1::interval FROM ended
-ON CONFLICT (id) DO UPDATE SET expires_at = excluded.expires_at RETURNING id
+    WHERE id = ANY(ARRAY(SELECT id FROM living)) RETURNING id, account_id
+){recorded}, revoked AS (
+    INSERT INTO revocations (id, expires_at) SELECT id::text, clock_timestamp() + $1::interval FROM ended
+    ON CONFLICT (id) DO UPDATE SET expires_at = excluded.expires_at
+)
+SELECT id, account_id FROM ended
 """  # noqa: S608 - the only things put in are constants of ours
 
 
 def _next(condition: str) -> str:
-    """The statement that ends a batch of sessions after the id $2, and writes the event $3."""
+    """The statement that ends a batch of sessions, and writes the event $3.
+
+    It reads the index of the sessions that have not ended, in its order, from where the former batch ended.
+    """
     return _batch(
         f"""living AS (
-    SELECT id FROM sessions WHERE id > $2 AND revoked_at IS NULL AND {condition}
-    ORDER BY id LIMIT {BATCH} FOR UPDATE
+    SELECT id FROM sessions WHERE revoked_at IS NULL AND {condition}
+    ORDER BY account_id, id LIMIT {BATCH} FOR UPDATE
 )""",  # noqa: S608 - the only things put in are constants of ours
         f""", recorded AS (
     {INSERT} SELECT kind, actor, actor_id, reason, account_id, session_id, address, request_id,
@@ -67,13 +73,13 @@ def _next(condition: str) -> str:
     )
 
 
-END_NEXT = _next("expires_at > clock_timestamp()")
-"""Ends a batch of living sessions."""
+END_NEXT = _next("(account_id, id) > ($4, $2) AND expires_at > statement_timestamp()")
+"""Ends a batch of living sessions after the session $2 of the account $4."""
 
 END_NEXT_OF_ACCOUNT = _next(
-    "account_id = $4 AND created_at <= (SELECT sessions_ended_at FROM accounts WHERE id = $4)"
+    "account_id = $4 AND id > $2 AND created_at <= (SELECT sessions_ended_at FROM accounts WHERE id = $4)"
 )
-"""Ends a batch of the sessions of the account $4 that it had when it ended all of them."""
+"""Ends a batch of the sessions of the account $4 that it had when it ended all of them, after the id $2."""
 
 END_FIRST_OF_ACCOUNT = _batch(f"""chosen AS (
     SELECT id FROM sessions WHERE account_id = $2 AND revoked_at IS NULL ORDER BY id LIMIT {BATCH}
@@ -93,7 +99,8 @@ END_SURPLUS = _batch(f"""chosen AS (
     WHERE account_id = $2 AND revoked_at IS NULL AND id IS DISTINCT FROM $3::uuid
     ORDER BY id LIMIT $4::int + {BATCH}
 ), surplus AS (
-    SELECT id FROM chosen ORDER BY expires_at > clock_timestamp() DESC, refreshed_at DESC OFFSET $4::int - 1
+    SELECT id FROM chosen
+    ORDER BY expires_at > statement_timestamp() DESC, refreshed_at DESC OFFSET $4::int - 1
 ), living AS (
     SELECT id FROM sessions WHERE id = ANY(ARRAY(SELECT id FROM surplus) || $3::uuid) AND revoked_at IS NULL
     ORDER BY id FOR UPDATE

@@ -148,7 +148,7 @@ class SessionOpenings:
         """End the ``predecessor``, and the oldest ones beyond the limit; returns their events too."""
         replaced = None if predecessor is None else predecessor.session_id
         arguments = (self._revocation_ttl, account_id, replaced, self._policy.per_account)
-        ended = [UUID(row["id"]) for row in await connection.fetch(END_SURPLUS, *arguments)]
+        ended = [row["id"] for row in await connection.fetch(END_SURPLUS, *arguments)]
         displaced = [each for each in ended if each != replaced]
         happened = []
         if predecessor is not None and len(displaced) < len(ended):

@@ -20,8 +20,9 @@ from app.domain.sessions import (
     SessionSummary,
 )
 from app.domain.visitors import Visitor
-from app.storage.postgres.database import BATCH, PURGING, Database
+from app.storage.postgres.database import BATCH, Database
 from app.storage.postgres.events import as_json, log_events
+from app.storage.postgres.purges import deletion, purge
 from app.storage.postgres.session_ends import END, END_NEXT, END_NEXT_OF_ACCOUNT
 
 # A grant names the key that signs at that moment, so no replica signs with a retired key.
@@ -62,28 +63,22 @@ _LIST = f"""
 SELECT id, client, created_at, refreshed_at AS last_used_at, address, user_agent FROM sessions
 WHERE account_id = $1 AND revoked_at IS NULL
     AND created_at > (SELECT sessions_ended_at FROM accounts WHERE id = $1)
-    AND expires_at > clock_timestamp() AND refreshed_at > clock_timestamp() - $2::interval
+    AND expires_at > statement_timestamp() AND refreshed_at > statement_timestamp() - $2::interval
 ORDER BY refreshed_at DESC, id LIMIT {MOST_SESSIONS}
 """  # noqa: S608 - the only thing put in is a constant of ours
 
 # For an account that is to be deleted.
 _FORGET = f"""
-DELETE FROM sessions WHERE id IN (
+DELETE FROM sessions WHERE id = ANY(ARRAY(
     SELECT id FROM sessions WHERE account_id = $1 AND revoked_at IS NOT NULL LIMIT {BATCH} FOR UPDATE
-)
+))
 RETURNING 1
 """  # noqa: S608 - the only thing put in is a constant of ours
 
 # A row is kept until its session would have expired, so reuse is detected until then. It is kept for one more
-# day, to tell an honest client that its session is over. Rows that another transaction locks are skipped.
-_PURGE = f"""
-DELETE FROM sessions WHERE id IN (
-    SELECT id FROM sessions
-    WHERE (SELECT pg_try_advisory_xact_lock({PURGING})) AND expires_at < clock_timestamp() - interval '1 day'
-    ORDER BY expires_at LIMIT {BATCH} FOR UPDATE SKIP LOCKED
-)
-RETURNING 1
-"""  # noqa: S608 - the only thing put in is a constant of ours
+# day, to tell an honest client that its session is over.
+_KEPT = timedelta(days=1)
+_PURGE = deletion("sessions", "expires_at")
 
 
 class SessionStore:
@@ -172,28 +167,30 @@ class SessionStore:
         return Ended.of([session_id], token_ids)
 
     async def end_next(self, rest: Rest) -> Ended:
-        """End a batch of the rest in the order of ids; one event covers it, with the number of sessions.
+        """End a batch of the rest in the order of accounts and ids; one event has the number of sessions.
 
         Of all accounts, only living sessions end, and those that expired stay as they are.
         """
-        arguments = (self._revocation_ttl, rest.after, as_json(rest.event))
+        account_id, session_id = rest.after
+        arguments = (self._revocation_ttl, session_id, as_json(rest.event))
         if rest.account_id is None:
-            rows = await self._database.rows(END_NEXT, *arguments)
+            rows = await self._database.rows(END_NEXT, *arguments, account_id)
         else:
             rows = await self._database.rows(END_NEXT_OF_ACCOUNT, *arguments, rest.account_id)
-        ids = [row["id"] for row in rows]
-        if ids:
-            log_events(rest.event.with_details(ended=len(ids)))
-        is_last = len(ids) < BATCH
-        return Ended.of(ids, rest=None if is_last else replace(rest, after=max(map(UUID, ids))))
+        ended = [(row["account_id"], row["id"]) for row in rows]
+        if ended:
+            log_events(rest.event.with_details(ended=len(ended)))
+        is_last = len(ended) < BATCH
+        left = None if is_last else replace(rest, after=max(ended))
+        return Ended.of((session_id for _, session_id in ended), rest=left)
 
     async def forget(self, account_id: UUID) -> int:
         """Delete a batch of the account's sessions that have ended; returns their number."""
         return len(await self._database.rows(_FORGET, account_id))
 
     async def purge(self) -> int:
-        """Delete a batch of sessions that expired a day ago or earlier; returns their number."""
-        return len(await self._database.rows(_PURGE))
+        """Delete the sessions that expired a day ago or earlier; returns their number."""
+        return await purge(self._database, _PURGE, _KEPT)
 
 
 def grant_of(row: asyncpg.Record) -> SessionGrant:

@@ -95,7 +95,8 @@ async def test_ending_all_sessions_continues_after_an_interruption(
     holder = await connect(apart["AUTH_DATABASE_URL"])
     async with holder.transaction():
         await holder.execute(
-            "SELECT FROM sessions WHERE expires_at > now() ORDER BY id DESC LIMIT 1 FOR UPDATE"
+            "SELECT FROM sessions WHERE expires_at > now()"
+            " ORDER BY account_id DESC, id DESC LIMIT 1 FOR UPDATE"
         )
         interrupted = asyncio.ensure_future(alone.operator_sessions.end_all())
         await waiting(own_sql, 1)

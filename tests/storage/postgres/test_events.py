@@ -13,6 +13,7 @@ from app.domain.sessions import ReuseRevokes, SessionPolicy
 from app.services.purge import Purge
 from app.storage.postgres.database import open_database
 from app.storage.postgres.events import EventStore
+from app.storage.postgres.purges import deletion
 from app.storage.postgres.revocations import RevocationStore
 from app.storage.postgres.sessions import SessionStore
 from tests.support.database import Sql, connect
@@ -85,9 +86,9 @@ async def test_a_purge_deletes_events_over_the_given_age_in_batches_the_oldest_f
     await own_sql.execute(ADD, MANY, 10 * DAY)
     await own_sql.execute(ADD, BATCH, 20 * DAY)
     await own_sql.execute(ADD, 5, 9 * DAY)
-    assert await store.purge(10 * DAY) == BATCH
+    assert len(await store.database.rows(deletion("events", "at"), None, 10 * DAY)) == BATCH
     assert await own_sql.fetchval("SELECT min(at) > now() - interval '11 days' FROM events")
-    assert [await store.purge(10 * DAY) for _ in range(4)] == [BATCH, BATCH, MANY - 2 * BATCH, 0]
+    assert [await store.purge(10 * DAY) for _ in range(2)] == [MANY, 0]
     assert await count(own_sql) == 5
 
 
