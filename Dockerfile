@@ -1,7 +1,6 @@
 # The service's image: a virtual environment from hash-locked requirements, and the code, without build tools.
 #
 #   docker build -t watchword .
-#   docker build -t watchword --build-arg ARGON2_SIMD=avx2 .    logins take 60 % of the processor time, see below
 
 FROM python:3.13-slim AS base
 ENV PATH=/opt/venv/bin:$PATH PYTHONDONTWRITEBYTECODE=1
@@ -14,18 +13,6 @@ COPY requirements/service.txt /tmp/requirements.txt
 RUN python -m venv --without-pip /opt/venv \
  && pip --python /opt/venv/bin/python install --quiet --no-compile --only-binary :all: --require-hashes \
         --requirement /tmp/requirements.txt
-
-# The published argon2 uses SSE2. `avx2` or `avx512f` builds a second one beside it from the hash-locked source. Only
-# processors with that flag use it, so the image runs anywhere. The default is off, because pip installs the build's
-# own requirements (CMake and its Python front end) without locked hashes.
-ARG ARGON2_SIMD=off
-RUN test "$ARGON2_SIMD" = off || { set -eu \
- && apt-get update -qq && apt-get install -qq --yes --no-install-recommends gcc libc6-dev >/dev/null \
- && sed -n '/^argon2-cffi-bindings==/,/^ *#/p' /tmp/requirements.txt >/tmp/argon2.txt \
- && CFLAGS="-O3 -m$ARGON2_SIMD" pip install --quiet --no-compile --no-deps --target /opt/venv/simd \
-        --no-binary argon2-cffi-bindings --require-hashes --requirement /tmp/argon2.txt \
- && echo "import sys; '$ARGON2_SIMD' in open('/proc/cpuinfo').read().split() and sys.path.insert(0, '/opt/venv/simd')" \
-        >"$(python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/simd.pth"; }
 
 COPY alembic.ini LICENSE ./
 COPY migrations migrations

@@ -5,7 +5,19 @@ import re
 from base64 import b64decode, b64encode
 
 from passlib.context import CryptContext
-from passlib.hash import django_bcrypt_sha256
+from passlib.hash import django_bcrypt_sha256, phpass
+
+_TRIMMED = b" \t\n\r\0\x0b"
+"""PHP's trim(), which WordPress applies to a password that is set and to one that is presented."""
+
+
+class _Phpass(phpass):  # type: ignore[misc] # passlib has no types
+    """WordPress before 6.8 (``$P$``), and phpBB (``$H$``), which trims nothing."""
+
+    def _calc_checksum(self, secret: bytes) -> str:
+        trimmed = secret.strip(_TRIMMED) if self.ident == "$P$" else secret
+        checksum: str = super()._calc_checksum(trimmed)
+        return checksum
 
 
 class _WordPressBcrypt(django_bcrypt_sha256):  # type: ignore[misc] # passlib has no types
@@ -14,8 +26,7 @@ class _WordPressBcrypt(django_bcrypt_sha256):  # type: ignore[misc] # passlib ha
     name, django_prefix = "wordpress_bcrypt", "$wp"
 
     def _calc_checksum(self, secret: bytes) -> str:
-        # PHP's trim(), which WordPress applies to every password.
-        mac = hmac.digest(b"wp-sha384", secret.strip(b" \t\n\r\0\x0b"), "sha384")
+        mac = hmac.digest(b"wp-sha384", secret.strip(_TRIMMED), "sha384")
         checksum: str = super(django_bcrypt_sha256, self)._calc_checksum(b64encode(mac))
         return checksum
 
@@ -24,7 +35,7 @@ FORMATS = CryptContext(
     [
         *("argon2", "bcrypt", "bcrypt_sha256", "scrypt", "pbkdf2_sha1", "pbkdf2_sha256", "pbkdf2_sha512"),
         *("django_pbkdf2_sha256", "django_pbkdf2_sha1", "django_bcrypt_sha256"),
-        *("phpass", _WordPressBcrypt),
+        *(_Phpass, _WordPressBcrypt),
     ]
 )
 for _name in ("argon2", "bcrypt"):

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
+from app.crypto import argon2id
 from app.crypto.hash_formats import FORMATS, as_passlib
 from app.domain.passwords import normalise, unusable
 
@@ -38,18 +39,16 @@ _T = TypeVar("_T")
 class HashingPolicy:
     """The cost of new hashes, and how many threads hash.
 
-    ``memory_kib`` (KiB), ``time_cost`` (passes) and ``parallelism`` (lanes) are Argon2id's parameters.
+    ``memory_kib`` (KiB) and ``time_cost`` (passes) are Argon2id's parameters; it has one lane.
     Raises ValueError without a thread, or for a parameter over its ceiling.
     """
 
     memory_kib: int = 19_456
     time_cost: int = 2
-    parallelism: int = 1
     threads: int
 
     def __post_init__(self) -> None:
-        bounded = _bounded(self.memory_kib, self.time_cost, self.parallelism)
-        if not bounded or self.threads < 1:
+        if not _bounded(self.memory_kib, self.time_cost, lanes=1) or self.threads < 1:
             raise ValueError("hashing needs a thread, and parameters below the ceilings")
 
 
@@ -81,15 +80,7 @@ class PasswordHasher:
 
     def __init__(self, policy: HashingPolicy) -> None:
         self._policy = policy
-        self._context = FORMATS.using(
-            argon2__type="ID",
-            argon2__memory_cost=policy.memory_kib,
-            argon2__rounds=policy.time_cost,
-            argon2__parallelism=policy.parallelism,
-        )
-        self._decoy = decoy(
-            f"$argon2id$v=19$m={policy.memory_kib},t={policy.time_cost},p={policy.parallelism}$"
-        )
+        self._decoy = decoy(f"$argon2id$v=19$m={policy.memory_kib},t={policy.time_cost},p=1$")
         # The event loop has priority. Only Linux has a niceness for each thread.
         niceness = NICENESS if sys.platform == "linux" else 0
         self._executor = ThreadPoolExecutor(policy.threads, "passwords", os.nice, (niceness,))
@@ -100,7 +91,8 @@ class PasswordHasher:
         """A new Argon2id hash in PHC format, about 97 characters; ValueError for an ``unusable`` password."""
         if refused := unusable(password):
             raise ValueError(f"password refused: {refused}")
-        return await self._run(lambda: str(self._context.hash(normalise(password))))
+        secret, policy = normalise(password).encode(), self._policy
+        return await self._run(partial(argon2id.hash_password, secret, policy.memory_kib, policy.time_cost))
 
     async def verify(self, password: str, stored: str | None, decoy: Decoy | None = None) -> PasswordCheck:
         """Compare with a stored hash; None stands for an account that does not exist.
@@ -119,27 +111,36 @@ class PasswordHasher:
 
     def _verify(self, password: str, stored: str | None, decoy: Decoy) -> PasswordCheck:
         handler = None if stored is None else parse_hash(stored)
+        if handler and argon2id.is_own_form(handler):
+            return self._compare(password, handler)
         if handler:
             # Some well-formed hashes still fail in their backend, and bcrypt accepts no password with a NUL.
             with suppress(Exception):
                 return self._compare(password, handler)
-        # Not suppressed: when memory is exhausted, the answer must not be that the password is wrong.
+        # An exhausted memory is not suppressed: the answer must not be that the password is wrong.
         self._compare(password, decoy.handler)
         return PasswordCheck(matches=False, outdated=False, understood=stored is None or handler is not None)
 
     def _compare(self, password: str, handler: _Handler) -> PasswordCheck:
+        """One computation, for every password alike."""
+        if argon2id.is_own_form(handler):
+            matches = argon2id.matches(normalise(password).encode(), handler)
+        else:
+            # Other systems hash a password as it is typed. bcrypt uses 72 bytes and always ignored the rest;
+            # its library now refuses longer passwords.
+            secret = password.encode()[: 72 if handler.name == "bcrypt" else None]
+            matches = bool(handler.verify(secret, handler.to_string()))
+        return PasswordCheck(matches=matches, outdated=matches and not self._is_current(handler))
+
+    def _is_current(self, handler: _Handler) -> bool:
+        if handler.name != "argon2" or (handler.type, handler.version) != ("id", 0x13):
+            return False
+        # With one lane and an odd salt or digest it takes longer than its decoy, so it is replaced.
+        if handler.parallelism == 1 and not argon2id.is_own_form(handler):
+            return False
         # Unlike in passlib, a costlier hash is current: a new one would be weaker.
-        current = handler.name == "argon2" and (handler.type, handler.version) == ("id", 0x13)
-        current = current and handler.memory_cost >= self._policy.memory_kib
-        current = current and handler.rounds >= self._policy.time_cost
-        # Other systems may have hashed the password as typed and not in NFKC; a dict drops the duplicate.
-        spellings = dict.fromkeys((normalise(password), normalise(password) if current else password))
-        # bcrypt uses 72 bytes and always ignored the rest; its library now refuses longer passwords.
-        limit = 72 if handler.name == "bcrypt" else None
-        matches = any(
-            handler.verify(spelling.encode()[:limit], handler.to_string()) for spelling in spellings
-        )
-        return PasswordCheck(matches=matches, outdated=matches and not current)
+        policy = self._policy
+        return bool(handler.memory_cost >= policy.memory_kib and handler.rounds >= policy.time_cost)
 
     async def _run(self, work: Callable[[], _T]) -> _T:
         await self._threads.acquire()

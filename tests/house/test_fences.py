@@ -21,7 +21,7 @@ def test_the_domain_fence_names_every_package_that_the_service_depends_on() -> N
     config = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     contracts = {contract["id"]: contract for contract in config["tool"]["importlinter"]["contracts"]}
     fenced = contracts["domain-standard-library"]["forbidden_modules"]
-    imported_as = {"argon2_cffi": "argon2", "libpass": "passlib", "pyjwt": "jwt"}
+    imported_as = {"argon2_cffi": "argon2", "libpass": "passlib", "pyjwt": "jwt", "pynacl": "nacl"}
     depended_on = {
         re.split(r"[^\w-]", requirement)[0].replace("-", "_")
         for requirement in config["project"]["dependencies"]
