@@ -40,9 +40,13 @@ async def maintained(jobs: Sequence[Job]) -> AsyncIterator[None]:
             group.create_task(each.forever(done=each.job.before_serving and await each.is_done()))
             for each in repeated
         ]
-        yield
-        for task in tasks:
-            task.cancel()
+        try:
+            yield
+        finally:
+            for each, task in zip(repeated, tasks, strict=True):
+                # Python 3.11 loses a cancellation now and then, when the cancelled wait ends at that moment.
+                each.is_over = True
+                task.cancel()
 
 
 class _Repeated:
@@ -50,10 +54,11 @@ class _Repeated:
 
     def __init__(self, job: Job) -> None:
         self.job = job
+        self.is_over = False
         self._failure: str | None = None
 
     async def forever(self, *, done: bool) -> None:
-        while True:
+        while not self.is_over:
             await asyncio.sleep(self.job.every if done else RETRY_EVERY)
             done = await self.is_done()
 

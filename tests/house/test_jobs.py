@@ -1,6 +1,7 @@
 """The jobs of a running service outlive every failure."""
 
 import asyncio
+from contextlib import suppress
 
 import pytest
 import structlog
@@ -8,6 +9,7 @@ import structlog
 import app.wiring.jobs
 from app.domain.refusals import Refusal, Refused
 from app.wiring.jobs import PURGE_EVERY, Job, maintained
+from tests.support.processes import PATIENCE
 from tests.support.races import inside
 
 
@@ -41,3 +43,15 @@ async def test_a_job_that_fails_is_tried_again_and_logged_once_for_each_cause(
                 assert (await service.use_cases.readiness()).is_ready
     logged = [(line["event"], line["job"]) for line in logs if line["event"].startswith("job.")]
     assert logged == [("job.postponed", "troubled"), ("job.failed", "troubled")]
+
+
+async def test_a_job_whose_cancellation_is_lost_keeps_the_service_from_ending_only_until_it_is_done() -> None:
+    began = asyncio.Event()
+
+    async def deaf() -> None:
+        began.set()
+        with suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+
+    async with asyncio.timeout(PATIENCE), maintained([Job("deaf", deaf, every=0)]):
+        await began.wait()
