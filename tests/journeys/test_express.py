@@ -21,6 +21,7 @@ from app.dev import Servers
 from app.domain.keys import Algorithm, KeyState, SigningKey
 from tests.support.database import Sql, connect
 from tests.support.people import Person, login, new_person
+from tests.support.processes import PATIENCE
 from tests.support.servers import Service, database, free_port, migrate
 from tests.support.tokens import b64, opened, sealed_keys, unb64
 from tests.support.verifiers import INTEROP, VERIFIERS, ShiftedTime
@@ -102,7 +103,9 @@ def express(issuer: str) -> Iterator[httpx2.Client]:
         assert process.stdout is not None
         try:
             port = int(process.stdout.readline())
-            with httpx2.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=30) as client:
+            with httpx2.Client(
+                base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=PATIENCE
+            ) as client:
                 yield client
         finally:
             process.kill()

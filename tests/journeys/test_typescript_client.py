@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.processes import PATIENCE
 from tests.support.verifiers import INTEROP, VERIFIERS
 
 CONTRACT = Path(__file__).parents[2] / "contract/openapi.json"
@@ -30,7 +31,7 @@ def tool(name: str, *arguments: str, folder: Path) -> subprocess.CompletedProces
     program = INTEROP / "node_modules/.bin" / name
     assert program.exists(), f"run: npm ci --prefix {INTEROP}"
     return subprocess.run(
-        [program, *arguments], cwd=folder, capture_output=True, text=True, check=False, timeout=120
+        [program, *arguments], cwd=folder, capture_output=True, text=True, check=False, timeout=PATIENCE
     )
 
 
