@@ -20,7 +20,7 @@ COPY app app
 # `python -m app` and `watchword` work from any folder. An image does not change, so bytecode is compiled once and never
 # compared with its source. The files are read-only for every user, independent of the checkout's modes.
 RUN pwd >"$(python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/watchword.pth" \
- && printf '#!/opt/venv/bin/python\nfrom app.cli import main\n\nif __name__ == "__main__":\n    main()\n' \
+ && printf '#!/opt/venv/bin/python\nfrom app.cli.commands import main\n\nif __name__ == "__main__":\n    main()\n' \
         >/opt/venv/bin/watchword \
  && chmod +x /opt/venv/bin/watchword \
  && python -m compileall -q -j 0 --invalidation-mode unchecked-hash /opt/venv/lib app \

@@ -14,6 +14,6 @@ if sys.argv[1:2] == ["serve"]:
     # There is no worker to replace yet. The parent of the workers sets its handler.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
-from app.cli import main  # noqa: E402 - imported without garbage collection
+from app.cli.commands import main  # noqa: E402 - imported without garbage collection
 
 main()

@@ -10,7 +10,7 @@ from app import __version__
 from app.http.application import Application, Options, build, core_routes
 from app.http.origins import Origins
 from app.settings import Settings, load
-from app.wiring import maintained, open_service
+from app.wiring import Service, maintained, open_service
 from app.wiring.features import build_features
 from app.wiring.routes import records
 
@@ -18,7 +18,11 @@ from app.wiring.routes import records
 def create_app() -> Application:
     """The application, with its settings from the environment."""
     settings = load(Settings)
-    service = open_service(settings)
+    return application(settings, open_service(settings))
+
+
+def application(settings: Settings, service: Service) -> Application:
+    """The application on a service, which it closes when it ends."""
     features = build_features(service.core, settings)
     jobs = [*service.jobs, *(job for feature in features for job in feature.jobs)]
 
@@ -28,6 +32,7 @@ def create_app() -> Application:
             # Everything loaded by now stays. Searching it for garbage would delay all requests.
             gc.collect()
             gc.freeze()
+            gc.enable()
             yield
 
     return build(

@@ -9,7 +9,7 @@ it is the main module of the process that starts them.
 
 from dataclasses import replace
 
-from app.cli import main
+from app.cli.commands import main
 from app.crypto.passwords import HashingPolicy, PasswordHasher
 from bench.hash_costs import CHEAP
 

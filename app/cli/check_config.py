@@ -1,6 +1,5 @@
 """``check-config``: checks the settings and their servers, or a running deployment."""
 
-import asyncio
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -64,6 +63,8 @@ def _check_settings() -> Sequence[Finding]:
 
 def _check_deployment(url: str, *, insecure: bool) -> Sequence[Finding]:
     with loading():
+        import asyncio
+
         from app.cli.doctor.client import open_client
         from app.cli.doctor.deployment import check_deployment
         from app.settings import PREFIX, variable

@@ -1,6 +1,5 @@
 """``events``: the operator's commands on security events."""
 
-import asyncio
 import json
 import signal
 from contextlib import suppress
@@ -85,6 +84,7 @@ def tail(
     as_json: Json = False,
 ) -> None:
     """Print the newest ten events, then each new one, until Ctrl-C or ``--until``."""
+    import asyncio
 
     async def follow(service: "Service") -> None:
         task = asyncio.current_task()
@@ -101,6 +101,8 @@ def tail(
 
 async def pause() -> None:
     """Wait before the next query."""
+    import asyncio
+
     await asyncio.sleep(1)
 
 

@@ -1,6 +1,5 @@
 """What the operator's commands share: options, and a service without its web server."""
 
-import asyncio
 import gc
 import sys
 from collections.abc import Awaitable, Callable, Iterator
@@ -21,6 +20,8 @@ _T = TypeVar("_T")
 def run(command: "Callable[[Service], Awaitable[_T]]") -> _T:
     """Open the service, run a command on it, and return the command's result."""
     with loading():
+        import asyncio
+
         from app.logs import configure_logs
         from app.settings import Settings, load
         from app.wiring import open_service

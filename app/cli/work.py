@@ -12,13 +12,14 @@ from tenacity import AsyncRetrying
 from app.cli.failures import reported
 from app.cli.retries import retry_policy
 from app.logs import configure_logs, flush_logs
+from app.main import application
 from app.server.connection_limits import ConnectionLimits
 from app.server.orders import Orders
 from app.server.sockets import most_connections
 from app.server.worker import Worker
 from app.settings import Settings, load
 from app.storage.postgres.urls import parse_url
-from app.wiring import open_service
+from app.wiring import Service, open_service
 
 
 def work(orders: Orders, sockets: list[socket]) -> None:
@@ -33,10 +34,21 @@ def work(orders: Orders, sockets: list[socket]) -> None:
 def _serve(orders: Orders, sockets: list[socket]) -> None:
     settings = load(Settings)
     configure_logs(settings.log_format, settings.log_level)
-    asyncio.run(_wait_for_postgres(settings))
+    service = open_service(settings)
+    worker = _worker(settings, service, orders)
+
+    async def wait_and_serve() -> None:
+        async with service:
+            await _wait_for_postgres(service, settings)
+            await worker.serve(sockets)
+
+    with asyncio.Runner(loop_factory=worker.config.get_loop_factory()) as runner:
+        runner.run(wait_and_serve())
+
+
+def _worker(settings: Settings, service: Service, orders: Orders) -> Worker:
     config = uvicorn.Config(
-        "app.main:create_app",
-        factory=True,
+        application(settings, service),
         http="app.server.protocol:BoundedProtocol",
         ws="none",
         lifespan="on",
@@ -51,7 +63,7 @@ def _serve(orders: Orders, sockets: list[socket]) -> None:
     limits = ConnectionLimits(
         most_connections(settings.connections), settings.connections_per_address, settings.trusted_proxies
     )
-    Worker(config, limits, orders, _facts(settings)).run(sockets)
+    return Worker(config, limits, orders, _facts(settings))
 
 
 def _mapped(networks: Iterable[str]) -> list[str]:
@@ -71,8 +83,7 @@ def _facts(settings: Settings) -> dict[str, str]:
     }
 
 
-async def _wait_for_postgres(settings: Settings) -> None:
+async def _wait_for_postgres(service: Service, settings: Settings) -> None:
     """Return once Postgres answers, has the tables of this release, and holds keys."""
-    async with open_service(settings) as service:
-        await AsyncRetrying(**retry_policy(settings))(service.database.ping)
-        await AsyncRetrying(**retry_policy(settings))(service.keys.load)
+    await AsyncRetrying(**retry_policy(settings))(service.database.ping)
+    await AsyncRetrying(**retry_policy(settings))(service.keys.load)

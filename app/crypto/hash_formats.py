@@ -3,6 +3,8 @@
 import hmac
 import re
 from base64 import b64decode, b64encode
+from threading import Lock
+from typing import Any
 
 from passlib.context import CryptContext
 from passlib.hash import django_bcrypt_sha256, phpass
@@ -38,8 +40,8 @@ FORMATS = CryptContext(
         *(_Phpass, _WordPressBcrypt),
     ]
 )
-for _name in ("argon2", "bcrypt"):
-    FORMATS.handler(_name).get_backend()  # passlib loads it without a lock, so before there are threads.
+LOADING = Lock()
+"""Held while passlib loads the backend of bcrypt, which it does without a lock."""
 _DJANGO_PREFIX = re.compile(r"^(?:argon2(?=\$argon2)|bcrypt\$(?=\$2))")
 _DJANGO_SCRYPT = re.compile(r"scrypt\$([0-9]+)\$([^$]+)\$([0-9]+)\$([0-9]+)\$([A-Za-z0-9+/]{86}==)")
 _WERKZEUG_SCRYPT = re.compile(r"scrypt:([0-9]+):([0-9]+):([0-9]+)\$([^$]+)\$([0-9a-f]{128})")
@@ -83,6 +85,15 @@ def _scrypt(cost: str, block: str, lanes: str, salt: str, digest: bytes) -> str:
 
 def _ab64(raw: bytes) -> str:
     return b64encode(raw).decode().rstrip("=").replace("+", ".")
+
+
+def verify(secret: bytes, handler: Any) -> bool:  # noqa: ANN401 - passlib has no types
+    """Whether a stored hash is of this password; raises what its backend raises."""
+    if "bcrypt" in handler.name:
+        # The first time, it is tested for 17 ms, which not every process has to spend.
+        with LOADING:
+            FORMATS.handler("bcrypt").get_backend()
+    return bool(handler.verify(secret, handler.to_string()))
 
 
 def format_name(stored: str) -> str:

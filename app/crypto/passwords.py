@@ -17,7 +17,7 @@ from functools import partial
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 from app.crypto import argon2id
-from app.crypto.hash_formats import FORMATS, as_passlib
+from app.crypto.hash_formats import FORMATS, as_passlib, verify
 from app.domain.passwords import normalise, unusable
 
 # Ceilings for one stored hash, so no imported hash exhausts the service; times are for one slow core.
@@ -129,7 +129,7 @@ class PasswordHasher:
             # Other systems hash a password as it is typed. bcrypt uses 72 bytes and always ignored the rest;
             # its library now refuses longer passwords.
             secret = password.encode()[: 72 if handler.name == "bcrypt" else None]
-            matches = bool(handler.verify(secret, handler.to_string()))
+            matches = verify(secret, handler)
         return PasswordCheck(matches=matches, outdated=matches and not self._is_current(handler))
 
     def _is_current(self, handler: _Handler) -> bool:

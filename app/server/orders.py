@@ -4,6 +4,7 @@ A worker blocks the signals that end or replace a service. A terminal and a serv
 process of the service, and the parent alone decides what they mean.
 """
 
+import gc
 import os
 import signal
 from contextlib import suppress
@@ -70,5 +71,6 @@ def begin(work: str, connection: Connection, parent: int, sockets: list[socket])
     """
     orders = Orders(connection, parent)
     orders.listen()
+    gc.disable()  # Nothing that is loaded becomes garbage. The application enables it again when it starts.
     module, _, function = work.partition(":")
     getattr(import_module(module), function)(orders, sockets)

@@ -1,14 +1,11 @@
 """How settings are read: from ``AUTH_`` variables, or from the files that ``AUTH_..._FILE`` name."""
 
 import os
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from pydantic import ValidationError, field_validator, model_validator
-from pydantic.fields import FieldInfo
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 from pydantic_core import ErrorDetails
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 PREFIX = "AUTH_"
 
@@ -45,48 +42,11 @@ def file_of(name: str) -> Path | None:
     return Path(path) if path else None
 
 
-class _Files(PydanticBaseSettingsSource):
-    """``AUTH_X_FILE`` names a file that holds ``AUTH_X``, as docker secrets do."""
+class EnvironmentSettings(BaseModel):
+    """The base of every group of settings. Each field is a variable, or a file, that ``load`` reads."""
 
-    def get_field_value(
-        self,
-        field: FieldInfo,  # noqa: ARG002 - the name is enough
-        field_name: str,
-    ) -> tuple[Any, str, bool]:
-        name = PREFIX + field_name.upper()
-        path = file_of(name)
-        if path is None:
-            return None, field_name, False
-        if variable(name):
-            raise SettingsError(f"{name}: both {name} and {name}_FILE are set; unset one of them")
-        try:
-            # Windows PowerShell begins a file with a byte order mark.
-            return path.read_text(encoding="utf-8-sig").strip() or None, field_name, False
-        except (OSError, UnicodeDecodeError) as error:
-            raise SettingsError(f"{name}_FILE: cannot be read: {error}") from None
-
-    def __call__(self) -> dict[str, Any]:
-        fields = self.settings_cls.model_fields
-        found = {name: self.get_field_value(field, name)[0] for name, field in fields.items()}
-        return {name: value for name, value in found.items() if value is not None}
-
-
-class EnvironmentSettings(BaseSettings):
-    """The base of every group of settings."""
-
-    model_config = SettingsConfigDict(
-        env_prefix=PREFIX, frozen=True, extra="ignore", env_ignore_empty=True, hide_input_in_errors=True
-    )
-
-    @model_validator(mode="before")
-    @classmethod
-    def set_values(cls, values: dict[str, object]) -> dict[str, object]:
-        """Those that are more than white space; an empty variable counts as not set."""
-        return {
-            name: value
-            for name, value in values.items()
-            if not isinstance(value, str) or value.strip("\"' \t\r\n")
-        }
+    # Each group is part of a larger one, and only those that are loaded need a validator.
+    model_config = ConfigDict(frozen=True, validate_default=True, hide_input_in_errors=True, defer_build=True)
 
     @field_validator("*", mode="before")
     @classmethod
@@ -94,31 +54,41 @@ class EnvironmentSettings(BaseSettings):
         """Remove white space and quotes around a value."""
         return bare(value) if isinstance(value, str) else value
 
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the environment is enough
-        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - its names differ from ours
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """A file decides, since a variable beside it is refused unless it counts as not set."""
-        return init_settings, _Files(settings_cls), env_settings
+
+_AnySettings = TypeVar("_AnySettings", bound=EnvironmentSettings)
 
 
-_AnySettings = TypeVar("_AnySettings", bound=BaseSettings)
-
-
-def load(kind: Callable[[], _AnySettings]) -> _AnySettings:
+def load(kind: type[_AnySettings]) -> _AnySettings:
     """Read settings of a kind from the environment; SettingsError names every wrong variable."""
+    variables = {name.upper(): value for name, value in os.environ.items()}
+    values = {}
+    for field in kind.model_fields:
+        name = PREFIX + field.upper()
+        text = _read_file(name) or variables.get(name, "")
+        # An empty variable counts as not set, and so does one of white space and quotes.
+        if text.strip("\"' \t\r\n"):
+            values[field] = text
     try:
-        return kind()
+        return kind.model_validate(values)
     except ValidationError as error:
         raise SettingsError("\n".join(_line(problem) for problem in error.errors())) from None
 
 
-def read_again(kind: Callable[[], BaseSettings], field: str) -> str | None:
+def _read_file(name: str) -> str | None:
+    """What the file holds that ``AUTH_X_FILE`` names for ``AUTH_X``, as docker secrets do, or None."""
+    path = file_of(name)
+    if path is None:
+        return None
+    if variable(name):
+        raise SettingsError(f"{name}: both {name} and {name}_FILE are set; unset one of them")
+    try:
+        # Windows PowerShell begins a file with a byte order mark.
+        return path.read_text(encoding="utf-8-sig").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{name}_FILE: cannot be read: {error}") from None
+
+
+def read_again(kind: type[EnvironmentSettings], field: str) -> str | None:
     """Return what the file of a setting holds now, or None when no file or nothing usable is there."""
     try:
         if file_of(PREFIX + field.upper()) is None:

@@ -4,7 +4,6 @@ import re
 from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator, Field
-from pydantic_settings import NoDecode
 
 from app.domain.access_tokens import MAX_NAME_SIZE, size_of
 from app.settings.environment import EnvironmentSettings
@@ -55,19 +54,16 @@ class HttpSettings(EnvironmentSettings):
     ]
     allowed_origins: Annotated[
         tuple[Annotated[str, AfterValidator(origin)], ...],
-        NoDecode,
         BeforeValidator(parts),
         Field(description="Origins of the frontends, on the same site as the issuer; no wildcards."),
     ] = ()
     native_origins: Annotated[
         tuple[Annotated[str, AfterValidator(app_origin)], ...],
-        NoDecode,
         BeforeValidator(parts),
         Field(description="Origins of apps in a web view, which sign in as native clients; any scheme."),
     ] = ()
     trusted_proxies: Annotated[
         tuple[Annotated[str, AfterValidator(network)], ...],
-        NoDecode,
         BeforeValidator(parts),
         AfterValidator(not_everyone),
         Field(description="Addresses or networks of the proxies whose X-Forwarded-For is trusted."),

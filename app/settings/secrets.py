@@ -7,7 +7,6 @@ from itertools import pairwise
 from typing import Annotated
 
 from pydantic import BeforeValidator, Field
-from pydantic_settings import NoDecode
 
 from app.settings.environment import EnvironmentSettings
 from app.settings.values import parts
@@ -72,7 +71,6 @@ class SecretSettings(EnvironmentSettings):
 
     secret_keys: Annotated[
         tuple[Annotated[bytes, BeforeValidator(secret)], ...],
-        NoDecode,
         BeforeValidator(secret_parts),
         Field(
             min_length=1,

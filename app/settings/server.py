@@ -6,7 +6,6 @@ from datetime import timedelta
 from typing import Annotated
 
 from pydantic import BeforeValidator, Field
-from pydantic_settings import NoDecode
 
 from app.settings.environment import EnvironmentSettings
 from app.settings.values import HOUR, MINUTE, SECOND, Between, Duration
@@ -43,7 +42,6 @@ class ServerSettings(EnvironmentSettings):
 
     listen: Annotated[
         Listen,
-        NoDecode,
         BeforeValidator(_listen),
         Field(description="Address and port that serve listens on; --host and --port win."),
     ] = Listen("127.0.0.1", 8000)

@@ -12,7 +12,6 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, Field, GetCoreSchemaHandler, TypeAdapter
 from pydantic_core import CoreSchema
 from pydantic_core.core_schema import no_info_after_validator_function
-from pydantic_settings import NoDecode
 
 from app.domain.hosts import LOOPBACK
 from app.domain.throttling import Limit
@@ -194,7 +193,6 @@ def within_a_day(limits: tuple[Limit, ...]) -> tuple[Limit, ...]:
 Duration = Annotated[timedelta, BeforeValidator(_seconds)]
 Limits = Annotated[
     tuple[Annotated[Limit, BeforeValidator(limit)], ...],
-    NoDecode,
     BeforeValidator(parts),
     Field(min_length=1),
     AfterValidator(growing),

@@ -17,7 +17,7 @@ from typer.testing import CliRunner, Result
 
 import app.cli.events
 import app.logs
-from app.cli import cli
+from app.cli.commands import cli
 from app.cli.events import moment
 from app.domain.refusals import Refused
 from tests.support.database import Sql, connect

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
+from app.crypto.hash_formats import FORMATS, LOADING
 from app.crypto.passwords import PasswordHasher, parse_hash
 from tests.support.hashes import (
     IMPORTED,
@@ -153,6 +154,17 @@ async def test_argon2id_of_another_form_is_compared_once_with_the_password_as_ty
         Computation("argon2", 8, 1),
         Computation("argon2", 32, 1),
     ]
+
+
+@pytest.mark.parametrize("scheme", [scheme for scheme in IMPORTED if "bcrypt" in scheme or "6.8" in scheme])
+async def test_one_thread_at_a_time_loads_the_backend_of_bcrypt(
+    hasher: PasswordHasher, monkeypatch: pytest.MonkeyPatch, scheme: str
+) -> None:
+    locked = []
+    bcrypt = FORMATS.handler("bcrypt")
+    monkeypatch.setattr(bcrypt, "get_backend", lambda: locked.append(LOADING.locked()))
+    assert await hasher.verify(PASSWORD, IMPORTED[scheme](PASSWORD)) == OUTDATED
+    assert locked == [True]
 
 
 TRIMMED = " \t\n\r\0\x0b"

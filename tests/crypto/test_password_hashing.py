@@ -40,12 +40,6 @@ async def test_hashes_of_former_releases_verify(counted: Gate) -> None:
     hasher.close()
 
 
-def test_the_backends_are_loaded_before_there_are_threads() -> None:
-    loaded = "{'argon2', 'bcrypt', 'nacl.bindings'} <= sys.modules.keys()"
-    script = f"import sys; import app.crypto.passwords; assert {loaded}"
-    subprocess.run([sys.executable, "-c", script], check=True)
-
-
 @pytest.mark.requirement("P1")
 def test_the_default_parameters_are_those_of_the_design() -> None:
     policy = HashingPolicy(threads=2)

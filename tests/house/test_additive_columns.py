@@ -12,7 +12,7 @@ import httpx2
 import pytest
 import typer
 
-from app.cli import cli
+from app.cli.commands import cli
 from app.storage.postgres.tables import metadata
 from tests.support.database import Sql, connect
 from tests.support.people import PASSWORD, bearing, cookie_of, new_person, with_cookie

@@ -6,7 +6,7 @@ from uuid import uuid4
 
 from sqlalchemy import make_url
 
-from app.storage.postgres.tables import RIGHTS
+from app.storage.postgres.probe import RIGHTS
 from tests.support.database import Sql, connect
 
 

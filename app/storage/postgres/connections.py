@@ -86,7 +86,7 @@ class Connector:
             try:
                 return await self._reach(url, host, port)
             except (OSError, asyncpg.CannotConnectNowError, Misconfigured) as error:
-                failures.append(error)
+                failures.append(_with_host(error, host, port))
         raise min(failures, key=lambda error: isinstance(error, Misconfigured | ssl.SSLError))
 
     async def _reach(self, url: DatabaseUrl, host: str, port: int) -> Connection:
@@ -151,6 +151,13 @@ class Connector:
         connection: Connection = await asyncpg.connect(**arguments | options)
         await _ask(connection, _require_usable(connection))
         return connection
+
+
+def _with_host(error: Exception, host: str, port: int) -> Exception:
+    """An error of the system with the host in its text, where uvloop left it out."""
+    if isinstance(error, ssl.SSLError) or not isinstance(error, OSError) or host in (error.strerror or host):
+        return error
+    return type(error)(error.errno, f"{error.strerror} ({host}:{port})")
 
 
 def _session(url: DatabaseUrl) -> dict[str, str]:

@@ -13,7 +13,7 @@ from app.storage.postgres.outages import GRANT, Misconfigured, is_left_unusable,
 from app.storage.postgres.parameters import ISOLATION
 from app.storage.postgres.pool import Pool
 from app.storage.postgres.poolers import is_pooled
-from app.storage.postgres.tables import PROBE, metadata
+from app.storage.postgres.probe import COLUMNS, PROBE
 
 BATCH = 1000
 """How many rows one statement ends or deletes, where there may be millions."""
@@ -22,7 +22,7 @@ SELECT current_setting('server_version_num')::int / 10000 AS version,
     current_setting('synchronous_commit') <> 'off' AS waits_for_commits,
     current_setting('fsync')::bool AS writes_through,
     (SELECT bool_or(pg_has_role(relowner, 'MEMBER')) FROM pg_class
-        WHERE oid = ANY('{{{",".join(metadata.tables)}}}'::regclass[])) AS owns_tables,
+        WHERE oid = ANY('{{{",".join(COLUMNS)}}}'::regclass[])) AS owns_tables,
     (SELECT bool_or(has_schema_privilege(oid, schema, 'CREATE')) FROM pg_roles
         WHERE pg_has_role(oid, 'MEMBER')) AS creates_tables,
     clock_timestamp() AS now

@@ -1,4 +1,4 @@
-"""The tables: Alembic compares them with the database, and the less frequent statements use them."""
+"""The tables, as Alembic compares them with the database. No request loads SQLAlchemy for them."""
 
 from sqlalchemy import (
     ARRAY,
@@ -132,27 +132,3 @@ events = Table(
     Column("details", JSONB, nullable=False, server_default=text("'{}'")),
     Index("events_account_id_at_idx", "account_id", "at"),
 )
-
-RIGHTS = {table.name: ("SELECT", "INSERT", "UPDATE", "DELETE") for table in metadata.sorted_tables} | {
-    # The commands that create and delete accounts need the other two.
-    "accounts": ("SELECT", "UPDATE")
-}
-"""What requests and jobs do on each table. To lock a row takes the right to update it."""
-
-_EACH = [
-    f"(SELECT {', '.join(table.c.keys())} FROM {table.name} LIMIT 0) AS {table.name}"  # noqa: S608 - as below
-    for table in metadata.sorted_tables
-]
-_NEEDED = ", ".join(f"('{table}', '{right}')" for table, rights in RIGHTS.items() for right in rights)
-PROBE = f"""
-SELECT clock_timestamp() AS now, current_user AS role, current_setting('transaction_isolation') AS isolation,
-    ARRAY(
-        SELECT needed.privilege || ' on ' || needed.name FROM (VALUES {_NEEDED}) AS needed (name, privilege)
-        WHERE NOT CASE needed.privilege
-            WHEN 'DELETE' THEN has_table_privilege(needed.name, 'DELETE')
-            ELSE has_any_column_privilege(needed.name, needed.privilege)
-        END
-    ) AS missing,
-    EXISTS (SELECT FROM {", ".join(_EACH)})
-"""  # noqa: S608 - the only things put in are constants of ours
-"""Asks which rights are missing, reads no row, and fails without a column that this release uses."""

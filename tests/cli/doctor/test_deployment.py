@@ -10,7 +10,7 @@ import pytest
 from cryptography.x509 import load_pem_x509_certificate
 from typer.testing import CliRunner
 
-from app.cli import cli
+from app.cli.commands import cli
 from app.cli.doctor.client import DeploymentClient, open_client
 from app.cli.doctor.deployment import check_deployment
 from app.cli.doctor.findings import Finding, Level, ok

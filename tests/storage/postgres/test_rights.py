@@ -8,7 +8,7 @@ from app.domain.sessions import ClientKind
 from app.domain.visitors import Visitor
 from app.storage.postgres.database import open_database
 from app.storage.postgres.outages import Misconfigured
-from app.storage.postgres.tables import RIGHTS
+from app.storage.postgres.probe import RIGHTS
 from app.wiring import Service
 from tests.support.database import Sql
 from tests.support.people import PASSWORD, new_person
