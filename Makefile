@@ -10,7 +10,7 @@ RUN_STAMP := .venv/.run.txt
 INTEROP := tests/journeys/interop
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup run test test-slow test-busy bench bench-flood bench-equal check format contract reference blocklist lock
+.PHONY: help setup run test test-slow test-busy bench bench-peers bench-flood bench-equal check format contract reference blocklist lock
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -77,6 +77,9 @@ test-busy: $(STAMP) ## Run make test RUNS times (10) beside BUSY processes (4) t
 
 bench: $(STAMP) ## Measure what each request costs in CPU time, beside the least that it could cost; in under three minutes.
 	@PYTHONPATH=. $(BIN)/python -m bench
+
+bench-peers: $(STAMP) ## Measure the same beside better-auth, simplejwt and fastapi-users, which it installs into .cache.
+	@PYTHONPATH=. $(BIN)/python -m bench.peers
 
 bench-flood: $(STAMP) ## Measure refreshes and the key set while 200 logins are kept in flight.
 	@PYTHONPATH=. $(BIN)/python bench/flood.py

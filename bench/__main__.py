@@ -11,36 +11,23 @@ docs/performance.md says how to read the table.
 import argparse
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
-from app.dev.processes import claimed
 from bench import report
 from bench.budgets import ASGI, CHEAP_HASH, ES256, FASTAPI, OPERATIONS, SERVICE
 from bench.databases import ES256_KEYS, copy, fill, make
 from bench.load import Load, clients
-from bench.processes import all_cores, other_cores, pinned, server_core
+from bench.opening import open_for, private_servers
+from bench.processes import all_cores, other_cores, server_core
 from bench.rounds import Contest, Plan, Results, alternate
 from bench.seeds import Amounts, Seeds
-from bench.systems import KEY_SET, Servers, System, running
-from bench.traffic import traffic_of
+from bench.systems import Servers, running
 
 DATABASES = {SERVICE: "service", CHEAP_HASH: "cheap_hash", FASTAPI: "fastapi", ASGI: "asgi", ES256: "es256"}
 QUICK = (Plan(1, 0.05), Amounts(accounts=20, refreshed=100, shown=20, ended=400))
 """For the test of this benchmark. Its figures mean nothing."""
-
-
-@contextmanager
-def private_servers() -> Iterator[Servers]:
-    """Run PostgreSQL with its data on the disk, and nothing else on its cores but clients and Valkeys."""
-    with TemporaryDirectory(prefix="watchword-bench-") as name, ExitStack() as stack:
-        folder = Path(name).resolve()
-        stack.enter_context(claimed(folder))
-        stack.enter_context(pinned(other_cores()))
-        yield Servers(folder, stack)
 
 
 def one_worker(servers: Servers, load: Load, plan: Plan, seeds: Seeds, es256: Seeds) -> list[report.Row]:
@@ -72,13 +59,6 @@ def two_workers(servers: Servers, load: Load, plan: Plan, seeds: Seeds) -> Resul
             if each.service == SERVICE and each.budget is not None
         ]
         return alternate(load, contests, plan)
-
-
-def open_for(load: Load, system: System, servers: Servers, seeds: Seeds) -> None:
-    """Wait until the system serves, and give its requests to the clients."""
-    system.wait(servers.log(system.name))
-    is_floor, etag = system.name in {FASTAPI, ASGI}, system.head(KEY_SET)["ETag"]
-    load.open(system.name, system.port, traffic_of(seeds, etag, is_floor=is_floor))
 
 
 def main() -> int:

@@ -15,7 +15,7 @@ _NO_REDIS = "redis://127.0.0.1:1/0"
 
 def make(servers: Servers, database: str, copies: Sequence[str] = ()) -> None:
     """Create a database with the tables of a service, and copies of it."""
-    asyncio.run(_execute(servers, f"CREATE DATABASE {database} TEMPLATE template0"))
+    execute(servers, f"CREATE DATABASE {database} TEMPLATE template0")
     migrate(environment(servers.database_url(database), _NO_REDIS))
     copy(servers, database, copies)
 
@@ -27,11 +27,16 @@ def fill(servers: Servers, database: str, amounts: Amounts, **settings: str) -> 
 
 def copy(servers: Servers, database: str, copies: Sequence[str]) -> None:
     """Copy a database to which nothing is connected."""
-    asyncio.run(_execute(servers, *(f"CREATE DATABASE {name} TEMPLATE {database}" for name in copies)))
+    execute(servers, *(f"CREATE DATABASE {name} TEMPLATE {database}" for name in copies))
 
 
-async def _execute(servers: Servers, *statements: str) -> None:
-    sql = await connect(servers.postgres.url)
-    for statement in statements:
-        await sql.execute(statement)
-    await sql.close()
+def execute(servers: Servers, *statements: str) -> None:
+    """Run statements that belong to no database."""
+
+    async def run() -> None:
+        sql = await connect(servers.postgres.url)
+        for statement in statements:
+            await sql.execute(statement)
+        await sql.close()
+
+    asyncio.run(run())

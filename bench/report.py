@@ -16,6 +16,10 @@ CPU time is that of the server's processes with all their threads, of the backen
 Valkey. A ratio is taken within each round. The service writes its log into a file, records events and
 throttles, and the floors do not. refresh_es256 is compared with the floor that signs with RS256.
 login_without_hash is a login with Argon2 at 8 KiB and one pass, on both sides."""
+NOTES_OF_PEERS = """\
+Each peer is set up as its documentation says, on the same Postgres, with Argon2id at the same cost. Its
+default algorithm signs, and it limits no rates. Of better-auth, `refresh` is the JWT of a session, which does
+not rotate. Of fastapi-users, a logout ends nothing."""
 _PARTS = "  server Postgres   Redis     all"
 _HEAD = f"""\
                            latency (ms)        CPU time of a request (µs)      floors (µs)    ratio to FastAPI
@@ -50,10 +54,9 @@ def table(measured: Sequence[Row]) -> str:
     """Return a table: rates, latencies, CPU time of each part, the floors and the ratio."""
     lines = [_HEAD]
     for row in measured:
-        ours, cpu, found = row.measured, row.measured.cpu, ratio(row.measured, row.fastapi)
+        found = ratio(row.measured, row.fastapi)
         lines.append(
-            f"{row.operation.name:18} {ours.rate:7,.0f} {ours.percentile(50):7.2f} {ours.percentile(99):7.2f}"
-            f"  {cpu.server:7,.0f} {cpu.postgres:8,.0f} {cpu.redis:7,.0f} {sum(cpu):7,.0f}"
+            f"{row.operation.name:18}{_columns(row.measured)}"
             f"  {sum(row.fastapi.cpu):7,.0f} {sum(row.asgi.cpu):7,.0f}"
             f"   {found.median:5.2f} ({found.lower:.2f}-{found.upper:.2f})  {row.operation.budget or '':>6}"
             f"{'' if row.is_within_budget else '  MISSED'}"
@@ -62,16 +65,20 @@ def table(measured: Sequence[Row]) -> str:
 
 
 def short_table(results: Results) -> str:
-    """Return a table of one system, without ratios."""
-    lines = [f"operation            req/s     p50     p99{_PARTS}"]
+    """Return a table without floors and ratios."""
+    lines = [f"operation          system           req/s     p50     p99{_PARTS}"]
     for name, systems in results.items():
-        for ours in systems.values():
-            cpu = ours.cpu
-            lines.append(
-                f"{name:18} {ours.rate:7,.0f} {ours.percentile(50):7.2f} {ours.percentile(99):7.2f}"
-                f"  {cpu.server:7,.0f} {cpu.postgres:8,.0f} {cpu.redis:7,.0f} {sum(cpu):7,.0f}"
-            )
+        for system, ours in systems.items():
+            lines.append(f"{name:18} {system:13}{_columns(ours)}")
     return "\n".join(lines)
+
+
+def _columns(measured: Measured) -> str:
+    cpu = measured.cpu
+    return (
+        f" {measured.rate:7,.0f} {measured.percentile(50):7.2f} {measured.percentile(99):7.2f}"
+        f"  {cpu.server:7,.0f} {cpu.postgres:8,.0f} {cpu.redis:7,.0f} {sum(cpu):7,.0f}"
+    )
 
 
 def figures(row: Row) -> dict[str, float | None]:
