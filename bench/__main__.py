@@ -78,7 +78,7 @@ def main() -> int:
         rows = one_worker(servers, load, plan, seeds, es256)
         print(f"One worker on one core:\n{report.table(rows)}\n")
         print(report.NOTES)
-        doubled = two_workers(servers, load, plan._replace(rounds=min(plan.rounds, 3)), seeds)
+        doubled = two_workers(servers, load, plan._replace(rounds=min(plan.rounds, 3), longest=20), seeds)
         print(f"\nTwo workers on {len(all_cores())} cores, with everything else on them too:")
         print(report.short_table(doubled))
     report.write(arguments.results / "latest.json", {row.operation.name: report.figures(row) for row in rows})
