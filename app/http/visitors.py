@@ -5,8 +5,6 @@ import re
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 
-from ua_parser import parse_os, parse_user_agent
-
 # Odd texts take ten milliseconds and more. One thread keeps them out of the event loop, and leaves it most of
 # the processor. The parser's cache, which is bounded, is made for one thread as well.
 _parser = ThreadPoolExecutor(1, "user-agents")
@@ -17,6 +15,8 @@ def in_words(user_agent: str | None) -> str | None:
     """A user agent in words, such as ``Firefox on Linux``, or None when it is not recognised."""
     if user_agent is None:
         return None
+    from ua_parser import parse_os, parse_user_agent  # noqa: PLC0415 - slow to load, and rarely needed
+
     found = (parse_user_agent(user_agent), parse_os(user_agent))
     # The parser takes some names from the text itself, so they may hold anything.
     names = [part.family for part in found if part is not None and _NAME.fullmatch(part.family)]

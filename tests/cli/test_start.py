@@ -26,6 +26,7 @@ HEAVY = {
     "starlette",
     "structlog",
     "typer",
+    "ua_parser",
     "uvicorn",
 }
 SCRIPT = """
@@ -93,7 +94,7 @@ def test_a_worker_loads_neither_the_command_line_nor_the_migrations() -> None:
     script = "import app.cli.work, app.server.protocol, sys; print(*sys.modules)"
     loaded = HEAVY & set(started(script).stdout.split())
     assert {"asyncpg", "fastapi", "uvicorn"} <= loaded
-    assert loaded.isdisjoint({"alembic", "httpx2", "sqlalchemy", "typer"})
+    assert loaded.isdisjoint({"alembic", "httpx2", "sqlalchemy", "typer", "ua_parser"})
 
 
 async def test_garbage_is_collected_from_the_start_of_the_application_on(

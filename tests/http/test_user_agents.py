@@ -4,8 +4,8 @@ import asyncio
 import threading
 
 import pytest
+import ua_parser
 
-from app.http import visitors
 from app.http.visitors import each_in_words
 
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
@@ -20,7 +20,7 @@ async def test_the_loop_runs_while_a_user_agent_is_parsed(monkeypatch: pytest.Mo
         loop.call_soon_threadsafe(began.set)
         assert released.wait(PATIENCE), "the loop has to run to release it"
 
-    monkeypatch.setattr(visitors, "parse_user_agent", parse)
+    monkeypatch.setattr(ua_parser, "parse_user_agent", parse)
     words = asyncio.create_task(each_in_words([FIREFOX]))
     await began.wait()
     released.set()
@@ -31,7 +31,7 @@ async def test_an_account_with_many_user_agents_lets_others_in_between(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     parsed: list[str] = []
-    monkeypatch.setattr(visitors, "parse_user_agent", parsed.append)
+    monkeypatch.setattr(ua_parser, "parse_user_agent", parsed.append)
     await asyncio.gather(
         each_in_words(f"odd/{number}" for number in range(100)), each_in_words([FIREFOX, None, FIREFOX])
     )
