@@ -24,6 +24,7 @@ def create_app() -> Application:
 def application(settings: Settings, service: Service) -> Application:
     """The application on a service, which it closes when it ends."""
     features = build_features(service.core, settings)
+    metadata = {name: value for feature in features for name, value in feature.metadata.items()}
     jobs = [*service.jobs, *(job for feature in features for job in feature.jobs)]
 
     @asynccontextmanager
@@ -36,7 +37,10 @@ def application(settings: Settings, service: Service) -> Application:
             yield
 
     return build(
-        [*core_routes(settings.issuer), *(routes for feature in features for routes in feature.routes)],
+        [
+            *core_routes(settings.issuer, metadata),
+            *(routes for feature in features for routes in feature.routes),
+        ],
         [*records(service.use_cases), *(cases for feature in features for cases in feature.cases)],
         Origins(settings.issuer, settings.allowed_origins, settings.native_origins),
         lifespan,

@@ -21,6 +21,7 @@ from app.domain.event_meanings import ACTORS, DETAILS, MEANINGS, REASONS
 from app.domain.refusals import SENTENCES, Refusal
 from app.domain.throttling import Limit
 from app.http.problems import FAILURES, STATUS
+from app.http.problems import MEDIA_TYPE as PROBLEM
 from app.main import create_app
 from app.settings import PREFIX, Settings
 from app.settings.values import Between
@@ -206,7 +207,11 @@ def _operations(document: Document) -> Iterator[tuple[str, str, Document]]:
 
 
 def _credentials(operation: Document) -> str:
-    names = {"bearer": "an access token", "refreshTokenCookie": "the refresh token in the cookie"}
+    names = {
+        "bearer": "an access token",
+        "refreshTokenCookie": "the refresh token in the cookie",
+        "basic": "the id and the secret of a service client",
+    }
     ways = [" and ".join(names[scheme] for scheme in way) for way in operation.get("security", ())]
     if "" in ways:
         return f"{' and/or '.join(filter(None, ways))}, or none"
@@ -223,11 +228,10 @@ def _body(body: Document) -> str:
 
 def _answers(document: Document, operation: Document) -> Iterator[tuple[str, str]]:
     for status, answer in sorted(operation["responses"].items()):
-        codes = _codes(document, answer)
-        if COMMON.intersection(codes):
+        codes, found = _codes(document, answer), _resolved(document, answer)
+        bodies = [body for kind, body in found.get("content", {}).items() if kind != PROBLEM]
+        if COMMON.intersection(codes) and not bodies:
             continue
-        found = _resolved(document, answer)
-        bodies = () if codes else found.get("content", {}).values()
         yield status, " ".join([found["description"], *(_linked(_name(body["schema"])) for body in bodies)])
 
 
@@ -243,9 +247,8 @@ def _name(schema: Document) -> str:
 def _codes(document: Document, answer: Document) -> list[str]:
     """The codes of a problem; none of any other answer."""
     found = _resolved(document, answer)
-    if "application/problem+json" not in found.get("content", {}):
-        return []
-    return re.findall(r"`(\w+)`", found["description"])
+    problem = found.get("content", {}).get(PROBLEM)
+    return problem["schema"]["allOf"][1]["properties"]["code"]["enum"] if problem else []
 
 
 def _resolved(document: Document, part: Document) -> Document:

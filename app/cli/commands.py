@@ -17,7 +17,7 @@ import typer
 from app import __version__
 from app.cli import accounts as users
 from app.cli import check_config as configuration
-from app.cli import events, keys, service, sessions
+from app.cli import clients, events, keys, service, sessions
 from app.cli.failures import reported
 
 
@@ -48,6 +48,7 @@ cli.command()(service.migrate)
 cli.add_typer(users.commands, name="users")
 cli.add_typer(sessions.commands, name="sessions")
 cli.add_typer(keys.commands, name="keys")
+cli.add_typer(clients.commands, name="clients")
 cli.add_typer(events.commands, name="events")
 cli.command()(sessions.purge)
 cli.command()(configuration.check_config)

@@ -53,9 +53,13 @@ class Jws:
     payload: str
     signature: bytes = field(repr=False)
 
+    def claims(self) -> dict[str, object] | None:
+        """The claims, which prove nothing before the signature is verified; None for any other JSON."""
+        return _parse_json(self.payload)
 
-def parse_jws(token: str) -> Jws | None:
-    """The parts of an access token, or None when it does not have the form that we issue.
+
+def parse_jws(token: str, token_type: str = TOKEN_TYPE) -> Jws | None:
+    """The parts of a token of this ``typ``, or None when it does not have the form of our access tokens.
 
     ``jwk``, ``jku`` and ``x5*`` are ignored (RFC 8725 section 3.10).
     """
@@ -66,7 +70,7 @@ def parse_jws(token: str) -> Jws | None:
     if header is None or signature is None or not _FORBIDDEN_MEMBERS.isdisjoint(header):
         return None
     kid = header.get("kid")
-    if not isinstance(kid, str) or header.get("typ") != TOKEN_TYPE:
+    if not isinstance(kid, str) or header.get("typ") != token_type:
         return None
     return Jws(kid, header.get("alg"), token[: parts.end(2)].encode(), parts[2], signature)
 
@@ -95,7 +99,7 @@ class Verifier:
         name, algorithm, public_key = self._keys[jws.kid]
         if jws.algorithm != name or not algorithm.verify(jws.signing_input, public_key, jws.signature):
             return None
-        return _parse_json(jws.payload)
+        return jws.claims()
 
 
 def _encode(data: bytes) -> bytes:

@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 from uuid import UUID
 
 from app.domain.sessions import ClientKind, SessionGrant
@@ -46,6 +46,7 @@ class SessionToken:
     session_id: UUID
     account_id: UUID
     client: ClientKind
+    issued_at: datetime
     expires_at: datetime
 
     @property
@@ -64,12 +65,13 @@ class ClientToken:
     token_id: str
     client_id: str
     scopes: tuple[str, ...]
+    issued_at: datetime
     expires_at: datetime
 
     @property
     def revocable_ids(self) -> tuple[str, ...]:
-        """The ids under which the token may have been revoked: ``jti``."""
-        return (self.token_id,)
+        """The ids under which the token may have been revoked: ``jti``, and that of a deleted client."""
+        return self.token_id, self.client_id
 
 
 AccessToken: TypeAlias = SessionToken | ClientToken
@@ -125,10 +127,16 @@ def parse_claims(payload: Mapping[str, object], policy: TokenPolicy, *, now: dat
     if expires_at - issued_at > policy.lifetime.total_seconds():
         return None
     parse = _session_token if "sid" in payload else _client_token
-    return parse(payload, str(token_id), datetime.fromtimestamp(expires_at, UTC))
+    times = _Times(datetime.fromtimestamp(issued_at, UTC), datetime.fromtimestamp(expires_at, UTC))
+    return parse(payload, str(token_id), times)
 
 
-def _session_token(payload: Mapping[str, object], token_id: str, expires_at: datetime) -> SessionToken | None:
+class _Times(NamedTuple):
+    issued_at: datetime
+    expires_at: datetime
+
+
+def _session_token(payload: Mapping[str, object], token_id: str, times: _Times) -> SessionToken | None:
     client, account_id, session_id = payload.get("client_id"), _uuid(payload, "sub"), _uuid(payload, "sid")
     if account_id is None or session_id is None or _time(payload.get("auth_time")) is None:
         return None
@@ -136,16 +144,16 @@ def _session_token(payload: Mapping[str, object], token_id: str, expires_at: dat
         return None
     if not _texts(payload.get("roles", [])) or not _texts(payload.get("amr")):
         return None
-    return SessionToken(token_id, session_id, account_id, ClientKind(client), expires_at)
+    return SessionToken(token_id, session_id, account_id, ClientKind(client), *times)
 
 
-def _client_token(payload: Mapping[str, object], token_id: str, expires_at: datetime) -> ClientToken | None:
+def _client_token(payload: Mapping[str, object], token_id: str, times: _Times) -> ClientToken | None:
     client, scope = payload.get("client_id"), payload.get("scope")
     if not _is_id(client) or client != payload.get("sub") or client in tuple(ClientKind):
         return None
     if not isinstance(scope, str) or not _SCOPE.fullmatch(scope):
         return None
-    return ClientToken(token_id, str(client), tuple(scope.split(" ")), expires_at)
+    return ClientToken(token_id, str(client), tuple(scope.split(" ")), *times)
 
 
 def _time(value: object) -> int | None:

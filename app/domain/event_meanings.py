@@ -20,6 +20,7 @@ ACTORS: Mapping[Actor, str] = {
         "A request with the account's password or a token of one of its sessions; `actor_id` is the account. "
         "A superseded refresh token is enough to end its session, by a logout or another sign-in."
     ),
+    Actor.CLIENT: "A request with the credentials of a service client; `actor_id` is the client.",
     Actor.OPERATOR: "A command on the command line.",
     Actor.SERVICE: "The service itself.",
 }
@@ -36,6 +37,10 @@ REASONS: Mapping[Reason, str] = {
     Reason.REPLACED: "A browser that still held the session signed in again.",
     Reason.DISPLACED: "A sign-in exceeded the sessions of an account; those unused longest were ended.",
     Reason.REMAINING: "Further sessions that an earlier event of the account had ended, a batch an event.",
+    Reason.UNKNOWN_CLIENT: "No service client has the id.",
+    Reason.WRONG_SECRET: "The secret was wrong, or is not valid any more.",
+    Reason.INVALID_ASSERTION: "No key of the client signed the assertion, or a claim does not hold.",
+    Reason.USED_ASSERTION: "The assertion was right, and had been used before.",
 }
 _MISMATCHES = (Reason.WRONG_PASSWORD, Reason.UNKNOWN_HASH)
 MEANINGS: Mapping[EventKind, Meaning] = {
@@ -92,10 +97,38 @@ MEANINGS: Mapping[EventKind, Meaning] = {
     EventKind.KEY_RETIRED: Meaning(
         "An operator retired a key. No token that it signed is accepted.", details=("kid",)
     ),
+    EventKind.CLIENT_CREATED: Meaning(
+        "An operator created a service client.", details=("client_id", "name", "scopes", "credential")
+    ),
+    EventKind.CLIENT_ROTATED: Meaning(
+        "An operator gave a service client a new secret, or registered other public keys.",
+        details=("client_id", "name", "credential", "former"),
+    ),
+    EventKind.CLIENT_SCOPES_CHANGED: Meaning(
+        "An operator replaced the scopes of a service client.", details=("client_id", "name", "scopes")
+    ),
+    EventKind.CLIENT_DELETED: Meaning(
+        "An operator deleted a service client. None of its access tokens is accepted.",
+        details=("client_id", "name"),
+    ),
+    EventKind.CLIENT_FAILED: Meaning(
+        "A service client was refused because of its credentials.",
+        (Reason.UNKNOWN_CLIENT, Reason.WRONG_SECRET, Reason.INVALID_ASSERTION, Reason.USED_ASSERTION),
+        ("client_id",),
+    ),
+    EventKind.CLIENT_THROTTLED: Meaning(
+        "A budget is used up, so failures of service clients are answered with 429 and are no events. Each "
+        "process writes it once, until the budget opens or has refused nothing for an hour.",
+        details=("client_id", "budget"),
+    ),
+    EventKind.TOKEN_REVOKED: Meaning(
+        "The holder of an access token, or the service client that it was issued to, revoked it.",
+        details=("jti",),
+    ),
 }
 DETAILS: Mapping[str, str] = {
     "client": "The kind of client: `browser` or `native`.",
-    "budget": "The budget that is used up: `account`, `device`, `address` or `everyone`.",
+    "budget": "The budget that is used up: `account`, `device`, `address`, `everyone` or `client`.",
     "ended": "How many sessions were ended. Of more than a thousand, events `session.ended` with the reason "
     "`remaining` count the others.",
     "roles": "The roles of the account, separated by spaces.",
@@ -103,6 +136,12 @@ DETAILS: Mapping[str, str] = {
     "kid": "The id of the key.",
     "algorithm": "The algorithm of the key.",
     "state": "The state of the key: `standby` or `signing`.",
+    "client_id": "The id of the service client, if the request named one.",
+    "name": "The name of the service client.",
+    "scopes": "The scopes of the service client, separated by spaces.",
+    "credential": "What the client got: a `secret`, or `keys`.",
+    "former": "What became of the secret before: `valid` or `refused`.",
+    "jti": "The id of the access token.",
 }
 assert ACTORS.keys() == set(Actor)  # noqa: S101 - a forgotten meaning is an import error
 assert REASONS.keys() == set(Reason)  # noqa: S101 - likewise

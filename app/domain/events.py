@@ -30,6 +30,13 @@ class EventKind(StrEnum):
     KEY_ROTATED = "key.rotated"
     KEY_DELETED = "key.deleted"
     KEY_RETIRED = "key.retired"
+    CLIENT_CREATED = "client.created"
+    CLIENT_ROTATED = "client.rotated"
+    CLIENT_SCOPES_CHANGED = "client.scopes_changed"
+    CLIENT_DELETED = "client.deleted"
+    CLIENT_FAILED = "client.failed"
+    CLIENT_THROTTLED = "client.throttled"
+    TOKEN_REVOKED = "token.revoked"
 
 
 class Actor(StrEnum):
@@ -37,6 +44,7 @@ class Actor(StrEnum):
 
     VISITOR = "visitor"
     OWNER = "owner"
+    CLIENT = "client"
     OPERATOR = "operator"
     SERVICE = "service"
 
@@ -56,6 +64,10 @@ class Reason(StrEnum):
     REPLACED = "replaced"
     DISPLACED = "displaced"
     REMAINING = "remaining"
+    UNKNOWN_CLIENT = "unknown_client"
+    WRONG_SECRET = "wrong_secret"
+    INVALID_ASSERTION = "invalid_assertion"
+    USED_ASSERTION = "used_assertion"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +76,7 @@ class Event:
 
     Details are few and small.
 
-    ``actor_id`` distinguishes actors of one kind: an owner has the id of the account.
+    ``actor_id`` distinguishes actors of one kind: the id of an owner's account, or of a service client.
     """
 
     kind: EventKind

@@ -32,6 +32,12 @@ class Refusal(StrEnum):
     KEYS_INCOMPLETE = "keys_incomplete"
     KEYS_CHANGED = "keys_changed"
     STANDBY_TOO_YOUNG = "standby_too_young"
+    CLIENT_UNKNOWN = "client_unknown"
+    CLIENT_NAME_INVALID = "client_name_invalid"
+    CLIENT_NAME_TAKEN = "client_name_taken"
+    CLIENT_KEYS_INVALID = "client_keys_invalid"
+    SCOPE_INVALID = "scope_invalid"
+    SCOPES_TOO_LONG = "scopes_too_long"
 
 
 SENTENCES: Mapping[Refusal, str] = {
@@ -67,6 +73,16 @@ SENTENCES: Mapping[Refusal, str] = {
         "the standby {kid} may sign from {may_sign_from:%Y-%m-%dT%H:%M:%SZ}, "
         "when every verifier has seen it; --now rotates anyway"
     ),
+    Refusal.CLIENT_UNKNOWN: "no service client is called {name!r}; look at: clients list",
+    Refusal.CLIENT_NAME_INVALID: (
+        "not a name of a service client: {name!r} (1 to 64 of a-z, 0-9, _ . -, a letter first)"
+    ),
+    Refusal.CLIENT_NAME_TAKEN: "the service client {name} already exists",
+    Refusal.CLIENT_KEYS_INVALID: "not a set of public keys that a service client may have: {reason}",
+    Refusal.SCOPE_INVALID: (
+        "not a scope: {scope!r} (1 to 64 letters, digits, _ . : / -, a letter or digit first)"
+    ),
+    Refusal.SCOPES_TOO_LONG: "the scopes take {size} bytes, and access tokens have room for {room}",
 }
 """The sentence of each refusal; braces name the facts that a ``Refused`` carries."""
 assert SENTENCES.keys() == set(Refusal)  # noqa: S101 - a forgotten sentence is an import error

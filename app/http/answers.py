@@ -24,6 +24,7 @@ _NO_STORE = {"Cache-Control": "no-store"}
 _PASSED_ON = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME
 
 Omittable: TypeAlias = str | SkipJsonSchema[None]
+OmittableTexts: TypeAlias = tuple[str, ...] | SkipJsonSchema[None]
 Part: TypeAlias = Literal["ok", "failing"]
 
 
@@ -199,6 +200,15 @@ class Metadata:
     grant_types_supported: tuple[str, ...]
     subject_types_supported: tuple[str, ...]
     id_token_signing_alg_values_supported: tuple[Algorithm, ...]
+    token_endpoint: Omittable = None
+    token_endpoint_auth_methods_supported: OmittableTexts = None
+    token_endpoint_auth_signing_alg_values_supported: OmittableTexts = None
+    introspection_endpoint: Omittable = None
+    introspection_endpoint_auth_methods_supported: OmittableTexts = None
+    introspection_endpoint_auth_signing_alg_values_supported: OmittableTexts = None
+    revocation_endpoint: Omittable = None
+    revocation_endpoint_auth_methods_supported: OmittableTexts = None
+    revocation_endpoint_auth_signing_alg_values_supported: OmittableTexts = None
 
 
 @dataclass(frozen=True, slots=True)

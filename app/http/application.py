@@ -1,10 +1,11 @@
 """The ASGI application: FastAPI with all routes, behind the front."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from functools import cache
 from http import HTTPStatus
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -54,14 +55,14 @@ class Application(FastAPI):
         await self.front(scope, receive, send)
 
 
-def core_routes(issuer: str) -> tuple[Routes[Any], ...]:
-    """The routes of the core, in the order of the OpenAPI document."""
+def core_routes(issuer: str, metadata: Mapping[str, Any] = MappingProxyType({})) -> tuple[Routes[Any], ...]:
+    """The routes of the core, in the order of the OpenAPI document; ``metadata`` is what features add."""
     return (
         sessions.route,
         passwords.route,
         accounts.route,
         keys.route,
-        discovery.routes(issuer),
+        discovery.routes(issuer, metadata),
         health.route,
     )
 

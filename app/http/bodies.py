@@ -105,12 +105,16 @@ _Read_co = TypeVar("_Read_co", covariant=True)
 
 @dataclass(frozen=True, slots=True)
 class BodyReader(Generic[_Read_co]):
-    """How a route reads its body, and what OpenAPI says of it; ``form`` is None when there is no body."""
+    """How a route reads its body, and what OpenAPI says of it; ``form`` is None when there is no body.
+
+    A body of another ``media_type`` than JSON is refused by its route, in the words of that route.
+    """
 
     read: Callable[[Incoming, bool], Awaitable[_Read_co]]
     """Takes the request, and whether a token came in its headers."""
     form: type[Body] | None
     is_required: bool
+    media_type: str = JSON
 
 
 def required(form: type[_AnyBody]) -> BodyReader[_AnyBody]:

@@ -81,6 +81,12 @@ def security_schemes(cookies: Cookies) -> Object:
             "name": cookies.refresh_token,
             "description": "A browser's refresh token. The browser sends it by itself.",
         },
+        "basic": {
+            "type": "http",
+            "scheme": "basic",
+            "description": "The id and the secret of a service client, each form-urlencoded first "
+            "(RFC 6749 section 2.3.1).",
+        },
     }
 
 

@@ -1,8 +1,11 @@
 """Discovery: the service's metadata at the standard paths, so that a client needs only the issuer's URL."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
+from types import MappingProxyType
+from typing import Any
 from urllib.parse import urlsplit
 
 from starlette.responses import Response
@@ -15,6 +18,7 @@ from app.http.routing import Answer, Call, Routes
 from app.services.keys import KeyRing
 
 _OAUTH = "/.well-known/oauth-authorization-server"
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +28,14 @@ class DiscoveryCases:
     keys: KeyRing
 
 
-def routes(issuer: str) -> Routes[DiscoveryCases]:
-    """The routes of this issuer, whose own path follows the well-known one (RFC 8414 section 3.1)."""
+def routes(issuer: str, metadata: Mapping[str, Any] = _NOTHING) -> Routes[DiscoveryCases]:
+    """The routes of this issuer, whose own path follows the well-known one (RFC 8414 section 3.1).
+
+    ``metadata`` is what the features add: fields of ``Metadata`` by name.
+    """
+    # There is no authorization endpoint, so there are no response types. Without a feature that grants
+    # something there is no token endpoint either.
+    supported = {"response_types_supported": (), "grant_types_supported": (), **metadata}
     jwks_uri = f"{issuer.removesuffix('/')}/.well-known/jwks.json"
     route = Routes(DiscoveryCases, "discovery", "The service's metadata at the standard paths.")
 
@@ -35,9 +45,16 @@ def routes(issuer: str) -> Routes[DiscoveryCases]:
 
     @lru_cache(1)
     def document(algorithms: tuple[Algorithm, ...]) -> tuple[bytes, str]:
-        # The service has no authorization and no token endpoint, so it lists no grants and no response types.
-        metadata = encode(Metadata(issuer, jwks_uri, (), (), ("public",), algorithms))
-        return metadata, f'"{sha256(metadata).hexdigest()[:32]}"'
+        encoded = encode(
+            Metadata(
+                issuer=issuer,
+                jwks_uri=jwks_uri,
+                subject_types_supported=("public",),
+                id_token_signing_alg_values_supported=algorithms,
+                **supported,
+            )
+        )
+        return encoded, f'"{sha256(encoded).hexdigest()[:32]}"'
 
     described = Answer("The metadata.", Metadata, headers=PUBLIC)
 

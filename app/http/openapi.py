@@ -89,7 +89,8 @@ def _operation(route: Route[Any, Any]) -> Object:
         schema = reference("schemas", route.body.form.__name__)
         if not route.body.is_required:
             schema = {"anyOf": [schema, *_EMPTY]}
-        operation["requestBody"] = {"content": {JSON: {"schema": schema}}, "required": route.body.is_required}
+        content = {route.body.media_type: {"schema": schema}}
+        operation["requestBody"] = {"content": content, "required": route.body.is_required}
     return operation
 
 
@@ -127,6 +128,8 @@ def _security(route: Route[Any, Any]) -> list[dict[str, list[str]]]:
         ways.append({"refreshTokenCookie": []})
     if policy.bearer is Bearer.OPTIONAL:
         ways.append({"bearer": []})
+    if policy.takes_basic:
+        ways.append({"basic": []})
     return [*ways, {}] if ways else []
 
 
@@ -137,9 +140,12 @@ def _responses(route: Route[Any, Any]) -> Object:
     found = {answer.status: _answer(answer) for answer in route.policy.answers}
     for status, listed in reasons.items():
         is_common = listed == [status] and status in _common_failures()
-        found[status] = (
-            reference("responses", _camel(FAILURES[status].code)) if is_common else _problem(status, listed)
-        )
+        if status in found:
+            found[status] = _either(found[status], _problem(status, listed))
+        elif is_common:
+            found[status] = reference("responses", _camel(FAILURES[status].code))
+        else:
+            found[status] = _problem(status, listed)
     return {str(status.value): found[status] for status in sorted(found)}
 
 
@@ -153,7 +159,7 @@ def _reasons(route: Route[Any, Any]) -> Iterable[Reason]:
     yield from policy.refuses
     yield from _ANY_REQUEST
     if route.body.form is not None:
-        yield from _ANY_BODY
+        yield from _ANY_BODY if route.body.media_type == JSON else (HTTPStatus.REQUEST_ENTITY_TOO_LARGE,)
 
 
 def _answer(answer: Answer) -> Object:
@@ -182,6 +188,15 @@ def _problem(status: HTTPStatus, reasons: Sequence[Reason]) -> Object:
                 "examples": {_code(reason): {"value": _example(status, reason)} for reason in reasons},
             }
         },
+    }
+
+
+def _either(answer: Object, problem: Object) -> Object:
+    """A status that a route answers in its own words, and HTTP itself with a problem."""
+    return {
+        "description": f"{answer['description']} Or {problem['description']}.",
+        "headers": answer["headers"] | problem["headers"],
+        "content": answer["content"] | problem["content"],
     }
 
 

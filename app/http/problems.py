@@ -89,6 +89,12 @@ STATUS: Mapping[Refusal, HTTPStatus] = {
     Refusal.KEYS_INCOMPLETE: _CONFLICT,
     Refusal.KEYS_CHANGED: _CONFLICT,
     Refusal.STANDBY_TOO_YOUNG: _CONFLICT,
+    Refusal.CLIENT_UNKNOWN: _NOT_FOUND,
+    Refusal.CLIENT_NAME_INVALID: _UNPROCESSABLE,
+    Refusal.CLIENT_NAME_TAKEN: _CONFLICT,
+    Refusal.CLIENT_KEYS_INVALID: _UNPROCESSABLE,
+    Refusal.SCOPE_INVALID: _UNPROCESSABLE,
+    Refusal.SCOPES_TOO_LONG: _UNPROCESSABLE,
 }
 """The one table from refusals to statuses."""
 assert STATUS.keys() == set(Refusal)  # noqa: S101 - a forgotten status is an import error

@@ -83,6 +83,7 @@ class Policy:
     same_site: SameSite = SameSite.NEVER
     takes_turn: bool = False
     parameters: tuple[Parameter, ...] = ()
+    takes_basic: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,9 +212,13 @@ class Routes(Generic[CasesT]):
         same_site: SameSite = SameSite.NEVER,
         takes_turn: bool = False,
         parameters: tuple[Parameter, ...] = (),
+        takes_basic: bool = False,
     ) -> Callable[[Handler[CasesT, BodyT]], Handler[CasesT, BodyT]]:
-        """Add a route for POST; one that takes a turn begins after the ones before it have begun."""
-        policy = Policy(answers, refuses, bearer, same_site, takes_turn, parameters)
+        """Add a route for POST; one that takes a turn begins after the ones before it have begun.
+
+        The handler of one that ``takes_basic`` reads the id and the secret of a service client.
+        """
+        policy = Policy(answers, refuses, bearer, same_site, takes_turn, parameters, takes_basic)
         return self._add("POST", path, body, policy)
 
     def _add(

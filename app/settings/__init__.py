@@ -6,6 +6,7 @@ Each file holds the settings of one noun. ``Settings`` inherits them all, so nam
 import os
 
 from app.settings.activity import ActivitySettings
+from app.settings.clients import ClientSettings
 from app.settings.database import DatabaseSettings, PoolSettings
 from app.settings.environment import PREFIX, SettingsError, file_of, load, read_again, variable
 from app.settings.events import EventSettings
@@ -34,6 +35,7 @@ __all__ = [
 
 class Settings(
     ActivitySettings,
+    ClientSettings,
     LogSettings,
     ServerSettings,
     EventSettings,

@@ -1,6 +1,7 @@
 """The parts of a feature that the service runs."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from app.http.routing import Routes
@@ -9,8 +10,9 @@ from app.wiring.jobs import Job
 
 @dataclass(frozen=True, slots=True)
 class Feature:
-    """Modules of routes, the records of use cases that they call, and jobs."""
+    """Modules of routes, the records of use cases that they call, jobs, and fields of the metadata."""
 
     routes: tuple[Routes[Any], ...]
     cases: tuple[object, ...]
     jobs: tuple[Job, ...] = ()
+    metadata: Mapping[str, Any] = field(default_factory=dict)

@@ -2,10 +2,11 @@
 
 from app.settings import Settings
 from app.wiring.activity import activity
+from app.wiring.clients import clients
 from app.wiring.core import Core
 from app.wiring.feature import Feature
 
-_FEATURES = (activity,)
+_FEATURES = (activity, clients)
 
 
 def build_features(core: Core, settings: Settings) -> tuple[Feature, ...]:

@@ -41,7 +41,7 @@ for command in sys.argv[1:]:
 """
 COMMANDS = [
     *("", "dev", "serve", "migrate", "purge", "check-config"),
-    *("users", "users create", "sessions", "keys", "events", "events tail"),
+    *("users", "users create", "sessions", "keys", "clients", "events", "events tail"),
 ]
 
 
@@ -82,7 +82,7 @@ def test_the_check_of_a_deployment_loads_no_library_of_the_storage() -> None:
 def test_commands_on_postgres_load_no_web_framework_no_http_client_and_no_orm(
     migrated: object, environment: dict[str, str]
 ) -> None:
-    commands = ["users list", "events list", "keys list", "purge"]
+    commands = ["users list", "events list", "keys list", "clients list", "purge"]
     (*_, loaded) = libraries(*commands, environment=environment).values()
     assert "asyncpg" in loaded
     assert loaded.isdisjoint(

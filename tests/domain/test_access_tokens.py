@@ -53,7 +53,7 @@ def test_a_payload_claims_exactly_what_the_design_lists() -> None:
 
 def test_a_payload_is_accepted_with_the_facts_of_its_session() -> None:
     assert parse_claims(payload(), POLICY, now=NOW) == SessionToken(
-        "an-id", SESSION, ACCOUNT, ClientKind.BROWSER, EXPIRES
+        "an-id", SESSION, ACCOUNT, ClientKind.BROWSER, NOW, EXPIRES
     )
 
 
@@ -91,8 +91,8 @@ def client_payload(**changes: Any) -> dict[str, object]:
 def test_a_token_without_a_session_belongs_to_a_service_client() -> None:
     token = parse_claims(client_payload(), POLICY, now=NOW)
 
-    assert token == ClientToken("an-id", "orders", ("introspect", "admin"), EXPIRES)
-    assert token.revocable_ids == ("an-id",)
+    assert token == ClientToken("an-id", "orders", ("introspect", "admin"), NOW, EXPIRES)
+    assert token.revocable_ids == ("an-id", "orders")
 
 
 @pytest.mark.parametrize(

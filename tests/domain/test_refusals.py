@@ -30,6 +30,12 @@ FROZEN = [
     "keys_incomplete",
     "keys_changed",
     "standby_too_young",
+    "client_unknown",
+    "client_name_invalid",
+    "client_name_taken",
+    "client_keys_invalid",
+    "scope_invalid",
+    "scopes_too_long",
 ]
 
 
@@ -66,6 +72,12 @@ FACTS: dict[Refusal, dict[str, Any]] = {
     Refusal.KEY_UNKNOWN: {"kid": "a-kid"},
     Refusal.KEY_SEALED: {"kid": "a-kid"},
     Refusal.STANDBY_TOO_YOUNG: {"kid": "a-kid", "may_sign_from": datetime(2026, 7, 1, 12, tzinfo=UTC)},
+    Refusal.CLIENT_UNKNOWN: {"name": "orders"},
+    Refusal.CLIENT_NAME_INVALID: {"name": "Two Words"},
+    Refusal.CLIENT_NAME_TAKEN: {"name": "orders"},
+    Refusal.CLIENT_KEYS_INVALID: {"reason": "it is no JSON"},
+    Refusal.SCOPE_INVALID: {"scope": "two words"},
+    Refusal.SCOPES_TOO_LONG: {"size": 1025, "room": 1024},
 }
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from secrets import token_urlsafe
 from typing import Any
+from uuid import UUID
 
 import httpx2
 import pytest
@@ -14,6 +15,7 @@ import typer
 
 from app.cli.commands import cli
 from app.storage.postgres.tables import metadata
+from tests.support.clients import GRANT, ServiceClient, asserting, new_signer, proof
 from tests.support.database import Sql, connect
 from tests.support.people import PASSWORD, bearing, cookie_of, new_person, with_cookie
 from tests.support.servers import ROOT, TEST_SECRET, PrivateServers, Service, app, migrate
@@ -56,10 +58,11 @@ class Walk:
     async def request(
         self, route: str, *, status: int = 200, headers: dict[str, str] | None = None, **parts: Any
     ) -> httpx2.Response:
-        """Ask a route, whose path takes the ``parts`` that it names; the others are the body."""
+        """Ask a route, whose path takes the ``parts`` that it names; the others are the body, or its form."""
         method, path = route.split()
         body = {name: value for name, value in parts.items() if f"{{{name}}}" not in path}
-        answer = await self._client.request(method, path.format(**parts), headers=headers, json=body or None)
+        sent = {"data": body.pop("form")} if "form" in body else {"json": body or None}
+        answer = await self._client.request(method, path.format(**parts), headers=headers, **sent)
         assert answer.status_code == status, f"{route}: {answer.status_code} {answer.text}"
         self.routes.add(route)
         return answer
@@ -85,6 +88,7 @@ async def test_new_columns_in_every_table_disturb_no_route_and_no_command(
         async with client_of(service) as client:
             walk = Walk(client, environment)
             await walk_routes(walk, sql)
+            await walk_clients(walk, tmp_path)
             await walk_commands(walk, sql)
             document = (await client.get("/openapi.json")).json()
     await sql.close()
@@ -159,6 +163,29 @@ async def walk_commands(walk: Walk, sql: Sql) -> None:
     walk.run("keys retire", next(key["kid"] for key in keys if key["state"] == "verifying"), "--yes")
     resealed = walk.run("keys reseal", AUTH_SECRET_KEYS=f"{token_urlsafe(32)},{TEST_SECRET}")
     assert resealed == "2 keys resealed\n"
+
+
+async def walk_clients(walk: Walk, folder: Path) -> None:
+    key, file = new_signer(), folder / "keys.json"
+    file.write_text(json.dumps({"keys": [key.jwk]}))
+    walk.run("clients create", "orders", "--scope", "introspect")
+    rotated = json.loads(walk.run("clients rotate", "orders", "--json"))
+    walk.run("clients rotate", "orders", "--jwks", str(file))
+    walk.run("clients scopes", "orders", "introspect", "read")
+    orders = ServiceClient(UUID(rotated["client_id"]), "orders", rotated["client_secret"])
+    issued = await walk.request("POST /token", headers=proof(orders), form=GRANT)
+    token = issued.json()["access_token"]
+    # With an assertion, the client reads and writes another table.
+    form = GRANT | asserting(key.assertion(orders))
+    assert (await walk.request("POST /token", form=form)).json()["scope"] == "introspect read"
+    asked = await walk.request("POST /introspect", headers=bearing(token), form={"token": token})
+    assert asked.json()["client_id"] == str(orders.id)
+    await walk.request("POST /revoke", headers=proof(orders), form={"token": token})
+    asked = await walk.request("POST /introspect", headers=proof(orders), form={"token": token})
+    assert asked.json() == {"active": False}
+    assert "orders" in walk.run("clients list")
+    assert "scopes: introspect read" in walk.run("clients show", "orders")
+    walk.run("clients delete", "orders", "--yes")
 
 
 def leaves(command: Any, *names: str) -> Iterator[str]:

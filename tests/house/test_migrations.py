@@ -26,7 +26,15 @@ SELECT table_name, column_name, data_type, is_nullable, column_default
 FROM information_schema.columns WHERE table_schema = 'public' ORDER BY 1, 2
 """
 INDEXES = "SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = 'public' ORDER BY 1"
-TABLES = {"accounts", "events", "revocations", "sessions", "signing_keys"}
+TABLES = {
+    "accounts",
+    "client_assertions",
+    "events",
+    "revocations",
+    "service_clients",
+    "sessions",
+    "signing_keys",
+}
 ROWS = {
     "events": "INSERT INTO events (kind, account_id) VALUES ('login.failed', '{0}')",
     "accounts": "INSERT INTO accounts (id, email, password_hash) VALUES ('{0}', 'a@example.com', 'hash')",
@@ -34,6 +42,8 @@ ROWS = {
     "sessions": "INSERT INTO sessions (id, account_id, client, refresh_token_hash, created_at, refreshed_at,"
     " expires_at) VALUES ('{0}', '{0}', 'native', '\\x00', now(), now(), now() + interval '1 day')",
     "signing_keys": "INSERT INTO signing_keys VALUES ('kid', 'RS256', '{{}}', '\\x00', now())",
+    "service_clients": "INSERT INTO service_clients (id, name) VALUES ('{0}', 'orders')",
+    "client_assertions": "INSERT INTO client_assertions VALUES ('\\x00', now() + interval '1 minute')",
 }
 
 
@@ -113,7 +123,7 @@ def test_migrating_a_database_in_use_keeps_what_is_in_it(empty_database: str) ->
 def test_events_come_to_a_database_in_use_while_old_code_goes_on(empty_database: str) -> None:
     config = alembic_config(empty_database)
     command.upgrade(config, "0001")
-    old = {table: statement for table, statement in ROWS.items() if table != "events"}
+    old = {table: ROWS[table] for table in ("revocations", "accounts", "sessions", "signing_keys")}
     statements = [old[table].format(uuid4()) for table in ("accounts", "revocations", "signing_keys")]
     opening = old["sessions"]
     kept: list[str] = []

@@ -62,6 +62,7 @@ OTHER = {
     "AUTH_DATABASE_POOLER": "on",
     "AUTH_STARTUP_TIMEOUT": "PT1M30S",
     "AUTH_ACTIVITY": "off",
+    "AUTH_CLIENTS": "off",
     "AUTH_LOG_FORMAT": "console",
     "AUTH_LOG_LEVEL": "warning",
     "AUTH_LOG_PROBES": "on",

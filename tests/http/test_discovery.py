@@ -97,11 +97,25 @@ async def test_nothing_is_listed_that_is_not_offered(client: httpx2.AsyncClient)
     document = (await client.get(OPENID)).json()
     del document["issuer"], document["jwks_uri"]
 
+    endpoints = {
+        "token_endpoint": "/token",
+        "introspection_endpoint": "/introspect",
+        "revocation_endpoint": "/revoke",
+    }
+    for name, path in endpoints.items():
+        assert document.pop(name) == f"{ISSUER}{path}"
+        assert (await client.get(path)).status_code == 405
+        algorithms = document.pop(f"{name}_auth_signing_alg_values_supported")
+        assert algorithms == ["RS256", "PS256", "ES256", "EdDSA", "Ed25519"]
+    proofs = ["client_secret_basic", "private_key_jwt"]
     assert document == {
-        "grant_types_supported": [],
+        "grant_types_supported": ["client_credentials"],
         "response_types_supported": [],
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": ["RS256"],
+        "token_endpoint_auth_methods_supported": proofs,
+        "introspection_endpoint_auth_methods_supported": [*proofs, "Bearer"],
+        "revocation_endpoint_auth_methods_supported": ["none", *proofs],
     }
 
 

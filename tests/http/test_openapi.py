@@ -29,6 +29,9 @@ STATUSES = {
     "DELETE /sessions/{session_id}": {204, 401, 404, 503},
     "GET /me": {200, 401, 503},
     "GET /me/activity": {200, 401, 422, 503},
+    "POST /token": {200, 400, 401, 408, 413, 429, 503},
+    "POST /introspect": {200, 400, 401, 403, 408, 413, 429, 503},
+    "POST /revoke": {200, 400, 401, 408, 413, 429, 503},
     "GET /.well-known/jwks.json": {200, 304, 503},
     "GET /.well-known/openid-configuration": {200, 304, 503},
     "GET /.well-known/oauth-authorization-server": {200, 304, 503},
@@ -76,7 +79,7 @@ def answers(document: dict[str, Any], operation: dict[str, Any]) -> dict[int, di
 
 def codes(answer: dict[str, Any]) -> set[str]:
     """The codes that a problem may have in this answer."""
-    (content,) = answer.get("content", {"": {"schema": {}}}).values()
+    content = answer.get("content", {}).get("application/problem+json", {"schema": {}})
     _, narrowed = content["schema"].get("allOf", (None, {}))
     return set(narrowed["properties"]["code"]["enum"]) if narrowed else set()
 
@@ -99,11 +102,23 @@ def test_every_operation_documents_the_statuses_that_any_request_may_meet(
     assert documented >= ANY_REQUEST
 
 
+# Errors in the form of RFC 6749 section 5.2; HTTP itself answers 400 with a problem.
+OAUTH = {
+    *((f"POST /{path}", status) for path in ("token", "introspect", "revoke") for status in (400, 401)),
+    ("POST /introspect", 403),
+}
+
+
 def test_every_documented_error_is_a_problem_with_its_codes(document: dict[str, Any]) -> None:
     for name, operation in operations(document).items():
         for status, answer in answers(document, operation).items():
-            if status >= 400 and (name, status) != ("GET /readyz", 503):
-                assert answer["content"].keys() == {"application/problem+json"}, (name, status)
+            kinds = answer.get("content", {}).keys()
+            if (name, status) in OAUTH:
+                assert kinds == {"application/json"} | (
+                    {"application/problem+json"} if status == 400 else set()
+                )
+            elif status >= 400 and (name, status) != ("GET /readyz", 503):
+                assert kinds == {"application/problem+json"}, (name, status)
                 assert codes(answer), (name, status)
 
 
@@ -155,21 +170,28 @@ def test_bodies_and_answers_are_named_components(document: dict[str, Any]) -> No
         "ActivityPage",
         "Algorithm",
         "BrowserTokens",
+        "ClientAccessToken",
         "ClientKind",
+        "Fault",
         "FieldError",
+        "Introspection",
+        "IntrospectionForm",
         "Jwk",
         "KeySet",
         "Liveness",
         "LoginBody",
         "Metadata",
         "NativeTokens",
+        "OAuthError",
         "PasswordBody",
         "Problem",
         "ProblemCode",
         "Readiness",
         "RefreshTokenBody",
+        "RevocationForm",
         "Session",
         "SessionList",
+        "TokenForm",
         "TokenResponse",
     }
     referenced = {node["$ref"] for node in nodes(document) if isinstance(node.get("$ref"), str)}
@@ -198,6 +220,9 @@ HEADERS = {
     ("POST /login", 401): {"WWW-Authenticate"},
     ("POST /login", 429): {"RateLimit", "RateLimit-Policy", "Retry-After"},
     ("POST /login", 503): {"Retry-After"},
+    ("POST /token", 400): set[str](),
+    ("POST /token", 401): {"WWW-Authenticate"},
+    ("POST /introspect", 403): {"WWW-Authenticate"},
     ("POST /refresh", 401): {"Set-Cookie", "WWW-Authenticate"},
     ("POST /logout", 204): {"Set-Cookie"},
     ("GET /me", 200): set[str](),
@@ -215,6 +240,9 @@ def test_an_answer_documents_its_headers(document: dict[str, Any], operation: st
 
 SECURITY: dict[str, list[set[str]]] = {
     "POST /login": [],
+    "POST /token": [{"basic"}, set()],
+    "POST /introspect": [{"bearer"}, {"basic"}, set()],
+    "POST /revoke": [{"basic"}, set()],
     "POST /refresh": [{"refreshTokenCookie"}, set()],
     "POST /logout": [{"refreshTokenCookie"}, {"bearer"}, set()],
     "POST /logout/all": [{"refreshTokenCookie"}, {"bearer"}, set()],

@@ -132,3 +132,32 @@ events = Table(
     Column("details", JSONB, nullable=False, server_default=text("'{}'")),
     Index("events_account_id_at_idx", "account_id", "at"),
 )
+
+# A client proves itself by one of two secrets, of which only a SHA-256 is here, or by its public keys (JWKs).
+# The trusted issuer and subject are for clients that will prove themselves by a token of their platform.
+service_clients = Table(
+    "service_clients",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("name", Text, nullable=False, unique=True),
+    Column("scopes", ARRAY(Text), nullable=False, server_default=text("'{}'")),
+    Column("secret_hash", LargeBinary),
+    Column("secret_created_at", DateTime(timezone=True)),
+    Column("secret_used_at", DateTime(timezone=True)),
+    Column("former_secret_hash", LargeBinary),
+    Column("former_secret_created_at", DateTime(timezone=True)),
+    Column("former_secret_used_at", DateTime(timezone=True)),
+    Column("public_keys", JSONB, nullable=False, server_default=text("'[]'")),
+    Column("trusted_issuer", Text),
+    Column("trusted_subject", Text),
+    Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.clock_timestamp()),
+    CheckConstraint("(trusted_issuer IS NULL) = (trusted_subject IS NULL)", "trusted"),
+)
+
+# The assertions of service clients that were used and have not expired: the hash of the client and the jti.
+client_assertions = Table(
+    "client_assertions",
+    metadata,
+    Column("id", LargeBinary, primary_key=True),
+    Column("expires_at", DateTime(timezone=True), nullable=False, index=True),
+)

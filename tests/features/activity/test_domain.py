@@ -14,6 +14,13 @@ HIDDEN = {
     EventKind.KEY_ROTATED,
     EventKind.KEY_DELETED,
     EventKind.KEY_RETIRED,
+    EventKind.CLIENT_CREATED,
+    EventKind.CLIENT_ROTATED,
+    EventKind.CLIENT_SCOPES_CHANGED,
+    EventKind.CLIENT_DELETED,
+    EventKind.CLIENT_FAILED,
+    EventKind.CLIENT_THROTTLED,
+    EventKind.TOKEN_REVOKED,
 }
 
 
