@@ -1,20 +1,16 @@
-"""A client of Redis or Valkey by URL: one server, a primary that Sentinels name, or a Cluster."""
+"""Opens a client of Redis or Valkey by URL: one server, a primary that Sentinels name, or a Cluster."""
 
-import asyncio
 import hashlib
-from collections.abc import Awaitable, Callable
-from contextlib import nullcontext, suppress
-from typing import Any, Protocol, TypeAlias
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
-from redis.asyncio import Redis, RedisCluster
-from redis.asyncio.cluster import ClusterNode
-from redis.asyncio.connection import parse_url
-from redis.asyncio.retry import Retry
-from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool
-from redis.backoff import NoBackoff
-from redis.credentials import CredentialProvider
-from redis.exceptions import ClusterError, RedisClusterException
+from app.storage.outages import ReadAgain
+from app.storage.redis.connection import Address, SingleServer, Word
+
+if TYPE_CHECKING:
+    from app.storage.redis.redis_py import Bounded
 
 TIMEOUT = 0.05
 """Seconds that connecting may take, or one reply."""
@@ -32,7 +28,6 @@ _OPTIONS = {
     "rediss+cluster": _TLS_OPTIONS,
 }
 _FORM = "is not of the form redis://user:password@host:port/db; percent-encode the password"
-_LONGEST_REASON = 500
 _SENTINEL_PORT, _PORT = 26_379, 6_379
 
 
@@ -44,69 +39,33 @@ def prefix(issuer: str) -> str:
     return f"{{watchword}}:{hashlib.sha256(issuer.encode()).hexdigest()[:8]}:"
 
 
-ReadAgain: TypeAlias = Callable[[], str | None]
-
-
 class Client(Protocol):
-    """The methods of a single server's client and of a Cluster's that are used here."""
+    """The methods of a single server's client and of the others that are used here."""
 
-    def eval(self, script: str, numkeys: int, *keys_and_args: str | bytes | int) -> Awaitable[Any]:
-        """Run a script on the server that holds its keys."""
+    async def eval(self, script: str, numkeys: int, *keys_and_args: Word) -> Any:  # noqa: ANN401 - a script returns anything
+        """Run a script on the server that holds its keys; one of ``FAILURES`` when that fails."""
 
-    def aclose(self) -> Awaitable[None]:
+    async def aclose(self) -> None:
         """Close all connections."""
 
 
-def open_client(url: str, timeout: float = TIMEOUT, read_again: ReadAgain | None = None) -> Client:
+def open_client(
+    url: str, timeout: float = TIMEOUT, longest: float = LONGEST, read_again: ReadAgain = lambda: None
+) -> Client:
     """Return a client that connects at its first use and retries nothing; ValueError for a bad URL.
 
     ``redis://``, ``rediss://`` and ``unix://`` name a server, ``redis+sentinel://host,host/service/db`` the
-    primary of a service, ``redis+cluster://host,host`` nodes of a cluster; ``rediss+…`` use TLS.
-    Connecting, and each reply, may take ``timeout`` seconds. ``read_again`` returns the URL that its file has
-    now, or None: each new connection takes its login from there.
+    primary of a service, ``redis+cluster://host,host`` nodes of a cluster; ``rediss`` uses TLS.
+    Connecting, and each reply, may take ``timeout`` seconds; a script may take ``longest`` with everything
+    that the client has to find out for it. Each new connection takes its login from what ``read_again``
+    returns, if that is a URL with a password.
     """
     parts, options = _parse(url)
-    kind = parts.scheme.partition("+")[2]
-    limits: dict[str, Any] = {
-        "socket_timeout": timeout,
-        "socket_connect_timeout": timeout,
-        "retry": Retry(NoBackoff(), 0),
-        "driver_info": None,
-    }
-    common = dict(limits)
-    login: dict[str, Any] = dict(_login(parts))
-    if read_again is not None and "password" in login:
-        login = {"credential_provider": _ChangingLogin(url, read_again)}
-    if not kind:
-        return Redis.from_url(_without_login(parts), **common | login)
-    hosts = _hosts(parts, _SENTINEL_PORT if kind == "sentinel" else _PORT)
-    common |= login | {name: options[name] for name in options.keys() & _TLS_OPTIONS}
-    if parts.scheme.startswith("rediss"):
-        common["ssl"] = True
-    if kind == "cluster":
-        if parts.path.strip("/"):
-            raise ValueError("a cluster has no databases; leave out what follows the hosts")
-        return _Cluster(startup_nodes=[ClusterNode(host, port) for host, port in hosts], **common)
-    service, _, number = parts.path.strip("/").partition("/")
-    if not service or not (number or "0").isdecimal():
-        raise ValueError("is not of the form redis+sentinel://host:26379,host:26379/service/0")
-    sentinel_login = {
-        key.removeprefix("sentinel_"): options[key] for key in options if key not in _TLS_OPTIONS
-    }
-    tls = {key: common[key] for key in common.keys() & {"ssl", *_TLS_OPTIONS}}
-    sentinel = Sentinel(  # type: ignore[no-untyped-call] # redis-py has no types here
-        hosts,
-        sentinel_kwargs=limits | tls | sentinel_login,
-        **common,
-    )
-    primary: _Primary = sentinel.master_for(service, redis_class=_Primary, db=int(number or 0))
-    return primary
-
-
-def words(error: Exception) -> str:
-    """What Redis or the system says about a failure; a timeout says nothing but its name."""
-    text = (str(error).strip().splitlines() or [""])[0]
-    return text[:_LONGEST_REASON] or type(error).__name__
+    login = _Login(parts, read_again)
+    address = _address(parts, options) if "+" not in parts.scheme else None
+    if address is not None and parts.scheme != "rediss":
+        return SingleServer(address, login.now, timeout)
+    return _by_redis_py(parts, options, login, timeout, longest)
 
 
 def servers(url: str) -> tuple[list[str], bool]:
@@ -117,45 +76,60 @@ def servers(url: str) -> tuple[list[str], bool]:
     return [host for host, _ in _hosts(parts, _PORT)], parts.scheme.startswith("rediss")
 
 
-class _Cluster(RedisCluster):
-    """A client of one slot of a cluster; the states of the other slots do not matter."""
+def _by_redis_py(
+    parts: SplitResult, options: dict[str, str], login: "_Login", timeout: float, longest: float
+) -> "Bounded":
+    from app.storage.redis import redis_py  # noqa: PLC0415 - redis-py is slow to load, and rarely needed
 
-    def __init__(self, **options: Any) -> None:  # noqa: ANN401 - redis-py's
-        super().__init__(require_full_coverage=False, **options)
-        # redis-py would ask one certain node for all commands, and fail while that node is down.
-        self.commands_parser.initialize = _ask_for_no_commands  # type: ignore[method-assign] # as above
-        self._first_use = asyncio.Lock()
-
-    async def execute_command(self, *arguments: Any, **options: Any) -> Any:  # noqa: ANN401 - redis-py's
-        """Run a command; every fault of the cluster is a ClusterError."""
-        try:
-            # When several commands come first at once, redis-py closes connections that others are using.
-            async with self._first_use if self._initialize else nullcontext():
-                return await super().execute_command(*arguments, **options)
-        except (RedisClusterException, AttributeError) as error:
-            # The first is no RedisError; redis-py raises the second for a slot whose node it does not know.
-            raise ClusterError(str(error)) from error
-
-    async def aclose(self) -> None:
-        """Close all connections, also those to nodes that never became part of the cluster."""
-        await super().aclose()
-        await self.nodes_manager.aclose()
-        await self.nodes_manager.aclose("startup_nodes")
-
-
-async def _ask_for_no_commands(node: ClusterNode | None = None) -> None:
-    """Do without the table of commands, which tells where a command has its keys: that of EVAL is known."""
+    common = redis_py.limits(timeout)
+    tls: dict[str, Any] = {name: options[name] for name in options.keys() & _TLS_OPTIONS}
+    if parts.scheme.startswith("rediss"):
+        tls["ssl"] = True
+    known = {"credential_provider": redis_py.ChangingLogin(login.now)} if login.now() else {}
+    kind = parts.scheme.partition("+")[2]
+    if not kind:
+        return redis_py.Bounded(redis_py.with_tls(_without_login(parts), common | known), longest)
+    if kind == "cluster":
+        if parts.path.strip("/"):
+            raise ValueError("a cluster has no databases; leave out what follows the hosts")
+        return redis_py.Bounded(redis_py.cluster_of(_hosts(parts, _PORT), common | known | tls), longest)
+    hosts = _hosts(parts, _SENTINEL_PORT)
+    service, _, number = parts.path.strip("/").partition("/")
+    if not service or not (number or "0").isdecimal():
+        raise ValueError("is not of the form redis+sentinel://host:26379,host:26379/service/0")
+    sentinel_login = {
+        key.removeprefix("sentinel_"): options[key] for key in options if key not in _TLS_OPTIONS
+    }
+    primary = redis_py.primary_of(
+        hosts, service, int(number or 0), common | known | tls, common | tls | sentinel_login
+    )
+    return redis_py.Bounded(primary, longest)
 
 
-class _Primary(Redis):
-    """A client of the primary that Sentinels name."""
+class _Login:
+    """The login of a URL: each new connection uses the one that the URL's file has by then."""
 
-    async def aclose(self, close_connection_pool: bool | None = None) -> None:  # noqa: FBT001 - redis-py's
-        """Close all connections, also those to the Sentinels."""
-        await super().aclose(close_connection_pool)
-        assert isinstance(self.connection_pool, SentinelConnectionPool)  # noqa: S101 - master_for makes it
-        for sentinel in self.connection_pool.sentinel_manager.sentinels:
-            await sentinel.aclose()
+    def __init__(self, parts: SplitResult, read_again: ReadAgain) -> None:
+        self._login, self._read_again = _login(parts), read_again
+
+    def now(self) -> Sequence[str]:
+        """The password, the user and the password, or nothing for a URL that never had a password."""
+        if self._login:
+            fresh = self._read_again()
+            with suppress(ValueError):
+                self._login = _login(_parse(fresh or "")[0]) or self._login
+        return self._login
+
+
+def _address(parts: SplitResult, options: dict[str, str]) -> Address:
+    path = unquote(parts.path)
+    is_socket = parts.scheme == "unix"
+    number = options.get("db") or ("" if is_socket else path.strip("/")) or "0"
+    if not number.isdecimal() or (is_socket and not path):
+        raise ValueError(_FORM)
+    if is_socket:
+        return Address("", 0, path, int(number))
+    return Address(parts.hostname or "localhost", parts.port or _PORT, database=int(number))
 
 
 def _parse(url: str) -> tuple[SplitResult, dict[str, str]]:
@@ -163,8 +137,8 @@ def _parse(url: str) -> tuple[SplitResult, dict[str, str]]:
     try:
         parts = urlsplit(url)
         options = {name: values[-1] for name, values in parse_qs(parts.query).items()}
-        if "+" not in parts.scheme:
-            parse_url(url)
+        if "+" not in parts.scheme and (parts.scheme not in _OPTIONS or parts.port == 0):
+            raise ValueError
     except ValueError:
         # The message of the error may hold a piece of the password.
         raise ValueError(_FORM) from None
@@ -179,35 +153,15 @@ def _parse(url: str) -> tuple[SplitResult, dict[str, str]]:
     return parts, options
 
 
-def _login(parts: SplitResult) -> dict[str, str]:
+def _login(parts: SplitResult) -> tuple[str, ...]:
     user, _, password = parts.netloc.rpartition("@")[0].partition(":")
-    login = {"username": unquote(user), "password": unquote(password)}
-    return {name: value for name, value in login.items() if value}
+    named = (unquote(user), unquote(password)) if user else (unquote(password),)
+    return named if password else ()
 
 
 def _without_login(parts: SplitResult) -> str:
     query = f"?{parts.query}" if parts.query else ""
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}{query}"
-
-
-class _ChangingLogin(CredentialProvider):
-    """The login of a URL: each new connection uses the one that the URL's file has by then."""
-
-    def __init__(self, url: str, read_again: ReadAgain) -> None:
-        self._url, self._read_again = url, read_again
-
-    def get_credentials(self) -> tuple[str] | tuple[str, str]:
-        """The user and the password, or the password alone."""
-        fresh = self._read_again()
-        with suppress(ValueError):
-            if fresh is not None and "password" in _login(_parse(fresh)[0]):
-                self._url = fresh
-        login = _login(_parse(self._url)[0])
-        return (login["username"], login["password"]) if "username" in login else (login["password"],)
-
-    async def get_credentials_async(self) -> tuple[str] | tuple[str, str]:
-        """The same; the file is small and near."""
-        return self.get_credentials()
 
 
 def _hosts(parts: SplitResult, default_port: int) -> list[tuple[str, int]]:

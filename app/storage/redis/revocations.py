@@ -6,7 +6,6 @@ another ``run_id``. The server compares the two itself, so any connection may be
 While the index is not trusted, Postgres answers: no state of Redis revokes or restores anything.
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import timedelta
@@ -14,14 +13,12 @@ from enum import Enum
 from secrets import token_hex
 from typing import Literal, NamedTuple
 
-from redis.exceptions import RedisError
-
-from app.storage.redis.client import LONGEST, ReadAgain, open_client, prefix, words
+from app.storage.outages import ReadAgain, words
+from app.storage.redis.client import open_client, prefix
+from app.storage.redis.errors import FAILURES
 
 _NONCE_SECONDS = 60
 _CHUNK = 500
-_SLOTS = 16
-_FAILURES = (RedisError, OSError, TimeoutError)
 _NO_MARKER = "Redis was restarted, emptied or replaced by a replica"
 
 # False on a replica, which may lack what its primary has. A promotion, which may lose writes, changes it.
@@ -82,7 +79,7 @@ class IndexFacts(NamedTuple):
 class RevocationIndex:
     """Revoked ids in Redis, as far as this process can trust it."""
 
-    def __init__(self, url: str, issuer: str, read_again: ReadAgain | None = None) -> None:
+    def __init__(self, url: str, issuer: str, read_again: ReadAgain = lambda: None) -> None:
         """Take the server's URL, ValueError when it is none, and the issuer, which tells deployments apart.
 
         Nothing is sent before the first use.
@@ -96,8 +93,6 @@ class RevocationIndex:
         self.cause: str | None = None
         """Why Redis was last not trusted, in its own words where it answered."""
         self._failures = 0
-        # A burst of checks must not open a burst of connections.
-        self._slots = asyncio.Semaphore(_SLOTS)
 
     @property
     def is_trusted(self) -> bool:
@@ -113,11 +108,8 @@ class RevocationIndex:
             return None
         keys = (self._marker, *(self._entries + entry for entry in ids))
         try:
-            async with self._slots, asyncio.timeout(LONGEST):
-                if not self.is_trusted:
-                    return None  # It failed while this one waited for its slot.
-                answer: int = await self._redis.eval(_FIND, len(keys), *keys)
-        except _FAILURES as error:
+            answer: int = await self._redis.eval(_FIND, len(keys), *keys)
+        except FAILURES as error:
             self._distrust(words(error))
             return None
         if answer < 0:
@@ -133,9 +125,9 @@ class RevocationIndex:
         """
         try:
             await self._write(entries)
-        except _FAILURES as error:
+        except FAILURES as error:
             self._distrust(words(error))
-            with suppress(*_FAILURES):
+            with suppress(*FAILURES):
                 await self._redis.eval("redis.call('DEL', KEYS[1])", 1, self._marker)
             return False
         return True
@@ -152,7 +144,7 @@ class RevocationIndex:
             await self._redis.eval(_BEGIN, 1, nonce, _NONCE_SECONDS)
             await self._write(await live())
             answer: bytes = await self._redis.eval(_MARK, 2, nonce, self._marker)
-        except _FAILURES as error:
+        except FAILURES as error:
             self._distrust(words(error))
             return IndexState.UNREACHABLE
         except BaseException:
@@ -167,7 +159,7 @@ class RevocationIndex:
         """Return the server's facts, or None when it does not answer."""
         try:
             answer: bytes = await self._redis.eval(_INFO, 1, self._marker)
-        except _FAILURES:
+        except FAILURES:
             return None
         info = dict(line.split(":", 1) for line in answer.decode().splitlines() if ":" in line)
         version = info.get("valkey_version") or info["redis_version"]
@@ -179,7 +171,7 @@ class RevocationIndex:
 
     async def close(self) -> None:
         """Close the connections; a server that is slow to confirm it is no failure."""
-        with suppress(*_FAILURES):
+        with suppress(*FAILURES):
             await self._redis.aclose()
 
     def _distrust(self, cause: str) -> None:

@@ -7,11 +7,12 @@ from datetime import datetime, timedelta
 from typing import NamedTuple, TypeVar
 
 import structlog
-from redis.exceptions import RedisError, ResponseError
 
 from app.domain.clock import Clock
 from app.domain.throttling import Budget, Limit, Rule, TooManyRequests
-from app.storage.redis.client import ReadAgain, open_client, prefix, words
+from app.storage.outages import ReadAgain, words
+from app.storage.redis.client import open_client, prefix
+from app.storage.redis.errors import FAILURES, RedisRefusal
 from app.storage.redis.windows import Count, LocalWindows, SharedWindows, whole_seconds
 
 TIMEOUT = 5.0
@@ -25,7 +26,6 @@ REMEMBERED = timedelta(seconds=1)
 FORGOTTEN_AFTER = timedelta(hours=1)
 """When a budget that was not tried again is news once more; there may be many of them."""
 _SLOTS = 4
-_FAILURES = (RedisError, OSError, TimeoutError)
 _T = TypeVar("_T")
 _log = structlog.get_logger()
 
@@ -41,13 +41,13 @@ class _Closed(NamedTuple):
 class FailureCounters:
     """Counts failures in moving windows, in Redis for all replicas or else in this process."""
 
-    def __init__(self, url: str, issuer: str, clock: Clock, read_again: ReadAgain | None = None) -> None:
+    def __init__(self, url: str, issuer: str, clock: Clock, read_again: ReadAgain = lambda: None) -> None:
         """Take the server's URL, ValueError when it is none, and the issuer, which tells deployments apart.
 
         Nothing is sent before the first use.
         """
         self._clock = clock
-        self._client = open_client(url, TIMEOUT, read_again)
+        self._client = open_client(url, TIMEOUT, LONGEST, read_again)
         self._shared, self._local = SharedWindows(self._client, prefix(issuer)), LocalWindows(clock)
         # Callers queue here, so that a burst of them becomes none of connections and of time-outs.
         self._slots = asyncio.Semaphore(_SLOTS)
@@ -94,7 +94,7 @@ class FailureCounters:
 
     async def close(self) -> None:
         """Close the connections; a server that is slow to confirm it is no failure."""
-        with suppress(*_FAILURES):
+        with suppress(*FAILURES):
             await self._client.aclose()
 
     async def _ask(self, act: Callable[[SharedWindows | LocalWindows], Awaitable[_T]]) -> _T:
@@ -102,12 +102,11 @@ class FailureCounters:
         async with self._slots:
             if self._may_ask():
                 try:
-                    async with asyncio.timeout(LONGEST):
-                        answer = await act(self._shared)
-                except ResponseError as error:
+                    answer = await act(self._shared)
+                except RedisRefusal as error:
                     # It answers and refuses to write: a limit that it knows to be used up still is.
                     self._lose(error)
-                except _FAILURES as error:
+                except FAILURES as error:
                     self._lose(error)
                     self._ask_at = self._clock() + ASK_AGAIN_AFTER
                 else:

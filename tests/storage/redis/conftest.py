@@ -13,5 +13,5 @@ TIMEOUT = 0.5
 
 @pytest.fixture(autouse=True)
 def patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(revocations, "open_client", partial(open_client, timeout=TIMEOUT))
-    monkeypatch.setattr(revocations, "LONGEST", 5 * TIMEOUT)
+    patient = partial(open_client, timeout=TIMEOUT, longest=5 * TIMEOUT)
+    monkeypatch.setattr(revocations, "open_client", patient)

@@ -20,6 +20,8 @@ from redis.asyncio.sentinel import SentinelConnectionPool
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from app.storage.redis.client import TIMEOUT, open_client
+from app.storage.redis.connection import Address, SingleServer
+from app.storage.redis.redis_py import Bounded
 from app.storage.redis.revocations import IndexState, RevocationIndex
 from app.storage.redis.throttling import FailureCounters
 from app.wiring import utc_now
@@ -28,28 +30,44 @@ from tests.support.valkeys import Node, alone
 from tests.support.waiting import until
 
 LOGIN = "us%3Aer:p%40ss%2Fwo%3Ard"
-DECODED = {"username": "us:er", "password": "p@ss/wo:rd"}
+LOGGED_IN = ("us:er", "p@ss/wo:rd")
+DECODED = dict(zip(("username", "password"), LOGGED_IN, strict=True))
 FILES = {"ssl_ca_certs": "/ca.pem", "ssl_certfile": "/own.pem", "ssl_keyfile": "/own.key"}
 TLS = "ssl_ca_certs=/ca.pem&ssl_certfile=/own.pem&ssl_keyfile=%2Fown.key"
 QUICK = {"socket_timeout": TIMEOUT, "socket_connect_timeout": TIMEOUT}
 Options = dict[str, Any]
 
 
-def single(url: str) -> tuple[Options, bool]:
-    """The options of its connections, and whether they use TLS."""
+def single(url: str) -> tuple[Address, tuple[str, ...]]:
+    """Where the server is, and the login of the next connection."""
     client = open_client(url)
-    assert isinstance(client, Redis)
-    return spoken(client.connection_pool)
+    assert isinstance(client, SingleServer)
+    return client.address, tuple(client.login())
+
+
+def of_redis_py(url: str) -> Redis | RedisCluster:
+    client = open_client(url)
+    assert isinstance(client, Bounded)
+    return client.client
 
 
 def spoken(pool: Any) -> tuple[Options, bool]:
+    """The options of the connections, with the login in clear, and whether they use TLS."""
     assert pool.connection_kwargs["retry"].get_retries() == 0
-    return pool.connection_kwargs, issubclass(pool.connection_class, SSLConnection)
+    return with_login(pool.connection_kwargs), issubclass(pool.connection_class, SSLConnection)
+
+
+def with_login(options: Options) -> Options:
+    provider = options.get("credential_provider")
+    if provider is None:
+        return options
+    *user, password = provider.get_credentials()
+    return options | {"password": password} | ({"username": user[0]} if user else {})
 
 
 def watched(url: str) -> tuple[str, Options, list[tuple[Options, bool]], bool]:
     """The service, the options for its primary and for the Sentinels, and whether they use TLS."""
-    client = open_client(url)
+    client = of_redis_py(url)
     assert isinstance(client, Redis)
     pool = client.connection_pool
     assert isinstance(pool, SentinelConnectionPool)
@@ -63,29 +81,30 @@ def watched(url: str) -> tuple[str, Options, list[tuple[Options, bool]], bool]:
 
 
 def clustered(url: str) -> tuple[list[tuple[str, int]], Options, bool]:
-    client = open_client(url)
+    client = of_redis_py(url)
     assert isinstance(client, RedisCluster)
     assert client.retry.get_retries() == 0
-    options = client.connection_kwargs
+    options = with_login(client.connection_kwargs)
     nodes = [(node.host, int(node.port)) for node in client.startup_nodes]
     return nodes, options, issubclass(options["connection_class"], SSLConnection)
 
 
 def test_a_server_is_named_by_host_port_and_database() -> None:
-    options, secured = single(f"redis://{LOGIN}@some.host:7000/5")
-    assert options.items() >= ({"host": "some.host", "port": 7000, "db": 5} | DECODED | QUICK).items()
-    assert not secured
-    options, _ = single("redis://some.host")
-    assert (options["host"], options.get("port", 6379), options.get("db") or 0) == ("some.host", 6379, 0)
-    assert (options.get("username"), options.get("password")) == (None, None)
-    assert single("redis://some.host?db=3")[0]["db"] == 3
-    assert single("redis://:secret@some.host")[0]["password"] == "secret"
-    options, _ = single("unix:///a/path%20to.sock?db=2")
-    assert (options["path"], options["db"]) == ("/a/path to.sock", 2)
+    assert single(f"redis://{LOGIN}@some.host:7000/5") == (Address("some.host", 7000, "", 5), LOGGED_IN)
+    assert single("redis://some.host") == (Address("some.host", 6379), ())
+    assert single("redis://some.host/")[0] == Address("some.host", 6379)
+    assert single("redis://some.host?db=3")[0].database == 3
+    assert single("redis://:secret@[::1]:7000") == (Address("::1", 7000), ("secret",))
+    assert single("redis://")[0] == Address("localhost", 6379)
+    socket = Address("", 0, "/a/path to.sock", 2)
+    assert single("unix:///a/path%20to.sock?db=2") == (socket, ())
+    assert single(f"unix://{LOGIN}@/a/path%20to.sock?db=2") == (socket, LOGGED_IN)
 
 
 def test_tls_and_its_files_are_options_of_a_server() -> None:
-    options, secured = single(f"rediss://{LOGIN}@some.host/1?{TLS}")
+    client = of_redis_py(f"rediss://{LOGIN}@some.host/1?{TLS}")
+    assert isinstance(client, Redis)
+    options, secured = spoken(client.connection_pool)
     assert options.items() >= (FILES | DECODED | QUICK | {"db": 1}).items()
     assert secured
 
@@ -138,6 +157,9 @@ def test_a_cluster_is_named_by_some_of_its_nodes() -> None:
         ("redis://host:99999", "form redis://"),
         ("redis://one:6379,two:6379/0", "form redis://"),
         ("redis://host?db=x", "form redis://"),
+        ("rediss://host?db=x", "form redis://"),
+        ("redis://host/x", "form redis://"),
+        ("unix://", "form redis://"),
         ("redis://host?password=xyzzy", "understands db after the question mark, not password"),
         ("redis://host?ssl_ca_certs=/ca", "understands db after the question mark, not ssl_ca_certs"),
         ("rediss://host?ssl_cert_reqs=none", "not ssl_cert_reqs"),
@@ -220,7 +242,7 @@ async def test_a_server_that_does_not_confirm_the_end_of_a_connection_is_no_fail
         raise RedisTimeoutError("Timed out closing connection after 0.05")
 
     monkeypatch.setattr(Redis, "aclose", aclose)
-    await made("redis://127.0.0.1:1/0").close()
+    await made("rediss://127.0.0.1:1/0").close()
     assert asked
 
 

@@ -3,12 +3,15 @@
 import asyncio
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import pytest
-from redis.asyncio import Redis, RedisCluster
+from redis.asyncio import RedisCluster
 
 from app.storage.redis.client import open_client
+from app.storage.redis.connection import SingleServer
+from app.storage.redis.redis_py import Bounded
 from app.storage.redis.revocations import IndexState, RevocationIndex
 from tests.support.database import connect
 from tests.support.people import login, me, new_person
@@ -94,18 +97,31 @@ async def test_a_running_service_goes_on_with_a_new_password_of_redis(
 
 
 @pytest.mark.parametrize(
-    "kind", ["redis://ww:old@h/0", "redis+sentinel://ww:old@h/svc/0", "redis+cluster://ww:old@h"]
+    "kind",
+    [
+        "redis://ww:old@h/0",
+        "unix://ww:old@/h",
+        "rediss://ww:old@h/0",
+        "redis+sentinel://ww:old@h/svc/0",
+        "redis+cluster://ww:old@h",
+    ],
 )
 async def test_every_kind_of_server_is_given_the_new_login(kind: str) -> None:
-    client = open_client(kind, read_again=lambda: kind.replace("old", "new"))
-    assert isinstance(client, Redis | RedisCluster)
-    pool = client if isinstance(client, RedisCluster) else client.connection_pool
-    provider = pool.connection_kwargs["credential_provider"]
-    assert await provider.get_credentials_async() == ("ww", "new")
-    password_alone = open_client("redis://:old@h/0", read_again=lambda: "redis://:new@h/0")
-    assert isinstance(password_alone, Redis)
-    provider = password_alone.connection_pool.connection_kwargs["credential_provider"]
-    assert provider.get_credentials() == ("new",)
-    without = open_client("redis://h/0", read_again=lambda: None)
-    assert isinstance(without, Redis)
-    assert "credential_provider" not in without.connection_pool.connection_kwargs
+    assert await logins(kind, kind.replace("old", "new")) == ("ww", "new")
+    scheme, _, rest = kind.partition("://ww:")
+    alone = f"{scheme}://:{rest}"
+    assert await logins(alone, alone.replace("old", "new")) == ("new",)
+    for useless in (None, "", "not a URL", "redis://h/0"):
+        assert await logins(alone, useless) == ("old",)
+    assert await logins(f"{scheme}://{rest.partition('@')[2]}", kind) == ()
+
+
+async def logins(url: str, fresh: str | None) -> tuple[str, ...]:
+    """The login of the next connection of a client, once the file of its URL has another one."""
+    client = open_client(url, read_again=lambda: fresh)
+    if isinstance(client, SingleServer):
+        return tuple(client.login())
+    assert isinstance(client, Bounded)
+    pool: Any = client.client if isinstance(client.client, RedisCluster) else client.client.connection_pool
+    provider = pool.connection_kwargs.get("credential_provider")
+    return () if provider is None else tuple(await provider.get_credentials_async())
