@@ -35,6 +35,7 @@ from tests.support.servers import (
     environment_of,
     migrate,
     private_pair,
+    query,
     server_folder,
 )
 from tests.support.waiting import client_of
@@ -160,10 +161,15 @@ def environment(servers: Servers) -> dict[str, str]:
 
 
 @pytest.fixture(scope="session")
-def migrated(servers: Servers, environment: dict[str, str]) -> Servers:
-    """This worker's servers, with the tables made by the migrations."""
+def migrated(servers: Servers, environment: dict[str, str]) -> Iterator[Servers]:
+    """This worker's servers, with the tables made by the migrations.
+
+    Many services share them. Keys of another algorithm would change what all of these publish.
+    """
     migrate(environment)
-    return servers
+    yield servers
+    algorithms = query(servers.database_url, "SELECT algorithm FROM signing_keys")
+    assert set(algorithms) <= {"RS256"}, "a service with another algorithm needs a database of its own"
 
 
 @pytest.fixture

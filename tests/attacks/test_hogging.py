@@ -9,7 +9,6 @@ import pytest
 from app.dev import Servers
 from tests.support.connections import Connection, connections
 from tests.support.database import Sql
-from tests.support.load import CHEAP_SIGNATURES
 from tests.support.people import PASSWORD, Person, new_person
 from tests.support.servers import Service
 
@@ -24,7 +23,7 @@ def hogged(
     migrated: Servers, environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Service]:
     proxied = {"AUTH_TRUSTED_PROXIES": "127.0.0.1", "AUTH_PASSWORD_HASH_THREADS": "1"}
-    with Service(environment | CHEAP_SIGNATURES | proxied, tmp_path_factory.mktemp("hogged")) as service:
+    with Service(environment | proxied, tmp_path_factory.mktemp("hogged")) as service:
         yield service
 
 

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.database import Sql
+from tests.support.database import connect
 from tests.support.haproxy import Balancer, balanced, needs_haproxy
 from tests.support.load import CHEAP_SIGNATURES, Load
 from tests.support.people import new_person
-from tests.support.servers import Service
+from tests.support.servers import Service, migrate
 from tests.support.waiting import until
 
 pytestmark = [needs_haproxy, pytest.mark.requirement("E6")]
@@ -26,12 +26,14 @@ SETTINGS = CHEAP_SIGNATURES | {"AUTH_DRAIN": "4", "AUTH_TRUSTED_PROXIES": "127.0
 
 
 @pytest.fixture
-def replicas(migrated: object, environment: dict[str, str], tmp_path: Path) -> Iterator[list[Service]]:
+def replicas(empty_database: str, environment: dict[str, str], tmp_path: Path) -> Iterator[list[Service]]:
+    own = environment | SETTINGS | {"AUTH_DATABASE_URL": empty_database}
+    migrate(own)
     with ExitStack() as stack:
         folders = [tmp_path / str(number) for number in range(2)]
         for folder in folders:
             folder.mkdir()
-        started = [stack.enter_context(Service(environment | SETTINGS, folder)) for folder in folders]
+        started = [stack.enter_context(Service(own, folder)) for folder in folders]
         yield started
         for service in started:
             service.kill()
@@ -44,10 +46,13 @@ def balancer(replicas: list[Service], tmp_path: Path) -> Iterator[Balancer]:
 
 
 @pytest.fixture
-async def load(balancer: Balancer, sql: Sql, tmp_path: Path) -> Load:
+async def load(balancer: Balancer, empty_database: str, tmp_path: Path) -> Load:
     front = Service({}, tmp_path)
     front.port = balancer.port
-    return Load([front], [await new_person(sql) for _ in range(6)])
+    sql = await connect(empty_database)
+    people = [await new_person(sql) for _ in range(6)]
+    await sql.close()
+    return Load([front], people)
 
 
 async def test_a_rolling_restart_loses_no_request(

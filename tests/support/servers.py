@@ -18,7 +18,7 @@ from functools import cache, cached_property, partial
 from hashlib import sha256
 from pathlib import Path
 from random import SystemRandom
-from typing import Self
+from typing import Any, Self
 
 import httpx2
 import psutil  # type: ignore[import-untyped]
@@ -120,6 +120,21 @@ def _execute(url: str, *statements: str) -> None:
     # In a thread of its own, because the thread of the tests may have a loop already.
     with ThreadPoolExecutor(1) as thread:
         thread.submit(asyncio.run, execute()).result()
+
+
+def query(url: str, statement: str) -> list[Any]:
+    """What a statement returns: the first column of each row."""
+
+    async def ask() -> list[Any]:
+        engine = create_async_engine(url)
+        try:
+            async with engine.connect() as connection:
+                return list((await connection.execute(text(statement))).scalars())
+        finally:
+            await engine.dispose()
+
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, ask()).result()
 
 
 @contextmanager
