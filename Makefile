@@ -10,7 +10,7 @@ RUN_STAMP := .venv/.run.txt
 INTEROP := tests/journeys/interop
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup run test test-slow test-busy bench bench-peers bench-flood bench-equal check format contract reference blocklist lock
+.PHONY: help setup run test test-slow test-busy bench bench-peers bench-flame bench-flood bench-equal check format contract reference blocklist lock
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -80,6 +80,9 @@ bench: $(STAMP) ## Measure what each request costs in CPU time, beside the least
 
 bench-peers: $(STAMP) ## Measure the same beside better-auth, simplejwt and fastapi-users, which it installs into .cache.
 	@PYTHONPATH=. $(BIN)/python -m bench.peers
+
+bench-flame: $(STAMP) ## Draw where a worker spends its time at refreshes into docs/refresh.svg, with py-spy in .cache.
+	@PYTHONPATH=. $(BIN)/python -m bench.flame
 
 bench-flood: $(STAMP) ## Measure refreshes and the key set while 200 logins are kept in flight.
 	@PYTHONPATH=. $(BIN)/python bench/flood.py

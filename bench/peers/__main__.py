@@ -2,7 +2,7 @@
 
     make bench-peers
 
-The peers are installed into `.cache/bench-peers`, in versions that `bench/peers/installs.py` pins.
+The peers are installed into `.cache/bench`, in versions that `bench/installs.py` pins.
 """
 
 import sys

@@ -12,7 +12,7 @@ import orjson
 from sqlalchemy import make_url
 
 from bench.client import HEADERS, bearing, get, post
-from bench.peers.installs import install
+from bench.installs import install
 from bench.processes import ROOT, server_core, started
 from bench.seeds import PASSWORD
 from bench.systems import Servers, System

@@ -9,6 +9,9 @@ import pytest
 
 from bench.budgets import OPERATIONS, Operation
 from bench.client import Answer, read
+from bench.flame.__main__ import working
+from bench.flame.parts import shares
+from bench.flame.svg import picture
 from bench.report import Row, table
 from bench.rounds import Measured, ratio
 from bench.systems import Cpu
@@ -98,3 +101,28 @@ CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked"
 )
 def test_the_client_of_the_benchmark_reads_whole_answers(received: bytes, answer: Answer | None) -> None:
     assert read(received) == answer
+
+
+PROFILE = """\
+main (x.py:1);Runner.run (asyncio/runners.py:86);run_asgi (u.py:2);sign (app/crypto/access_tokens.py:9) 30
+main (x.py:1);Runner.run (asyncio/runners.py:86);run_asgi (u.py:2);me<T> (app/http/accounts.py:4) 10
+main (x.py:1);Runner.run (asyncio/runners.py:86) 60
+run (threading.py:1);listen (app/server/orders.py:3);select (selectors.py:415) 500
+"""
+
+
+def test_a_flame_graph_is_drawn_of_the_threads_that_work() -> None:
+    stacks = working(PROFILE)
+    assert sum(stacks.values()) == 100
+    assert {stack[0] for stack in stacks} == {"Runner.run (asyncio/runners.py)"}
+    drawn = picture(stacks, "a title")
+    assert "<title>sign (app/crypto/access_tokens.py): 30.0%</title>" in drawn
+    assert "<title>me&lt;T&gt; (app/http/accounts.py): 10.0%</title>" in drawn
+
+
+def test_each_stack_belongs_to_one_part() -> None:
+    assert shares(working(PROFILE)) == [
+        ("uvloop: system calls and callbacks of sockets", 0.6),
+        ("the signature of the access token", 0.3),
+        ("the rest of our code", 0.1),
+    ]

@@ -1,4 +1,4 @@
-"""The peers' programs: pinned, and installed beside the locked requirements of this project."""
+"""Programs that only benchmarks need: pinned, and installed beside the locked requirements."""
 
 import shutil
 import subprocess
@@ -16,13 +16,14 @@ PACKAGES: Mapping[str, tuple[str, ...]] = {
         *("fastapi-users[sqlalchemy]==15.0.5", "fastapi==0.165.0", "SQLAlchemy==2.0.58", "asyncpg==0.32.0"),
         *("pwdlib==0.3.0", "argon2-cffi==25.1.0", "uvicorn[standard]==0.54.0"),
     ),
+    "py-spy": ("py-spy==0.4.3",),
 }
-FOLDER = Path(__file__).parents[2] / ".cache" / "bench-peers"
+FOLDER = Path(__file__).parents[1] / ".cache" / "bench"
 
 
-def install(peer: str) -> Path | None:
-    """Return the folder with a peer's programs, installed once; None where pip or npm cannot do it."""
-    folder, packages = FOLDER / peer, PACKAGES[peer]
+def install(name: str) -> Path | None:
+    """Return the folder with these programs, installed once; None where pip or npm cannot do it."""
+    folder, packages = FOLDER / name, PACKAGES[name]
     stamp = folder / "installed.txt"
     wanted = "\n".join(packages)
     if stamp.exists() and stamp.read_text() == wanted:
@@ -30,13 +31,13 @@ def install(peer: str) -> Path | None:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     print(f"installing {', '.join(packages)}", flush=True)
-    commands = _with_npm(folder) if peer == "better-auth" else _with_pip(folder)
+    commands = _with_npm(folder) if name == "better-auth" else _with_pip(folder)
     try:
         for command in commands:
             arguments = [*command, *packages] if command is commands[-1] else command
             subprocess.run(arguments, check=True, cwd=folder)  # noqa: S603 - programs of ours
     except (OSError, subprocess.CalledProcessError) as error:
-        print(f"{peer} is left out: {error}")
+        print(f"{name} is left out: {error}")
         return None
     stamp.write_text(wanted)
     return folder
