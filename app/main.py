@@ -30,8 +30,8 @@ def application(settings: Settings, service: Service) -> Application:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         async with service, maintained(jobs):
-            # Everything loaded by now stays. Searching it for garbage would delay all requests.
-            gc.collect()
+            # Everything loaded by now stays, and a hundredth of it is garbage. Searching it would delay the
+            # start, and later all requests.
             gc.freeze()
             gc.enable()
             yield

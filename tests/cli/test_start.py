@@ -86,7 +86,7 @@ def test_commands_on_postgres_load_no_web_framework_no_http_client_and_no_orm(
     (*_, loaded) = libraries(*commands, environment=environment).values()
     assert "asyncpg" in loaded
     assert loaded.isdisjoint(
-        {"alembic", "app.main", "fastapi", "httpx2", "sqlalchemy", "starlette", "uvicorn"}
+        {"alembic", "app.main", "fastapi", "httpx2", "redis", "sqlalchemy", "starlette", "uvicorn"}
     )
 
 
@@ -94,7 +94,7 @@ def test_a_worker_loads_neither_the_command_line_nor_the_migrations() -> None:
     script = "import app.cli.work, app.server.protocol, sys; print(*sys.modules)"
     loaded = HEAVY & set(started(script).stdout.split())
     assert {"asyncpg", "fastapi", "uvicorn"} <= loaded
-    assert loaded.isdisjoint({"alembic", "httpx2", "sqlalchemy", "typer", "ua_parser"})
+    assert loaded.isdisjoint({"alembic", "httpx2", "redis", "sqlalchemy", "typer", "ua_parser"})
 
 
 async def test_garbage_is_collected_from_the_start_of_the_application_on(
