@@ -1,7 +1,9 @@
 """Revocations: tokens, sessions and keys that ended early, by ``jti``, ``sid`` or ``kid``."""
 
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
+from typing import NamedTuple
 from uuid import UUID
 
 from app.domain.events import Event
@@ -44,3 +46,14 @@ class Ended:
     def sessions(self) -> int:
         """How many sessions ended."""
         return len(self.unannounced)
+
+
+class Changes(NamedTuple):
+    """What was revoked since a position, and the position from which to ask the next time."""
+
+    position: str
+    """Opaque; what is committed after it will be among the next changes."""
+    batches: AsyncIterator[Mapping[str, timedelta]]
+    """The revoked ids, each with the time until it is forgotten."""
+    is_whole: bool
+    """Whether these are all revocations, and not only the later ones."""

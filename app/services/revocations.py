@@ -47,7 +47,7 @@ class Revocations:
 
     async def fill(self) -> str | None:
         """Synchronise the index with Postgres; returns why it cannot be trusted, None when it can."""
-        self._state = await self.index.rebuild(self.store.live)
+        self._state = await self.index.rebuild(self.store.changes)
         return self.trouble
 
     async def reindex(self) -> bool:

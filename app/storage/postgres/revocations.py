@@ -1,21 +1,43 @@
 """The revocation store: the truth behind the index in Redis."""
 
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from datetime import timedelta
 
+from app.domain.revocations import Changes
 from app.storage.postgres.connections import Connection
-from app.storage.postgres.database import Database
+from app.storage.postgres.database import BATCH, Database
 from app.storage.postgres.purges import deletion, purge
 
 _FIND = "SELECT 1 FROM revocations WHERE id = ANY($1) AND expires_at > statement_timestamp()"
-_LIVE = """
-SELECT id, expires_at - statement_timestamp() AS remaining FROM revocations
-WHERE expires_at > statement_timestamp()
+# Snapshots can be compared within one run of one server only. The last two values change at each start, and
+# after a crash, which gives out again the numbers of transactions that were not yet on disk.
+_POSITION = """
+SELECT pg_current_snapshot()::text AS snapshot, concat_ws(
+    '/', system_identifier, timeline_id, 'revocations'::regclass::oid,
+    extract(epoch FROM pg_postmaster_start_time()), extract(epoch FROM pg_stat_get_bgwriter_stat_reset_time())
+) AS epoch
+FROM pg_control_system(), pg_control_checkpoint()
 """
+LIVE = f"""
+SELECT id, expires_at AS place, expires_at - statement_timestamp() AS remaining FROM revocations
+WHERE expires_at > statement_timestamp() AND (expires_at, id) > (coalesce($1::timestamptz, '-infinity'), $2)
+ORDER BY expires_at, id LIMIT {BATCH}
+"""  # noqa: S608 - the only thing put in is a constant of ours
+"""A batch of what is revoked, after the place $1 and the id $2."""
+CHANGED = f"""
+SELECT id, tx::text AS place, expires_at - statement_timestamp() AS remaining FROM revocations
+WHERE (tx, id) > (coalesce($1::text::xid8, pg_snapshot_xmin($3::text::pg_snapshot)), $2)
+    AND tx < pg_snapshot_xmax($4::text::pg_snapshot)
+    AND NOT pg_visible_in_snapshot(tx, $3::text::pg_snapshot) AND expires_at > statement_timestamp()
+ORDER BY tx, id LIMIT {BATCH}
+"""  # noqa: S608 - the only thing put in is a constant of ours
+"""A batch of what was revoked between the snapshots $3 and $4, after the place $1 and the id $2."""
+_SNAPSHOT = re.compile(r"\d+:\d+:[\d,]*")
 _PURGE = deletion("revocations", "expires_at")
 _ADD = """
 INSERT INTO revocations (id, expires_at) SELECT unnest($1::text[]), clock_timestamp() + $2::interval
-ON CONFLICT (id) DO UPDATE SET expires_at = excluded.expires_at
+ON CONFLICT (id) DO UPDATE SET expires_at = excluded.expires_at, tx = excluded.tx
 """
 
 
@@ -29,13 +51,38 @@ class RevocationStore:
         """Whether one of the ids is revoked."""
         return await self._database.row(_FIND, ids) is not None
 
-    async def live(self) -> dict[str, timedelta]:
-        """Every revoked id whose tokens might not have expired, with the time until it is forgotten."""
-        return {row["id"]: row["remaining"] for row in await self._database.rows(_LIVE)}
+    async def changes(self, since: str | None) -> Changes:
+        """What was revoked since a position, or everything where that is None or of another server.
+
+        Each row has the number of the transaction that wrote it (``tx``). A position is a snapshot: the
+        numbers that were committed when it was taken. So a transaction that commits late, after
+        transactions with higher numbers, is not skipped.
+        """
+        row = await self._database.row(_POSITION)
+        assert row is not None  # noqa: S101 - it reads no table
+        epoch, snapshot = row["epoch"], row["snapshot"]
+        before = _snapshot_of(since, epoch)
+        batches = self._batches(LIVE) if before is None else self._batches(CHANGED, before, snapshot)
+        return Changes(f"{epoch} {snapshot}", batches, is_whole=before is None)
+
+    async def _batches(self, statement: str, *snapshots: str) -> AsyncIterator[Mapping[str, timedelta]]:
+        place, entry = None, ""
+        while True:
+            rows = await self._database.rows(statement, place, entry, *snapshots)
+            yield {row["id"]: row["remaining"] for row in rows}
+            if len(rows) < BATCH:
+                return
+            place, entry = rows[-1]["place"], rows[-1]["id"]
 
     async def purge(self) -> int:
         """Delete the expired entries; returns their number."""
         return await purge(self._database, _PURGE, timedelta())
+
+
+def _snapshot_of(position: str | None, epoch: str) -> str | None:
+    """The snapshot of a position, or None where it is not of this epoch."""
+    of, _, snapshot = (position or "").partition(" ")
+    return snapshot if of == epoch and _SNAPSHOT.fullmatch(snapshot) else None
 
 
 async def revoke(connection: Connection, ids: Iterable[str], lasts: timedelta) -> None:

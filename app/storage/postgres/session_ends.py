@@ -49,7 +49,7 @@ WITH {living}, ended AS (
     WHERE id = ANY(ARRAY(SELECT id FROM living)) RETURNING id, account_id
 ){recorded}, revoked AS (
     INSERT INTO revocations (id, expires_at) SELECT id::text, clock_timestamp() + $1::interval FROM ended
-    ON CONFLICT (id) DO UPDATE SET expires_at = excluded.expires_at
+    ON CONFLICT (id) DO UPDATE SET expires_at = excluded.expires_at, tx = excluded.tx
 )
 SELECT id, account_id FROM ended
 """  # noqa: S608 - the only things put in are constants of ours

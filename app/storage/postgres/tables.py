@@ -20,6 +20,8 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql.base import ischema_names
+from sqlalchemy.types import UserDefinedType
 
 from app.domain.access_tokens import MAX_ROLES_SIZE
 
@@ -32,6 +34,17 @@ metadata = MetaData(
         "ck": "%(table_name)s_%(constraint_name)s_check",
     }
 )
+
+
+class TransactionNumber(UserDefinedType[str]):
+    """The number of a transaction, 64 bits long; SQLAlchemy has no type of its own for it."""
+
+    def get_col_spec(self, **_: object) -> str:
+        """The name of the type in Postgres."""
+        return "XID8"
+
+
+ischema_names["xid8"] = TransactionNumber
 
 # A trigger refuses an address that is not in its one spelling.
 accounts = Table(
@@ -85,6 +98,10 @@ revocations = Table(
     metadata,
     Column("id", Text, primary_key=True),
     Column("expires_at", DateTime(timezone=True), nullable=False, index=True),
+    # The transaction that wrote the row last, or 0 for a row that is older than this column. Every statement
+    # that changes a row sets it again, so that readers notice.
+    Column("tx", TransactionNumber, nullable=False, server_default=func.pg_current_xact_id()),
+    Index("revocations_tx_id_idx", "tx", "id"),
 )
 
 signing_keys = Table(

@@ -4,6 +4,9 @@ The index is trusted only while its marker holds the ``run_id`` of the server th
 flushed or restarted, a replica, a promoted replica and another node of a cluster have no marker, or have
 another ``run_id``. The server compares the two itself, so any connection may be used.
 While the index is not trusted, Postgres answers: no state of Redis revokes or restores anything.
+
+Redis also keeps the position of Postgres up to which it holds everything. So a look enters only what was
+revoked since the last look of any process, and a process that starts need not enter all of it again.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -11,49 +14,21 @@ from contextlib import suppress
 from datetime import timedelta
 from enum import Enum
 from secrets import token_hex
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, TypeAlias
 
+from app.domain.revocations import Changes
 from app.storage.outages import ReadAgain, words
+from app.storage.redis import revocation_scripts as scripts
 from app.storage.redis.client import open_client, prefix
 from app.storage.redis.errors import FAILURES
 
-_NONCE_SECONDS = 60
 _CHUNK = 500
+_BEGUN = "begun"
 _NO_MARKER = "Redis was restarted, emptied or replaced by a replica"
 
-# False on a replica, which may lack what its primary has. A promotion, which may lose writes, changes it.
-_RUN_ID = """
-local info = redis.call('INFO', 'server', 'replication')
-local run_id = string.find(info, 'role:master', 1, true) and string.match(info, 'run_id:(%w+)')
-"""
-# KEYS: the marker, and the entries to look for. The values decide, never a count. Because of the first line a
-# server that refuses writes, and so may lack entries, refuses the script too.
-_FIND = f"""#!lua
-{_RUN_ID}
-local answers = redis.call('MGET', unpack(KEYS))
-if not run_id or answers[1] ~= run_id then return -1 end
-for number = 2, #KEYS do if answers[number] then return 1 end end
-return 0
-"""
-# KEYS: the entries. ARGV: the milliseconds that each of them lives.
-_ADD = "for number, key in ipairs(KEYS) do redis.call('SET', key, 1, 'PX', ARGV[number]) end"
-# KEYS: the nonce. Its value is this run of the server, since a restart may bring the nonce back from disk.
-_BEGIN = f"{_RUN_ID} redis.call('SET', KEYS[1], run_id or '', 'EX', ARGV[1])"
-# KEYS: the nonce, and the marker. The nonce was set before the entries were read: if the nonce is gone, some
-# entries may be gone too.
-_MARK = f"""
-{_RUN_ID}
-local nonce = redis.call('GET', KEYS[1])
-redis.call('DEL', KEYS[1])
-if not run_id or nonce ~= run_id then return 'disturbed' end
-local memory = redis.call('INFO', 'memory')
-if not string.find(memory, 'maxmemory_policy:noeviction', 1, true) then return 'evicting' end
-redis.call('SET', KEYS[2], run_id)
-return 'trusted'
-"""
 
-# Run with the marker's key, so that the node that holds the index answers in a cluster.
-_INFO = "return redis.call('INFO', 'server') .. redis.call('INFO', 'memory')"
+ChangesSince: TypeAlias = Callable[[str | None], Awaitable[Changes]]
+"""Reads in Postgres what was revoked since a position, or everything where that is None."""
 
 
 class IndexState(Enum):
@@ -86,8 +61,8 @@ class RevocationIndex:
         """
         self._redis = open_client(url, read_again=read_again)
         # Each deployment has a marker of its own: the marker says that this deployment's entries are there.
-        self._entries, self._marker, self._nonces = (
-            f"{prefix(issuer)}{kind}" for kind in ("blacklist:", "marker", "nonce:")
+        self._entries, self._marker, self._filled, self._nonces = (
+            f"{prefix(issuer)}{kind}" for kind in ("blacklist:", "marker", "filled", "nonce:")
         )
         self._trusted = False
         self.cause: str | None = None
@@ -108,7 +83,7 @@ class RevocationIndex:
             return None
         keys = (self._marker, *(self._entries + entry for entry in ids))
         try:
-            answer: int = await self._redis.eval(_FIND, len(keys), *keys)
+            answer: int = await self._redis.eval(scripts.FIND, len(keys), *keys)
         except FAILURES as error:
             self._distrust(words(error))
             return None
@@ -128,22 +103,33 @@ class RevocationIndex:
         except FAILURES as error:
             self._distrust(words(error))
             with suppress(*FAILURES):
-                await self._redis.eval("redis.call('DEL', KEYS[1])", 1, self._marker)
+                await self._redis.eval(scripts.FORGET, 1, self._marker)
             return False
         return True
 
-    async def rebuild(self, live: Callable[[], Awaitable[Mapping[str, timedelta]]]) -> IndexState:
-        """Enter everything that Postgres holds, and set the marker.
+    async def rebuild(self, changes: ChangesSince) -> IndexState:
+        """Enter what was revoked since the last look of any process, and set the marker.
 
-        ``live`` reads Postgres. A nonce is set in Redis before that: if the nonce is gone at the end, entries
-        may be gone too, and the marker is not set. A write of this process that failed meanwhile has the same
-        effect. A server that may evict keys is never trusted.
+        Everything is entered where Redis has no position that counts. A nonce is set in Redis before
+        Postgres is read: if it is gone at the end, entries may be gone too, and the marker is not set. A
+        write of this process that failed meanwhile has the same effect. A server that may evict keys is
+        never trusted.
         """
-        failures, nonce = self._failures, self._nonces + token_hex(16)
+        failures = self._failures
+        keys = (self._nonces + token_hex(16), self._marker, self._filled)
         try:
-            await self._redis.eval(_BEGIN, 1, nonce, _NONCE_SECONDS)
-            await self._write(await live())
-            answer: bytes = await self._redis.eval(_MARK, 2, nonce, self._marker)
+            begun: tuple[bytes, bytes] = await self._redis.eval(scripts.BEGIN, len(keys), *keys)
+            state, position = (part.decode() for part in begun)
+            if state == _BEGUN:
+                found = await self._enter(changes, position or None)
+                is_whole = int(found.is_whole)
+                if found.is_whole:
+                    # That may have taken a while. What was revoked meanwhile is entered before any trust.
+                    found = await self._enter(changes, found.position)
+                answer: bytes = await self._redis.eval(
+                    scripts.MARK, len(keys), *keys, found.position, is_whole
+                )
+                state = answer.decode()
         except FAILURES as error:
             self._distrust(words(error))
             return IndexState.UNREACHABLE
@@ -151,14 +137,22 @@ class RevocationIndex:
             # Postgres could not be read, so the index may lack entries.
             self._distrust("Postgres could not be read")
             raise
-        state = IndexState(answer.decode()) if failures == self._failures else IndexState.DISTURBED
-        self._trusted = state is IndexState.TRUSTED
-        return state
+        if failures != self._failures:
+            return IndexState.DISTURBED
+        self._trusted = state == IndexState.TRUSTED.value
+        return IndexState(state)
+
+    async def _enter(self, changes: ChangesSince, position: str | None) -> Changes:
+        """Enter what was revoked since a position, a batch at a time."""
+        found = await changes(position)
+        async for batch in found.batches:
+            await self._write(batch)
+        return found
 
     async def describe(self) -> IndexFacts | None:
         """Return the server's facts, or None when it does not answer."""
         try:
-            answer: bytes = await self._redis.eval(_INFO, 1, self._marker)
+            answer: bytes = await self._redis.eval(scripts.INFO, 1, self._marker)
         except FAILURES:
             return None
         info = dict(line.split(":", 1) for line in answer.decode().splitlines() if ":" in line)
@@ -184,4 +178,4 @@ class RevocationIndex:
             chunk = items[start : start + _CHUNK]
             keys = [self._entries + entry for entry, _ in chunk]
             lives = [max(1, int(remaining.total_seconds() * 1000)) for _, remaining in chunk]
-            await self._redis.eval(_ADD, len(keys), *keys, *lives)
+            await self._redis.eval(scripts.ADD, len(keys), *keys, *lives)

@@ -11,6 +11,7 @@ from app.dev import Servers
 from app.storage.postgres.database import BATCH
 from app.storage.postgres.events import NEWEST, SINCE
 from app.storage.postgres.purges import deletion
+from app.storage.postgres.revocations import CHANGED, LIVE
 from tests.support.database import Sql, connect
 from tests.support.people import new_person
 from tests.support.plans import explain, indexes, read_whole, rows_read
@@ -35,6 +36,13 @@ INSERT INTO revocations (id, expires_at) SELECT $1::uuid::text || number, moment
     "events": f"""
 INSERT INTO events (account_id, kind, at) SELECT $1, 'login.failed', moment FROM {AGES}""",
 }
+
+
+LIVING = """
+INSERT INTO revocations (id, expires_at)
+SELECT gen_random_uuid()::text, now() + number * interval '1 ms' + interval '1 hour'
+FROM generate_series(1, $1::int) AS number"""
+LAST = "SELECT tx::text, id FROM revocations ORDER BY tx DESC, id DESC LIMIT 1"
 
 
 @pytest.fixture(scope="module")
@@ -85,6 +93,26 @@ async def test_the_latest_events_are_found_by_their_time(sql: Sql) -> None:
         assert indexes(plan) == {"events_at_idx"}, statement
         assert not read_whole(plan), statement
         assert 0 < rows_read(plan, "events") <= most, statement
+
+
+@pytest.mark.parametrize("generic", [True, False])
+async def test_what_was_revoked_is_found_in_batches_by_an_index(sql: Sql, generic: bool) -> None:
+    await sql.execute(LIVING, MANY)
+    await sql.execute("ANALYZE revocations")
+    plan = await explain(sql, LIVE, None, "", generic=generic)
+    assert indexes(plan) == {"revocations_expires_at_idx"}
+    assert not read_whole(plan)
+    assert BATCH <= rows_read(plan, "revocations") <= 2 * BATCH
+    place, entry = await sql.fetchrow(LAST) or ("", "")
+    for number in (0, 3 * BATCH):
+        before = await sql.fetchval("SELECT pg_current_snapshot()::text")
+        await sql.execute(LIVING, number)
+        after = await sql.fetchval("SELECT pg_current_snapshot()::text")
+        for begin in ((None, ""), (place, entry)):
+            plan = await explain(sql, CHANGED, *begin, before, after, generic=generic)
+            assert indexes(plan) == {"revocations_tx_id_idx"}
+            assert not read_whole(plan)
+            assert rows_read(plan, "revocations") == min(number, BATCH)
 
 
 def test_no_condition_has_a_function_whose_value_changes_while_a_statement_runs() -> None:

@@ -25,6 +25,7 @@ from app.storage.redis.redis_py import Bounded
 from app.storage.redis.revocations import IndexState, RevocationIndex
 from app.storage.redis.throttling import FailureCounters
 from app.wiring import utc_now
+from tests.support.revocations import holding
 from tests.support.servers import ISSUER
 from tests.support.valkeys import Node, alone
 from tests.support.waiting import until
@@ -217,12 +218,15 @@ async def test_tls_is_used_and_a_server_of_another_authority_is_not_trusted(
             return {"revoked": timedelta(minutes=1)}
 
         async def is_believed() -> bool:
-            return await index.rebuild(live) is IndexState.TRUSTED and await index.find(["revoked"]) is True
+            return (
+                await index.rebuild(holding(live)) is IndexState.TRUSTED
+                and await index.find(["revoked"]) is True
+            )
 
         if known:
             await until(is_believed)
         else:
-            assert await index.rebuild(live) is IndexState.UNREACHABLE
+            assert await index.rebuild(holding(live)) is IndexState.UNREACHABLE
             assert await index.find(["revoked"]) is None
         await index.close()
 

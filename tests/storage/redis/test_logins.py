@@ -15,6 +15,7 @@ from app.storage.redis.redis_py import Bounded
 from app.storage.redis.revocations import IndexState, RevocationIndex
 from tests.support.database import connect
 from tests.support.people import login, me, new_person
+from tests.support.revocations import holding
 from tests.support.servers import ISSUER, Service
 from tests.support.valkeys import Node, alone
 from tests.support.waiting import WELL, client_of, health, until
@@ -45,10 +46,10 @@ async def test_a_new_password_in_the_file_is_used_by_the_next_connection() -> No
         index = RevocationIndex(told[0], ISSUER, lambda: told[0])
 
         async def is_trusted() -> bool:
-            return await index.rebuild(nothing) is IndexState.TRUSTED
+            return await index.rebuild(holding(nothing)) is IndexState.TRUSTED
 
         async def is_refused() -> bool:
-            await index.rebuild(nothing)
+            await index.rebuild(holding(nothing))
             return "WRONGPASS" in (index.cause or "") or "invalid username-password" in (index.cause or "")
 
         await until(is_trusted)

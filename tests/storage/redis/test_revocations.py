@@ -13,6 +13,7 @@ from app.dev.servers import valkey
 from app.domain.refusals import Refusal, Refused
 from app.storage.redis.client import prefix
 from app.storage.redis.revocations import IndexState, RevocationIndex
+from tests.support.revocations import holding
 from tests.support.servers import ISSUER, Faulty, server_folder
 from tests.support.valkeys import unasked
 from tests.support.waiting import until
@@ -52,7 +53,7 @@ async def in_step(index: RevocationIndex) -> None:
     """Rebuild until the index is in step; a busy machine may need another try."""
 
     async def is_in_step() -> bool:
-        return await index.rebuild(live) is IndexState.TRUSTED and await is_right(index)
+        return await index.rebuild(holding(live)) is IndexState.TRUSTED and await is_right(index)
 
     await until(is_in_step)
 
@@ -124,7 +125,7 @@ async def test_another_deployment_on_the_same_server_makes_nothing_trusted(
         return {}
 
     async def is_in_step() -> bool:
-        return await another.rebuild(nothing) is IndexState.TRUSTED
+        return await another.rebuild(holding(nothing)) is IndexState.TRUSTED
 
     operator.flushall()
     await until(is_in_step)
@@ -141,7 +142,7 @@ async def test_a_restarted_server_is_not_trusted_until_it_is_filled_again(
     server.kill()
     assert await cannot_tell(index)
     assert not await index.add(ENTRIES)
-    assert await index.rebuild(live) is not IndexState.TRUSTED
+    assert await index.rebuild(holding(live)) is not IndexState.TRUSTED
     server.start()
     assert await cannot_tell(index)
     await in_step(index)
@@ -162,7 +163,7 @@ async def test_a_server_that_may_evict_is_never_trusted(
     index: RevocationIndex, operator: "redis.Redis", policy: str
 ) -> None:
     operator.config_set("maxmemory-policy", policy)
-    assert await index.rebuild(live) is not IndexState.TRUSTED
+    assert await index.rebuild(holding(live)) is not IndexState.TRUSTED
     assert await cannot_tell(index)
     operator.config_set("maxmemory-policy", "noeviction")
     await in_step(index)
@@ -175,7 +176,7 @@ async def test_a_flush_while_entries_are_read_from_postgres_leaves_no_marker(
         operator.flushall()
         return ENTRIES
 
-    assert await index.rebuild(flushed) is not IndexState.TRUSTED
+    assert await index.rebuild(holding(flushed)) is not IndexState.TRUSTED
     assert operator.get(MARKER) is None
     assert await cannot_tell(index)
     await in_step(index)
@@ -185,7 +186,7 @@ async def test_postgres_that_fails_during_a_rebuild_changes_no_answer(index: Rev
     async def away() -> Mapping[str, timedelta]:
         raise ConnectionAbortedError
 
-    assert await index.rebuild(away) is not IndexState.TRUSTED
+    assert await index.rebuild(holding(away)) is not IndexState.TRUSTED
     assert await index.find([REVOKED]) in (True, None)
     assert await index.find([FREE]) in (False, None)
 
@@ -208,10 +209,10 @@ async def test_a_frozen_server_costs_one_timeout_and_is_filled_again_when_it_tha
     with unasked(index):
         assert [await index.find([FREE]) for _ in range(100)] == [None] * 100
     assert not await index.add({REVOKED: LASTS})
-    assert await index.rebuild(live) is not IndexState.TRUSTED
+    assert await index.rebuild(holding(live)) is not IndexState.TRUSTED
     server.resume()
     assert await cannot_tell(index)
-    assert await index.rebuild(live) is IndexState.TRUSTED
+    assert await index.rebuild(holding(live)) is IndexState.TRUSTED
     for _ in range(20):
         assert await is_right(index)
 
@@ -226,7 +227,7 @@ async def test_a_cancelled_check_leaves_no_answer_behind(server: Faulty, index: 
     # Python 3.11's wait_for loses a cancellation now and then; the check then ends by its timeout.
     assert all(answer is None or isinstance(answer, asyncio.CancelledError) for answer in gone)
     server.resume()
-    assert await index.rebuild(live) is IndexState.TRUSTED
+    assert await index.rebuild(holding(live)) is IndexState.TRUSTED
     answers = await asyncio.gather(*(index.find([FREE]) for _ in range(20)))
     assert answers == [False] * 20
     assert await is_right(index)
@@ -244,7 +245,7 @@ async def test_a_restart_from_disk_during_a_rebuild_is_noticed_though_the_nonce_
         await index.close()
         return {"something": timedelta(minutes=1)}
 
-    assert await index.rebuild(restarting) is not IndexState.TRUSTED
+    assert await index.rebuild(holding(restarting)) is not IndexState.TRUSTED
     assert await index.find(["something"]) is None
 
 
@@ -253,5 +254,5 @@ async def test_the_index_is_not_trusted_when_postgres_cannot_be_read(index: Revo
         raise Refused(Refusal.UNAVAILABLE)
 
     with pytest.raises(Refused):
-        await index.rebuild(unreadable)
+        await index.rebuild(holding(unreadable))
     assert await index.find(["anything"]) is None

@@ -9,6 +9,7 @@ import pytest
 
 from app.storage.redis.client import prefix
 from app.storage.redis.revocations import IndexState, RevocationIndex
+from tests.support.revocations import holding
 from tests.support.servers import ISSUER
 from tests.support.valkeys import SLOT, Cluster, Node, blacklists, cluster, eventually, unasked
 from tests.support.waiting import until
@@ -54,7 +55,7 @@ async def in_step(index: RevocationIndex) -> RevocationIndex:
     """With a Postgres that has one entry, once the servers let it."""
 
     async def believed() -> bool:
-        return await index.rebuild(live) is IndexState.TRUSTED and await is_right(index)
+        return await index.rebuild(holding(live)) is IndexState.TRUSTED and await is_right(index)
 
     await until(believed)
     return index
@@ -98,7 +99,7 @@ async def test_a_cluster_is_used_like_a_server_and_nodes_without_the_slot_do_not
         eventually(lambda: "fail" in servers.owner.operator.cluster("NODES")[down.address]["flags"])
     assert await is_right(index)
     assert await index.add({LOST: LASTS})
-    assert await index.rebuild(live) is IndexState.TRUSTED
+    assert await index.rebuild(holding(live)) is IndexState.TRUSTED
     await in_step(open_index(servers.url))
 
 
@@ -112,7 +113,7 @@ async def test_an_entry_that_a_killed_owner_lost_is_not_called_free(own: Cluster
     own.replica.resume()
     assert await index.find([LOST]) is None
     assert not await index.add({str(uuid4()): LASTS})
-    assert await index.rebuild(live) is IndexState.UNREACHABLE
+    assert await index.rebuild(holding(live)) is IndexState.UNREACHABLE
     own.promote_replica()
     promoted = own.replica.operator
     assert promoted.get(MARKER)
@@ -140,14 +141,14 @@ async def test_a_frozen_owner_costs_one_timeout(servers: Cluster, open_index: Op
     servers.owner.pause()
     # These two are closed in this state.
     assert not await left.add({REVOKED: LASTS})
-    assert await late.rebuild(live) is IndexState.UNREACHABLE
+    assert await late.rebuild(holding(live)) is IndexState.UNREACHABLE
     assert set(await asyncio.gather(*(index.find([REVOKED]) for _ in range(20)))) == {None}
     with unasked(index):
         assert [await index.find([FREE]) for _ in range(100)] == [None] * 100
     assert not await other.add({REVOKED: LASTS})
     with unasked(other):
         assert await cannot_tell(other)
-    assert await index.rebuild(live) is IndexState.UNREACHABLE
+    assert await index.rebuild(holding(live)) is IndexState.UNREACHABLE
     servers.owner.resume()
     assert await cannot_tell(index)
     for one in (index, other):
@@ -204,7 +205,7 @@ async def migrates(servers: Cluster, old: Node, new: Node, open_index: Open) -> 
     async def ask(index: RevocationIndex) -> None:
         assert await is_not_wrong(index)
         assert not await index.add({LOST: LASTS}) or await index.find([LOST]) is not False
-        await during.rebuild(live)
+        await during.rebuild(holding(live))
         assert await is_not_wrong(during)
 
     new.operator.cluster("SETSLOT", SLOT, "IMPORTING", servers.id_of(old))
@@ -235,7 +236,7 @@ async def test_a_cluster_that_is_down_changes_no_answer_and_is_found_again(
     with unasked(adding):
         assert await cannot_tell(adding)
     for index in (filling, newcomer, asking, adding):
-        assert await index.rebuild(live) is IndexState.UNREACHABLE
+        assert await index.rebuild(holding(live)) is IndexState.UNREACHABLE
         assert not await index.add({LOST: LASTS})
         assert await cannot_tell(index)
     servers.heal()

@@ -7,6 +7,7 @@ from uuid import uuid4
 import pytest
 
 from app.storage.redis.revocations import IndexState, RevocationIndex
+from tests.support.revocations import holding
 from tests.support.valkeys import Node, alone, blacklists
 from tests.support.waiting import until
 
@@ -38,7 +39,7 @@ async def in_step(index: RevocationIndex) -> RevocationIndex:
     """With a Postgres that has one entry."""
 
     async def believed() -> bool:
-        return await index.rebuild(live) is IndexState.TRUSTED and await is_right(index)
+        return await index.rebuild(holding(live)) is IndexState.TRUSTED and await is_right(index)
 
     await until(believed)
     return index
@@ -78,7 +79,7 @@ async def test_after_a_refused_write_reads_are_not_trusted(
     assert await index.find([REVOKED]) is not False
     assert not await index.add({MISSED: LASTS})
     assert await cannot_tell(index)
-    assert await index.rebuild(live) is not IndexState.TRUSTED
+    assert await index.rebuild(holding(live)) is not IndexState.TRUSTED
     assert await cannot_tell(index)
     refuse_writes(server, fault, refuse=False)
     assert await cannot_tell(index)
@@ -113,7 +114,7 @@ async def test_a_write_that_fails_during_a_rebuild_leaves_the_index_untrusted(
         refuse_writes(server, fault, refuse=False)
         return read
 
-    assert await index.rebuild(failing_write) is not IndexState.TRUSTED
+    assert await index.rebuild(holding(failing_write)) is not IndexState.TRUSTED
     assert await index.find([MISSED]) is None
     assert await cannot_tell(index)
     await in_step(index)

@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 
 from app.storage.redis.revocations import IndexState, RevocationIndex
+from tests.support.revocations import holding
 from tests.support.valkeys import Node, alone, blacklists, cluster, watched
 from tests.support.waiting import until
 
@@ -31,7 +32,7 @@ async def live() -> dict[str, timedelta]:
 
 async def is_used(index: RevocationIndex) -> None:
     async def everything_works() -> bool:
-        believed = await index.rebuild(live) is IndexState.TRUSTED
+        believed = await index.rebuild(holding(live)) is IndexState.TRUSTED
         taken = await index.add({"another": timedelta(minutes=1)})
         answers = [await index.find([entry]) for entry in ("revoked", "another", "free")]
         return believed and taken and answers == [True, True, False]
@@ -98,7 +99,7 @@ async def test_a_missing_right_is_no_error_and_the_index_is_not_trusted() -> Non
 
 async def is_doubted(open_index: Callable[[str], RevocationIndex], url: str) -> None:
     index = open_index(url)
-    await index.rebuild(live)
+    await index.rebuild(holding(live))
     assert await index.find(["revoked"]) is None
     assert await index.find(["free"]) is None
     assert not index.is_trusted

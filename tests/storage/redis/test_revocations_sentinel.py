@@ -9,6 +9,7 @@ import pytest
 
 from app.storage.redis.client import prefix
 from app.storage.redis.revocations import IndexState, RevocationIndex
+from tests.support.revocations import holding
 from tests.support.servers import ISSUER
 from tests.support.valkeys import SERVICE, Watched, blacklists, eventually, unasked, watched
 from tests.support.waiting import until
@@ -43,7 +44,7 @@ async def in_step(index: RevocationIndex) -> RevocationIndex:
     """With a Postgres that has one entry, once the servers let it."""
 
     async def believed() -> bool:
-        return await index.rebuild(live) is IndexState.TRUSTED
+        return await index.rebuild(holding(live)) is IndexState.TRUSTED
 
     await until(believed)
     assert await is_right(index)
@@ -110,7 +111,7 @@ async def test_without_a_sentinel_or_the_service_the_index_is_not_trusted(
     servers: Watched, open_index: Open, index: RevocationIndex
 ) -> None:
     stranger = open_index(servers.url.replace(SERVICE, "another"))
-    assert await stranger.rebuild(live) is IndexState.UNREACHABLE
+    assert await stranger.rebuild(holding(live)) is IndexState.UNREACHABLE
     assert not await stranger.add(ENTRIES)
     assert await cannot_tell(stranger)
     for sentinel in servers.sentinels:
@@ -118,7 +119,7 @@ async def test_without_a_sentinel_or_the_service_the_index_is_not_trusted(
     # The client still has its connection to the primary.
     assert await is_right(index)
     newcomer = open_index(servers.url)
-    assert await newcomer.rebuild(live) is IndexState.UNREACHABLE
+    assert await newcomer.rebuild(holding(live)) is IndexState.UNREACHABLE
     assert not await newcomer.add(ENTRIES)
     with unasked(newcomer):
         assert await cannot_tell(newcomer)
@@ -131,7 +132,7 @@ async def test_a_replica_is_never_trusted_though_it_holds_the_marker(
 ) -> None:
     direct = open_index(servers.replica.url)
     eventually(lambda: servers.replica.operator.get(MARKER))
-    assert await direct.rebuild(live) is IndexState.UNREACHABLE
+    assert await direct.rebuild(holding(live)) is IndexState.UNREACHABLE
     assert await cannot_tell(direct)
     # The same holds if it was trusted as a primary.
     direct._trusted = True  # noqa: SLF001 - a promotion in between cannot be arranged
@@ -159,7 +160,7 @@ async def test_an_entry_that_a_killed_primary_lost_is_not_called_free(
     assert await cannot_tell(index)
     assert await idle.add({str(uuid4()): LASTS})
     assert await idle.find([LOST]) is None
-    assert await idle.rebuild(live_now) is IndexState.TRUSTED
+    assert await idle.rebuild(holding(live_now)) is IndexState.TRUSTED
     assert await idle.find([LOST]) is True
     assert await is_right(idle)
     # Another client rebuilt the index, and this one has only to look.
@@ -181,13 +182,13 @@ async def test_a_frozen_primary_costs_one_timeout_and_is_not_trusted_when_it_tha
     assert not await index.add({str(uuid4()): LASTS})
     servers.await_failover()
     assert await cannot_tell(index)
-    assert await index.rebuild(live_now) is IndexState.TRUSTED
+    assert await index.rebuild(holding(live_now)) is IndexState.TRUSTED
     assert await index.find([LOST]) is True
     old = servers.replica
     old.resume()
     eventually(lambda: old.follows(servers.primary))
     assert await cannot_tell(direct)
-    assert await direct.rebuild(live_now) is IndexState.UNREACHABLE
+    assert await direct.rebuild(holding(live_now)) is IndexState.UNREACHABLE
     assert await index.find([LOST]) is True
     assert await is_right(index)
 
@@ -226,6 +227,6 @@ async def test_sentinels_and_servers_may_ask_for_passwords_of_their_own() -> Non
                 f"redis+sentinel://:wrong@{hosts}?sentinel_password={quote(other, safe='')}",
             ):
                 stranger = open_index(url)
-                assert await stranger.rebuild(live) is IndexState.UNREACHABLE
+                assert await stranger.rebuild(holding(live)) is IndexState.UNREACHABLE
                 assert not await stranger.add(ENTRIES)
                 assert await cannot_tell(stranger)

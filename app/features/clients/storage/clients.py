@@ -67,7 +67,7 @@ WITH changed AS (DELETE FROM service_clients WHERE id = $2 RETURNING id), record
     {INSERT} SELECT {COLUMNS} FROM {events_from("$1")} WHERE EXISTS (SELECT FROM changed)
 ), revoked AS (
     INSERT INTO revocations (id, expires_at) SELECT id::text, clock_timestamp() + $3::interval FROM changed
-    ON CONFLICT (id) DO UPDATE SET expires_at = excluded.expires_at
+    ON CONFLICT (id) DO UPDATE SET expires_at = excluded.expires_at, tx = excluded.tx
 )
 SELECT id FROM changed
 """  # noqa: S608 - the only things put in are constants of ours
