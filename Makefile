@@ -10,7 +10,7 @@ RUN_STAMP := .venv/.run.txt
 INTEROP := tests/journeys/interop
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup run test test-slow test-busy bench bench-peers bench-flame bench-flood bench-equal check format contract reference blocklist lock
+.PHONY: help setup run kit-python test test-slow test-busy bench bench-peers bench-flame bench-flood bench-equal check format contract reference blocklist lock
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -94,7 +94,13 @@ check: $(STAMP) ## Check format, lint, types and the layers; changes nothing.
 	@$(BIN)/ruff format --check
 	@$(BIN)/ruff check
 	@$(BIN)/mypy
+	@cd $(KIT) && $(CURDIR)/$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
+
+KIT := kits/python
+kit-python: $(STAMP) ## Test the verifier for Python services by itself, and build its packages into kits/python/dist.
+	@cd $(KIT) && $(CURDIR)/$(BIN)/pytest --quiet
+	@cd $(KIT) && rm -rf dist && $(CURDIR)/$(BIN)/python -m hatchling build
 
 format: $(STAMP) ## Format the code and mend what ruff can mend.
 	@$(BIN)/ruff check --fix-only

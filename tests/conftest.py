@@ -131,7 +131,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def _name(path: Path) -> str:
-    return path.relative_to(Path(__file__).parent).with_suffix("").as_posix()
+    """The path from the folder of the tests, without its suffix; tests of a kit have a longer one."""
+    return Path(os.path.relpath(path, Path(__file__).parent)).with_suffix("").as_posix()
 
 
 @pytest.hookimpl(optionalhook=True)

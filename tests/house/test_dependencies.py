@@ -14,6 +14,8 @@ import pytest
 from tests.support.servers import ROOT
 
 OURS = {"app", "bench", "migrations", "tests", "tools"}
+# The kit for Python and what its tests share; tests/test_package.py of the kit holds its dependencies.
+KIT = {"conformance", "testing", "watchword_verifier"}
 # A part of pydantic, which pins one version of it.
 PARTS = {"pydantic-core": "pydantic"}
 
@@ -37,7 +39,7 @@ def imports(source: str) -> list[str]:
             found += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             found += [f"{node.module}.{alias.name}" for alias in node.names]
-    return [name for name in found if name.partition(".")[0] not in OURS | sys.stdlib_module_names]
+    return [name for name in found if name.partition(".")[0] not in OURS | KIT | sys.stdlib_module_names]
 
 
 def private(source: str) -> list[str]:

@@ -7,11 +7,22 @@ import pytest
 
 from tests.support.servers import ROOT
 
-DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("kits/*/*.md")])
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
 FENCE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
-FOLDERS = ("app", "bench", "contract", "deploy", "docs", "migrations", "requirements", "tests", "tools")
+FOLDERS = (
+    "app",
+    "bench",
+    "contract",
+    "deploy",
+    "docs",
+    "kits",
+    "migrations",
+    "requirements",
+    "tests",
+    "tools",
+)
 PATH = re.compile(rf"`((?:{'|'.join(FOLDERS)})/[\w./*-]*)(?:: (\w+))?`")
 """A path in backquotes, perhaps with the name of a class or a function in it."""
 TARGET = re.compile(r"\bmake ([a-z][a-z-]*)\b")

@@ -1,0 +1,1 @@
+"""A conformance suite for verifiers: an issuer that misbehaves by order, and forged tokens."""
