@@ -6,12 +6,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import asyncpg
+import httpx2
 import pytest
 from alembic import command
 
 from app.dev import Servers
 from app.storage.postgres.migrations import alembic_config
-from tests.support.database import connect
+from tests.support.clients import GRANT, asserting, basic, new_client, new_signer
+from tests.support.database import Sql, connect
 from tests.support.people import login, me, new_person
 from tests.support.postgres import PASSWORDS, Postgres, postgres
 from tests.support.servers import ROOT, Service, app, environment_of
@@ -70,6 +72,7 @@ async def test_reading_and_changing_rows_is_all_that_the_service_needs(
             left = await client.post("/logout", json={"refresh_token": refreshed.json()["refresh_token"]})
             assert left.status_code == 204
             assert (await me(client, token)).status_code == 401
+            await use_a_client(environment, client, owner)
     await owner.execute(
         "UPDATE sessions SET expires_at = now() - interval '2 days', created_at = '2000-01-01'"
     )
@@ -78,6 +81,27 @@ async def test_reading_and_changing_rows_is_all_that_the_service_needs(
     await run(environment, "users", "delete", person.email, "--yes")
     assert "The role of the service" not in await run(environment, "check-config")
     await owner.close()
+
+
+async def use_a_client(environment: dict[str, str], client: httpx2.AsyncClient, owner: Sql) -> None:
+    """A service client from its creation to its deletion, with a secret and with a key."""
+    created = json.loads(
+        await run(environment, "clients", "create", "orders", "--scope", "introspect", "--json")
+    )
+    headers = basic(created["client_id"], created["client_secret"])
+    issued = (await client.post("/token", data=GRANT, headers=headers)).json()["access_token"]
+    for active in (True, False):
+        asked = await client.post("/introspect", data={"token": issued}, headers=headers)
+        assert asked.json()["active"] is active
+        assert (await client.post("/revoke", data={"token": issued}, headers=headers)).status_code == 200
+    key = new_signer()
+    billing = await new_client(owner, "introspect", keys=(key.jwk,))
+    assertion = asserting(key.assertion(billing))
+    for status in (200, 401):
+        assert (await client.post("/token", data=GRANT | assertion)).status_code == status
+    await run(environment, "clients", "rotate", "orders")
+    await run(environment, "clients", "scopes", "orders", "read")
+    await run(environment, "clients", "delete", "orders", "--yes")
 
 
 @pytest.mark.requirement("E12")

@@ -17,6 +17,8 @@ from tests.support.races import inside
 from tests.support.servers import Service
 from tests.support.waiting import client_of
 
+pytestmark = pytest.mark.requirement("S3")
+
 
 @pytest.fixture
 async def replicas(

@@ -22,6 +22,8 @@ from app.features.clients.crypto import (
 from tests.support.clients import ServiceClient, Signer, new_signer
 from tests.support.tokens import b64, members
 
+pytestmark = pytest.mark.requirement("S1")
+
 CLIENT = UUID("0b8f5a1e-3f4e-4d3c-9a51-6b0c8a3f2d10")
 SECRET = new_secret(CLIENT, bytes(range(32)))
 P256 = Signer(ec.generate_private_key(ec.SECP256R1()))

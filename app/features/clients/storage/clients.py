@@ -11,7 +11,7 @@ import orjson
 from app.domain.events import Event
 from app.features.clients.domain import Client, ClientSecret
 from app.storage.postgres.database import Database
-from app.storage.postgres.events import COLUMNS, INSERT, as_json, events_from, log_events
+from app.storage.postgres.events import COLUMNS, INSERT, as_json, events_from
 from app.storage.postgres.sessions import SIGNING_KID
 
 MOST_LISTED = 1000
@@ -136,11 +136,8 @@ class ClientStore:
         await self.database.rows(_USED, client_id, secret_digest)
 
     async def _change(self, event: Event, statement: str, *arguments: object) -> bool:
-        """Make a change with its event; False when there is nothing to change."""
-        changed = await self.database.row(statement, as_json(event), *arguments) is not None
-        if changed:
-            log_events(event)
-        return changed
+        """Make a change with its event, which the command prints; False when there is nothing to change."""
+        return await self.database.row(statement, as_json(event), *arguments) is not None
 
 
 def _client(row: asyncpg.Record) -> Client:

@@ -24,6 +24,8 @@ from tests.support.people import bearing, problem_of
 from tests.support.servers import ISSUER
 from tests.support.tokens import unb64
 
+pytestmark = pytest.mark.requirement("S4")
+
 
 async def test_a_client_gets_a_token_that_independent_verifiers_accept(
     client: httpx2.AsyncClient, sql: Sql

@@ -17,6 +17,8 @@ from tests.support.clients import ServiceClient, Signer, claims_of, new_client, 
 from tests.support.database import CLOCK, MINUTE, Sql, let_pass
 from tests.support.tokens import members
 
+pytestmark = pytest.mark.requirement("S2")
+
 HERE = Visitor("192.0.2.7", "tests", "request-7")
 
 

@@ -20,6 +20,8 @@ from tests.support.races import CHEAP_HASH, sign_in
 from tests.support.servers import ISSUER
 from tests.support.tokens import unb64
 
+pytestmark = pytest.mark.requirement("S5")
+
 HERE = Visitor("192.0.2.7", "tests", "request-7")
 
 

@@ -14,6 +14,8 @@ from tests.support.database import Sql
 from tests.support.people import Person, new_person
 from tests.support.races import CHEAP_HASH, sign_in
 
+pytestmark = pytest.mark.requirement("S6")
+
 HERE = Visitor("192.0.2.7", "tests", "request-7")
 
 
