@@ -98,7 +98,9 @@ HEADERS: dict[str, Attack] = {
     "b64 false": header("type", b64="false", crit='["b64"]'),
     "zip over a compressed payload": Attack(
         "type",
-        lambda mint: mint.token(members(mint.header, zip='"DEF"'), compress(members(mint.claims), wbits=-15)),
+        lambda mint: mint.token(
+            members(mint.header, zip='"DEF"'), compress(members(mint.claims), level=0, wbits=-15)
+        ),
     ),
     "cty JWT around a good token": Attack(
         "type", lambda mint: mint.token(members(mint.header, cty='"JWT"'), mint.token().encode())

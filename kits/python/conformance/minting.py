@@ -49,7 +49,9 @@ class SigningKey:
             case rsa.RSAPrivateKey():
                 return self.private.sign(data, padding.PKCS1v15(), SHA256())
             case ec.EllipticCurvePrivateKey():
-                r, s = decode_dss_signature(self.private.sign(data, ec.ECDSA(SHA256())))
+                r, s = decode_dss_signature(
+                    self.private.sign(data, ec.ECDSA(SHA256(), deterministic_signing=True))
+                )
                 return r.to_bytes(32) + s.to_bytes(32)
             case _:
                 return self.private.sign(data)
