@@ -12,7 +12,7 @@ import struct
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 
 from app.crypto.secrets import ServiceSecret, ServiceSecrets
-from app.domain.accounts import canonical_email
+from app.domain.accounts import CanonicalEmail
 
 PREFIX = "wwd_"
 MOST_ACCOUNTS = 4
@@ -29,7 +29,7 @@ class DeviceTokens:
     def __init__(self, secrets: ServiceSecrets) -> None:
         self._secrets = secrets
 
-    def password_version(self, presented: str | None, email: str) -> int | None:
+    def password_version(self, presented: str | None, email: CanonicalEmail) -> int | None:
         """The password version with which the device last signed in to this account, or None."""
         for token in _tokens(presented):
             version = self._read(token, email)
@@ -37,7 +37,7 @@ class DeviceTokens:
                 return version
         return None
 
-    def remember(self, presented: str | None, email: str, password_version: int) -> str:
+    def remember(self, presented: str | None, email: CanonicalEmail, password_version: int) -> str:
         """The tokens that the device stores from now on: one of this account, then those of others."""
         secret = self._secrets.newest
         body = _BODY.pack(_VERSION, secret.id, password_version)
@@ -45,7 +45,7 @@ class DeviceTokens:
         others = [other for other in _tokens(presented) if self._read(other, email) is None]
         return ".".join([token, *others][:MOST_ACCOUNTS])
 
-    def _read(self, token: str, email: str) -> int | None:
+    def _read(self, token: str, email: CanonicalEmail) -> int | None:
         raw = urlsafe_b64decode(token.removeprefix(PREFIX))
         body, mac = raw[: _BODY.size], raw[_BODY.size :]
         version, secret_id, password_version = _BODY.unpack(body)
@@ -55,9 +55,9 @@ class DeviceTokens:
         return int(password_version)
 
 
-def _mac(secret: ServiceSecret, body: bytes, email: str) -> bytes:
-    key = canonical_email(email).encode(errors="surrogatepass")
-    return hmac.digest(secret.device_key, body + key, "sha256")[:_MAC_LENGTH]
+def _mac(secret: ServiceSecret, body: bytes, email: CanonicalEmail) -> bytes:
+    message = body + email.encode(errors="surrogatepass")
+    return hmac.digest(secret.device_key, message, "sha256")[:_MAC_LENGTH]
 
 
 def _tokens(presented: str | None) -> list[str]:

@@ -105,7 +105,7 @@ class Network(NamedTuple):
 
     def budget(self, name: str, limits: tuple[Limit, ...]) -> Budget:
         """The budget of this network, given the limits of one address."""
-        scaled = tuple(limit.times(self.factor) for limit in limits)
+        scaled = limits if self.factor == 1 else tuple(limit.times(self.factor) for limit in limits)
         return Budget(name, self.key, scaled, is_network=True)
 
 

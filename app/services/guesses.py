@@ -1,7 +1,7 @@
 """Guesses at a secret: the slot, the charge, the refund and the events that surround every guess."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import aclosing, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from app.crypto.passwords import Decoy, PasswordCheck, PasswordHasher
@@ -86,15 +86,14 @@ class Guesses:
         self, attempt: Attempt, throttled: Callable[[TooManyRequests], Awaitable[Event]]
     ) -> Way:
         refusals = []
-        async with aclosing(attempt.ways) as ways:
-            async for way in ways:
-                try:
-                    await self.throttle.charge(way)
-                except TooManyRequests as refused:
-                    refusals.append(refused)
-                    if refused.is_news:
-                        await self.events.add(await throttled(refused))
-                else:
-                    return way
+        for way in await attempt.ways():
+            try:
+                await self.throttle.charge(way)
+            except TooManyRequests as refused:
+                refusals.append(refused)
+                if refused.is_news:
+                    await self.events.add(await throttled(refused))
+            else:
+                return way
         # The client learns when the first of the ways opens.
         raise min(refusals, key=lambda refused: refused.opens_in)

@@ -6,6 +6,7 @@ from uuid import uuid4
 
 from app.crypto.device_tokens import DeviceTokens
 from app.crypto.refresh_tokens import RefreshTokens
+from app.domain.accounts import canonical_email
 from app.domain.proofs import Proof
 from app.domain.refusals import Refusal, Refused
 from app.domain.sessions import ClientKind, SessionGrant
@@ -67,6 +68,8 @@ class OpenSession:
             raise Refused(Refusal.INVALID_CREDENTIALS)
         await self.end_sessions.announce(opened.ended)
         device_tokens = (
-            None if device is None else self.devices.remember(device, opened.email, proof.password_version)
+            None
+            if device is None
+            else self.devices.remember(device, canonical_email(opened.email), proof.password_version)
         )
         return TokenPair(await self.minter.mint(opened.grant), token.text, client, device_tokens)

@@ -28,16 +28,17 @@ class Slots:
         """Hold a slot, or raise Overloaded when all are taken or one of the holders has its share."""
         if self._taken >= self._total or any(map(self._has_its_share, holders)):
             raise Overloaded
-        keys = [holder.key for holder in holders]
         self._taken += 1
-        self._held.update(keys)
+        for holder in holders:
+            self._held[holder.key] += 1
         try:
             yield
         finally:
             self._taken -= 1
-            self._held.subtract(keys)
-            # Only those who hold a slot are kept.
-            self._held = +self._held
+            for holder in holders:
+                self._held[holder.key] -= 1
+                if not self._held[holder.key]:
+                    del self._held[holder.key]  # Only those who hold a slot are kept.
 
     def _has_its_share(self, holder: Holder) -> bool:
         """Whether it holds its share, which is rounded up, so that each holder gets one slot at least."""

@@ -1,17 +1,19 @@
 """Throttling: charges guesses and failed refreshes to budgets."""
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from typing import NamedTuple
 from uuid import UUID
 
 from app.crypto.device_tokens import DeviceTokens
-from app.domain.accounts import canonical_email
+from app.domain.accounts import CanonicalEmail
 from app.domain.throttling import (
     Budget,
     Holder,
     Limit,
+    Network,
     Rule,
     ThrottlingPolicy,
     TooManyRequests,
@@ -30,10 +32,26 @@ class Way(NamedTuple):
 
 
 class Attempt(NamedTuple):
-    """An attempt to guess: who holds its slot, and the ways to charge it, the first one first."""
+    """An attempt to guess: who holds its slot, and how to charge it."""
 
     holders: tuple[Holder, ...]
-    ways: AsyncGenerator[Way]
+    ways: Callable[[], Awaitable[Sequence[Way]]]
+    """Returns the ways to charge it, the first one first. It may read the account, so it needs the slot."""
+
+
+class _Target(NamedTuple):
+    """What an attempt is charged to: the account's budget of unknown devices, and the networks."""
+
+    account: Budget
+    networks: tuple[Network, ...]
+
+    def holders(self, *, is_known: bool) -> tuple[Holder, ...]:
+        """Strangers and those who know the account hold slots apart: neither takes the others' share."""
+        kind = "known" if is_known else "account"
+        return (
+            Holder(f"{kind}/{self.account.key}", _ACCOUNT_HOLDS_ONE_IN),
+            Holder(f"network/{self.networks[-1].key}", _NETWORK_HOLDS_ONE_IN),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +73,7 @@ class Throttle:
 
     def login(
         self,
-        email: str,
+        email: CanonicalEmail,
         address: str | None,
         device: str | None,
         current_version: Callable[[], Awaitable[int]],
@@ -65,38 +83,23 @@ class Throttle:
         ``current_version`` returns the account's password version, and is called only for a device with a
         genuine token. It returns that of a new account where there is none.
         """
-        claimed = self.devices.password_version(device, email)
-        holders = self._holders(email, address, is_known=claimed is not None)
-        return Attempt(holders, self._login_ways(email, address, claimed, current_version))
+        target, claimed = self._target(email, address), self.devices.password_version(device, email)
 
-    async def _login_ways(
-        self,
-        email: str,
-        address: str | None,
-        claimed: int | None,
-        current_version: Callable[[], Awaitable[int]],
-    ) -> AsyncGenerator[Way]:
-        """A sign-in from a known device does not clear the budget of unknown devices."""
-        account, device = self._unknown_devices(email), tuple[Budget, ...]()
-        strangers = (account, *self._networks(address), *self._everyone())
-        current = 0 if claimed is None else await current_version()
-        # The holder of the service secret can write any version, so a version makes no budget of its own:
-        # one that the account never had counts for nothing, and all former ones share a budget.
-        if claimed is not None and claimed <= current:
-            key = str(claimed) if claimed == current else "former"
-            device = (Budget("device", f"{account.key}/{key}", self.policy.account),)
-            yield self._known_way(device, account, address)
-        yield Way(strangers, cleared=(account, *device))
+        async def ways() -> Sequence[Way]:
+            if claimed is None:
+                return (self._strangers_way(target),)
+            return self._known_device_ways(target, claimed, await current_version())
 
-    def password_change(self, session_id: UUID, email: str, address: str | None) -> Attempt:
+        return Attempt(target.holders(is_known=claimed is not None), ways)
+
+    def password_change(self, session_id: UUID, email: CanonicalEmail, address: str | None) -> Attempt:
         """A guess of a session at its account's password; every session has its own budget."""
-        own = (Budget("password", str(session_id), self.policy.account),)
-        account = self._unknown_devices(email)
+        target = self._target(email, address)
 
-        async def ways() -> AsyncGenerator[Way]:
-            yield self._known_way(own, account, address)
+        async def ways() -> Sequence[Way]:
+            return (self._known_way(Budget("password", str(session_id), self.policy.account), target),)
 
-        return Attempt(self._holders(email, address, is_known=True), ways())
+        return Attempt(target.holders(is_known=True), ways)
 
     async def charge(self, way: Way) -> None:
         """Charge a guess as if it had failed; refuses with TooManyRequests, and then charges nothing."""
@@ -112,43 +115,49 @@ class Throttle:
             [budget for budget in way.charged if budget not in way.cleared], way.cleared
         )
 
-    async def unlock(self, email: str) -> bool:
+    async def unlock(self, email: CanonicalEmail) -> bool:
         """Clear the failures of unknown devices at the account with this address; False without Redis."""
-        await self.counters.settle((), [self._unknown_devices(email)])
+        await self.counters.settle((), [self._account(email)])
         return self.counters.is_shared
 
-    def _unknown_devices(self, email: str) -> Budget:
-        return Budget("account", self._key(email), self.policy.account)
+    def _known_device_ways(self, target: _Target, claimed: int, current: int) -> Sequence[Way]:
+        """A sign-in from a known device does not clear the budget of unknown devices."""
+        # The holder of the service secret can write any version, so a version makes no budget of its own:
+        # one that the account never had counts for nothing, and all former ones share a budget.
+        if claimed > current:
+            return (self._strangers_way(target),)
+        key = str(claimed) if claimed == current else "former"
+        device = Budget("device", f"{target.account.key}/{key}", self.policy.account)
+        return (self._known_way(device, target), self._strangers_way(target, device))
 
-    def _networks(self, address: str | None, known: str = "") -> list[Budget]:
+    def _known_way(self, own: Budget, target: _Target) -> Way:
+        counting = (budget.only_counting() for budget in (target.account, *self._budgets(target.networks)))
+        return Way((own, *self._budgets(target.networks, "known/"), *counting), cleared=(own,))
+
+    def _strangers_way(self, target: _Target, *own: Budget) -> Way:
+        charged = (target.account, *self._budgets(target.networks), *_everyone(self.policy.everyone))
+        return Way(charged, cleared=(target.account, *own))
+
+    def _target(self, email: CanonicalEmail, address: str | None) -> _Target:
+        return _Target(self._account(email), networks_of(address))
+
+    def _account(self, email: CanonicalEmail) -> Budget:
+        return Budget("account", self.label(email), self.policy.account)
+
+    def _budgets(self, networks: Sequence[Network], known: str = "") -> list[Budget]:
         return [
             network._replace(key=known + network.key).budget("address", self.policy.address)
-            for network in networks_of(address)
+            for network in networks
         ]
 
-    def _everyone(self) -> tuple[Budget, ...]:
-        """The budgets of all strangers: half of what they may do is reserved for quiet networks."""
-        everyone = self.policy.everyone
-        return (
-            Budget("everyone", "", everyone, refuses=Rule.NOISY),
-            Budget("everyone", "all", tuple(limit.times(2) for limit in everyone)),
-        )
 
-    def _known_way(self, own: tuple[Budget, ...], account: Budget, address: str | None) -> Way:
-        counting = (budget.only_counting() for budget in (account, *self._networks(address)))
-        return Way((*own, *self._networks(address, "known/"), *counting), cleared=own)
-
-    def _holders(self, email: str, address: str | None, *, is_known: bool) -> tuple[Holder, ...]:
-        """Strangers and those who know the account hold slots apart: neither takes the others' share."""
-        kind = "known" if is_known else "account"
-        widest = networks_of(address)[-1].key
-        return (
-            Holder(f"{kind}/{self._key(email)}", _ACCOUNT_HOLDS_ONE_IN),
-            Holder(f"network/{widest}", _NETWORK_HOLDS_ONE_IN),
-        )
-
-    def _key(self, email: str) -> str:
-        return self.label(canonical_email(email))
+@cache
+def _everyone(limits: tuple[Limit, ...]) -> tuple[Budget, ...]:
+    """The budgets of all strangers: half of what they may do is reserved for quiet networks."""
+    return (
+        Budget("everyone", "", limits, refuses=Rule.NOISY),
+        Budget("everyone", "all", tuple(limit.times(2) for limit in limits)),
+    )
 
 
 @dataclass(frozen=True, slots=True)

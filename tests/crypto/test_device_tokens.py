@@ -9,10 +9,11 @@ from hypothesis import strategies as st
 
 from app.crypto.device_tokens import MOST_ACCOUNTS, DeviceTokens
 from app.crypto.secrets import ServiceSecrets
+from app.domain.accounts import CanonicalEmail
 
 OLD, NEW = (sha256(name).digest() for name in (b"old", b"new"))
-EMAIL = "ada@example.com"
-ANOTHER = "another@example.com"
+EMAIL = CanonicalEmail("ada@example.com")
+ANOTHER = CanonicalEmail("another@example.com")
 
 
 @pytest.fixture
@@ -51,7 +52,7 @@ def test_a_token_with_any_byte_changed_is_invalid(devices: DeviceTokens, positio
 
 
 def test_a_device_remembers_the_accounts_that_it_used_last(devices: DeviceTokens) -> None:
-    people = [f"{number}@example.com" for number in range(MOST_ACCOUNTS + 2)]
+    people = [CanonicalEmail(f"{number}@example.com") for number in range(MOST_ACCOUNTS + 2)]
     kept = ""
     for person in people:
         kept = devices.remember(kept, person, 1)

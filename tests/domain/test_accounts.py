@@ -12,6 +12,7 @@ from app.domain.accounts import (
     MAX_EMAIL_LENGTH,
     MAX_LOCAL_LENGTH,
     Account,
+    fold_email,
     is_role,
     legacy_spelling,
     normalise_email,
@@ -155,6 +156,24 @@ def test_normalising_is_idempotent(typed: str) -> None:
 @given(st.from_regex(r"[a-z0-9._+-]{1,30}@[a-z0-9]{1,15}(\.[a-z0-9]{1,14})?", fullmatch=True))
 def test_case_and_surrounding_space_do_not_matter(address: str) -> None:
     assert normalise_email(f"\t{address.upper()} ") == normalise_email(address) == address
+
+
+def by_the_rules(letter: str) -> tuple[bool, bool]:
+    """Whether a letter is removed around an address, and whether it is refused within one."""
+    kind = unicodedata.category(letter)
+    return letter.isspace() or kind == "Cf", kind[0] in "CZ"
+
+
+def test_ascii_has_a_short_way_that_comes_to_the_same() -> None:
+    for letter in map(chr, range(128)):
+        is_removed, is_refused = by_the_rules(letter)
+        kept = "" if is_removed else letter.lower()
+        # A letter that is not ASCII takes the long way.
+        for middle in ("x", "\u00e9"):
+            assert fold_email(f"{letter}A{middle}a{letter}") == f"{kept}a{middle}a{kept}", ascii(letter)
+            if letter != "@":
+                typed = f"a{middle}{letter}b@example.com"
+                assert (normalise_email(typed) is None) is is_refused, ascii(letter)
 
 
 @pytest.mark.parametrize("role", ["a", "0", "admin", "billing:read", "a.b_c-d", "a" * 64])

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from app.dev import Servers
+from app.domain.accounts import canonical_email
 from app.domain.refusals import Refusal, Refused
 from app.domain.sessions import ClientKind
 from app.domain.throttling import TooManyRequests
@@ -39,7 +40,7 @@ async def known_device(service: Service, person: Person, other: str = "") -> str
 
 def forged(service: Service, email: str, version: int) -> str:
     """The device token that someone who has the service secret can write."""
-    return service.core.crypto.devices.remember(None, email, version)
+    return service.core.crypto.devices.remember(None, canonical_email(email), version)
 
 
 async def test_an_attacker_cannot_lock_out_an_owner_with_a_known_device(
@@ -186,7 +187,7 @@ async def test_strangers_who_hold_an_account_s_slots_hold_none_of_its_known_devi
     async def version() -> int:
         return 1
 
-    stranger = strict.core.guesses.throttle.login(person.email, "2001:db8::1", None, version)
+    stranger = strict.core.guesses.throttle.login(canonical_email(person.email), "2001:db8::1", None, version)
     with slots.take(stranger.holders):
         assert await outcome("192.0.2.1") is Refusal.OVERLOADED
         assert await outcome("192.0.2.1", device) is None

@@ -6,7 +6,7 @@ from uuid import UUID, uuid4
 
 from app.crypto.passwords import PasswordHasher
 from app.domain.access_tokens import MAX_ROLES_SIZE, size_of
-from app.domain.accounts import Account, fold_email, is_role, normalise_email
+from app.domain.accounts import Account, canonical_email, fold_email, is_role, normalise_email
 from app.domain.events import EventKind, by_operator
 from app.domain.refusals import Refusal, Refused
 from app.services.end_sessions import EndSessions
@@ -90,7 +90,7 @@ class Accounts:
     async def unlock(self, email: str) -> None:
         """Let unknown devices guess the password again after too many failures."""
         account = await self.find(email)
-        if not await self.throttle.unlock(account.email):
+        if not await self.throttle.unlock(canonical_email(account.email)):
             raise Refused(Refusal.LIMITS_NOT_SHARED)
 
     async def disable(self, email: str) -> int:

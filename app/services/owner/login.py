@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from app.domain.accounts import FIRST_VERSION, Account, normalise_email
+from app.domain.accounts import FIRST_VERSION, Account, CanonicalEmail, normalise_email
 from app.domain.events import Event, EventKind, Reason, by_visitor
 from app.domain.proofs import PASSWORD, Proof
 from app.domain.refusals import Refusal
@@ -60,12 +60,13 @@ class Login:
             event = by_visitor(visitor, EventKind.LOGIN_THROTTLED, account.id if account else None)
             return event.with_details(budget=refused.budget.name)
 
-        attempt = self.guesses.throttle.login(email, visitor.address, device, current_version)
+        name = CanonicalEmail(address or email)
+        attempt = self.guesses.throttle.login(name, visitor.address, device, current_version)
         async with self.guesses.guess(attempt, throttled) as guess:
             account = await account_once()
             # An unknown account costs a verification too, so response time does not reveal it (ASVS 6.3.8).
             check = await guess.verify(
-                password, account.password_hash if account else None, self.decoys.of(address or email)
+                password, account.password_hash if account else None, self.decoys.of(name)
             )
             failed = by_visitor(visitor, EventKind.LOGIN_FAILED, account.id if account else None)
             if account is None:

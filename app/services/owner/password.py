@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from app.domain.accounts import canonical_email
 from app.domain.events import Event, EventKind, Reason, by_owner
 from app.domain.proofs import PASSWORD, Proof
 from app.domain.sessions import ClientKind
@@ -44,7 +45,9 @@ class ChangePassword:
         async def throttled(_: TooManyRequests) -> Event:
             return failed.because(Reason.THROTTLED)
 
-        attempt = self.guesses.throttle.password_change(session_id, account.email, visitor.address)
+        attempt = self.guesses.throttle.password_change(
+            session_id, canonical_email(account.email), visitor.address
+        )
         async with self.guesses.guess(attempt, throttled) as guess:
             check = await guess.verify(current, account.password_hash)
             if not check.matches:

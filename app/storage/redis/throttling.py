@@ -70,6 +70,8 @@ class FailureCounters:
 
     def require_open(self, budgets: Sequence[Budget]) -> None:
         """Refuse with TooManyRequests when a budget was found used up a moment ago, without asking Redis."""
+        if not self._closed:
+            return
         now = self._clock()
         for budget in budgets:
             # What a budget does not refuse to every attempt depends on what Redis has counted besides.
@@ -80,8 +82,9 @@ class FailureCounters:
 
     async def settle(self, refund: Sequence[Budget], forget: Sequence[Budget] = ()) -> None:
         """Refund one charge of the first budgets, and forget all charges of the others."""
-        for budget in forget:
-            self._closed.pop(budget, None)
+        if self._closed:
+            for budget in forget:
+                self._closed.pop(budget, None)
         to_refund, to_forget = _counts(refund), _counts(forget)
 
         async def act(counter: SharedWindows | LocalWindows) -> None:

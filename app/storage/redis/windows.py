@@ -128,6 +128,8 @@ class LocalWindows:
 
     async def settle(self, refund: Sequence[Count], forget: Sequence[Count]) -> None:
         """Take one charge back from the first limits, and delete all charges of the others."""
+        if not self._times:
+            return
         for count in refund:
             if times := self._times.get(count):
                 times.pop()

@@ -9,6 +9,7 @@ import pytest
 from nacl import bindings
 
 from app.crypto.passwords import HashingPolicy, PasswordHasher
+from app.domain.accounts import canonical_email
 from app.domain.refusals import Refusal, Refused
 from app.domain.sessions import ClientKind
 from app.domain.visitors import Visitor
@@ -129,7 +130,7 @@ async def test_a_device_token_makes_no_difference_between_known_and_unknown_acco
     work = Work(parts, monkeypatch)
 
     def attempt(person: Person) -> Callable[[], Any]:
-        device = parts.core.crypto.devices.remember(None, person.email, version)
+        device = parts.core.crypto.devices.remember(None, canonical_email(person.email), version)
         return lambda: parts.use_cases.login(person.email, WRONG, ClientKind.NATIVE, VISITOR, device)
 
     assert await work.of(attempt(unknown)) == await work.of(attempt(known))
