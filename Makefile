@@ -10,10 +10,10 @@ RUN_STAMP := .venv/.run.txt
 INTEROP := tests/journeys/interop
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup run kit-python test test-slow test-busy bench bench-peers bench-flame bench-flood bench-equal check format vectors contract reference blocklist lock
+.PHONY: help setup run kit-python test test-slow test-busy bench bench-peers bench-settings bench-flame bench-flood bench-equal check format vectors contract reference blocklist lock
 
 help: ## List the targets.
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
 
 setup: $(STAMP) ## Build .venv with all that tests and checks need; the other targets do it when it is missing or stale.
 
@@ -80,6 +80,9 @@ bench: $(STAMP) ## Measure what each request costs in CPU time, beside the least
 
 bench-peers: $(STAMP) ## Measure the same beside better-auth, simplejwt and fastapi-users, which it installs into .cache.
 	@PYTHONPATH=. $(BIN)/python -m bench.peers
+
+bench-settings: $(STAMP) ## Measure what settings save or cost: algorithms of signatures, and the level of the log.
+	@PYTHONPATH=. $(BIN)/python -m bench.settings
 
 bench-flame: $(STAMP) ## Draw where a worker spends its time at refreshes into docs/refresh.svg, with py-spy in .cache.
 	@PYTHONPATH=. $(BIN)/python -m bench.flame

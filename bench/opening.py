@@ -26,6 +26,6 @@ def private_servers() -> Iterator[Servers]:
 
 def open_for(load: Load, system: System, servers: Servers, seeds: Seeds) -> None:
     """Wait until the system serves, and give its requests to the clients."""
-    system.wait(servers.log(system.name))
+    system.wait(servers.log(system.database))
     is_floor, etag = system.name in {FASTAPI, ASGI}, system.head(KEY_SET)["ETag"]
     load.open(system.name, system.port, traffic_of(seeds, etag, is_floor=is_floor))

@@ -66,10 +66,10 @@ def table(measured: Sequence[Row]) -> str:
 
 def short_table(results: Results) -> str:
     """Return a table without floors and ratios."""
-    lines = [f"operation          system           req/s     p50     p99{_PARTS}"]
+    lines = [f"operation          system               req/s     p50     p99{_PARTS}"]
     for name, systems in results.items():
         for system, ours in systems.items():
-            lines.append(f"{name:18} {system:13}{_columns(ours)}")
+            lines.append(f"{name:18} {system:17}{_columns(ours)}")
     return "\n".join(lines)
 
 

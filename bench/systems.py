@@ -91,17 +91,17 @@ class Servers:
         with pinned(other_cores()):
             self.postgres = stack.enter_context(postgres(folder, durable=True))
 
-    def valkey(self, name: str) -> Server:
-        """Start a Valkey for this system."""
-        folder = self.folder / name
+    def valkey(self, database: str) -> Server:
+        """Start a Valkey for the system of this database."""
+        folder = self.folder / database
         folder.mkdir()
         folder.chmod(0o755)
         with pinned(other_cores()):
             return self._stack.enter_context(valkey(folder, durable=True))
 
-    def log(self, name: str) -> Path:
-        """Return the file with the output of a system."""
-        return self.folder / f"{name}.log"
+    def log(self, database: str) -> Path:
+        """Return the file with the output of the system of this database."""
+        return self.folder / f"{database}.log"
 
     def database_url(self, database: str) -> str:
         """Return the URL of a database on this PostgreSQL."""
@@ -130,9 +130,9 @@ def running(
     settings: Mapping[str, str] | None = None,
 ) -> Iterator[System]:
     """Start a system on these cores, with a Valkey of its own; the end of the context stops it."""
-    port, redis = free_port(), servers.valkey(f"{name}-{workers}")
+    port, redis = free_port(), servers.valkey(database)
     variables = environment(servers.database_url(database), redis.url, **(settings or {}))
     command = [sys.executable, *COMMANDS[name], str(port)]
     command += ["--workers", str(workers)] if "serve" in command else []
-    with started(command, variables, cores, servers.log(name)) as process:
+    with started(command, variables, cores, servers.log(database)) as process:
         yield System(name, port, process, servers.postgres, database, redis)

@@ -137,7 +137,7 @@ def running(peer: Peer, folder: Path, servers: Servers) -> Iterator[tuple[System
         check=True,
         stdout=subprocess.PIPE,
     )
-    traffic, port, log = peer.traffic(orjson.loads(done.stdout)), free_port(), servers.log(peer.name)
+    traffic, port, log = peer.traffic(orjson.loads(done.stdout)), free_port(), servers.log(database)
     with started(peer.serve(folder, port), environment, server_core(), log) as process:
         system = System(peer.name, port, process, servers.postgres, database)
         system.wait(log, peer.ready)
