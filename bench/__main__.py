@@ -26,7 +26,7 @@ from bench.seeds import Amounts, Seeds
 from bench.systems import Servers, running
 
 DATABASES = {SERVICE: "service", CHEAP_HASH: "cheap_hash", FASTAPI: "fastapi", ASGI: "asgi", ES256: "es256"}
-QUICK = (Plan(1, 0.05), Amounts(accounts=20, refreshed=100, shown=20, ended=400))
+QUICK = (Plan(1, 0.05), Amounts(accounts=20, refreshed=1_000, shown=20, ended=1_000))
 """For the test of this benchmark. Its figures mean nothing: nothing is warm, and all share the cores."""
 
 

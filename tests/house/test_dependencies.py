@@ -46,12 +46,16 @@ def private(source: str) -> list[str]:
     return [name for name in imports(source) if "._" in f".{name}"]
 
 
+PEERS = ROOT / "bench/peers/apps"
+"""Each of these runs in an environment of its own, which `bench/installs.py` makes."""
+
+
 def sources(*folders: str) -> list[Path]:
     return [
         path
         for folder in folders
         for path in (ROOT / folder).rglob("*.py")
-        if "node_modules" not in path.parts
+        if "node_modules" not in path.parts and PEERS not in path.parents
     ]
 
 

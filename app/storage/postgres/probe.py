@@ -4,7 +4,7 @@ COLUMNS = {
     "client_assertions": "id, expires_at",
     "accounts": "id, email, password_hash, password_version, enabled, roles, sessions_ended_at, created_at",
     "events": "id, at, kind, actor, actor_id, reason, account_id, session_id, address, request_id, details",
-    "revocations": "id, expires_at",
+    "revocations": "id, expires_at, tx",
     "signing_keys": "kid, algorithm, public_jwk, sealed_private_key, created_at, activated_at, superseded_at",
     "service_clients": "id, name, scopes, secret_hash, secret_created_at, secret_used_at, "
     "former_secret_hash, former_secret_created_at, former_secret_used_at, public_keys, "
