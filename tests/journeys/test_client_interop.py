@@ -15,7 +15,6 @@ from typing import Any
 
 import jwt
 import pytest
-import requests
 from authlib.integrations.base_client.errors import OAuthError
 from authlib.integrations.requests_client import OAuth2Session
 from authlib.oauth2.rfc7523 import PrivateKeyJWT
@@ -87,8 +86,9 @@ def private_jwk(key: Signer) -> dict[str, Any]:
 
 def use(own: Service, orders: ServiceClient, token: str, way: str) -> dict[str, Any]:
     """What Authlib finds and is told."""
-    found = requests.get(f"{own.url}/.well-known/oauth-authorization-server", timeout=PATIENCE).json()
     session = session_of(own, orders, way)
+    where = f"{own.url}/.well-known/oauth-authorization-server"
+    found = session.get(where, withhold_token=True, timeout=PATIENCE).json()
     issued = session.fetch_token(found["token_endpoint"], grant_type="client_credentials", scope="introspect")
     described = session.introspect_token(found["introspection_endpoint"], token=token).json()
     revoked = session.revoke_token(found["revocation_endpoint"], token=issued["access_token"])
