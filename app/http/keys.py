@@ -67,5 +67,7 @@ def _headers(etag: str) -> dict[str, str]:
 
 def _matches(fields: list[str], etag: str) -> bool:
     """Whether ``If-None-Match`` names the validator, compared weakly (RFC 9110 section 13.1.2)."""
+    if not fields or etag in fields:
+        return bool(fields)
     candidates = [candidate.strip().removeprefix("W/") for field in fields for candidate in field.split(",")]
     return etag in candidates or "*" in candidates

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from enum import Enum, auto
 from http import HTTPStatus
-from typing import Any, Generic, Literal, TypeAlias, TypeVar
+from typing import Any, Generic, Literal, NamedTuple, TypeAlias, TypeVar
 
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
@@ -86,8 +86,7 @@ class Policy:
     takes_basic: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Call(Generic[CasesT, BodyT]):
+class Call(NamedTuple, Generic[CasesT, BodyT]):
     """A request that has passed the checks of its route."""
 
     request: Incoming

@@ -20,6 +20,7 @@ FLUSH_TIMEOUT = 1.0
 
 # Local variables hold passwords and tokens.
 _traceback = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+_with_exception = structlog.processors.ExceptionRenderer(_traceback)
 _writers: list[LogWriter] = []
 
 
@@ -42,10 +43,7 @@ def configure_logs(
         _stamped,
     ]
     if style == "json":
-        renderers: list[structlog.typing.Processor] = [
-            structlog.processors.ExceptionRenderer(_traceback),
-            structlog.processors.JSONRenderer(serializer=_json),
-        ]
+        renderers: list[structlog.typing.Processor] = [_encoded_json]
     else:
         colors = stream is not None and stream.isatty()
         plain = structlog.dev.plain_traceback
@@ -117,12 +115,14 @@ def _to_the_second(second: int) -> str:
     return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
-def _json(event: dict[str, Any], **options: Any) -> bytes:  # noqa: ANN401 - as structlog calls it
+def _encoded_json(logger: object, level: str, event: structlog.typing.EventDict) -> bytes:
+    if "exc_info" in event:
+        event = _with_exception(logger, level, event)
     try:
-        return orjson.dumps(event, **options)
+        return orjson.dumps(event, default=repr)
     except TypeError:
         # Half a character (a lone surrogate), say, in the name of a file.
-        return json.dumps(event, **options).encode()
+        return json.dumps(event, default=repr).encode()
 
 
 def _encoded(_: object, __: str, text: Any) -> bytes:  # noqa: ANN401 - the renderer before it returns a str

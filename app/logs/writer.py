@@ -2,6 +2,7 @@
 
 import os
 import select
+import stat
 import threading
 from collections.abc import Callable, Iterator
 from itertools import accumulate
@@ -10,8 +11,11 @@ from time import sleep
 
 MOST_QUEUED = 1024 * 1024
 """Bytes that may wait for a reader: some thousand lines."""
-PAUSE = 0.005
-"""Seconds of rest once all lines are written. To wake the thread for every line costs a request 15 µs."""
+PAUSE = 0.02
+"""Seconds of rest once all lines are written.
+
+To wake the thread for every line costs a request 15 µs, since both then wait for the interpreter.
+"""
 
 
 class LogWriter:
@@ -25,6 +29,7 @@ class LogWriter:
         self._descriptor = descriptor
         self._report = report
         self._room = room
+        self._most_at_once = _most_at_once(descriptor)
         # Python may run a destructor that logs at any moment, also within ``write``. Both of these allow it.
         self._lock, self._lines = threading.RLock(), SimpleQueue[bytes | threading.Event]()
         self._queued = self._dropped = 0
@@ -62,11 +67,11 @@ class LogWriter:
 
     def _run(self) -> None:
         for batch in self._batches():
-            written = self._write(b"".join(batch))
-            ends = list(accumulate(map(len, batch)))
-            dropped = sum(end > written for end in ends)
+            data = b"".join(batch)
+            written = self._write(data)
+            dropped = sum(end > written for end in accumulate(map(len, batch))) if written < len(data) else 0
             with self._lock:
-                self._queued -= ends[-1]
+                self._queued -= len(data)
                 self._dropped += dropped
                 to_report = 0 if dropped else self._dropped
                 self._dropped -= to_report
@@ -74,26 +79,28 @@ class LogWriter:
                 self._report(to_report)
 
     def _batches(self) -> Iterator[list[bytes]]:
-        """The lines that wait, as many at a time as several processes can write to one pipe uncut."""
+        """The lines that wait, as many at a time as several processes can write uncut."""
         batch: list[bytes] = []
+        size = 0
         while True:
             try:
                 line = self._lines.get(block=not batch)
             except Empty:
                 yield batch
-                batch = []
+                batch, size = [], 0
                 sleep(PAUSE)
                 continue
             if isinstance(line, threading.Event):
                 if batch:
                     yield batch
-                    batch = []
+                    batch, size = [], 0
                 line.set()
                 continue
-            if batch and sum(map(len, batch)) + len(line) > select.PIPE_BUF:
+            if batch and size + len(line) > self._most_at_once:
                 yield batch
-                batch = []
+                batch, size = [], 0
             batch.append(line)
+            size += len(line)
 
     def _write(self, data: bytes) -> int:
         """Write all of it, however long that takes; returns how many bytes went out before a refusal."""
@@ -111,3 +118,12 @@ class LogWriter:
         if written:
             self._is_torn = data[written - 1 : written] != b"\n"
         return max(0, written - len(rest))
+
+
+def _most_at_once(descriptor: int) -> int:
+    """Bytes that the system writes in one piece, also where several processes write to the same place."""
+    try:
+        is_file = stat.S_ISREG(os.fstat(descriptor).st_mode)
+    except OSError:
+        is_file = False
+    return MOST_QUEUED if is_file else select.PIPE_BUF

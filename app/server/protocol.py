@@ -13,8 +13,9 @@ from typing import cast
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from app.http.heads import FAILURE, MAX_HEADERS, headers_size
+from app.http.heads import FAILURE, HEADER_OVERHEAD, MAX_HEADERS
 from app.server.connection_limits import Connections
+from app.server.responses import Application, OneWrite
 
 HEAD_TIMEOUT = 10.0
 """Seconds from the first byte of a head, or from the connection, to the end of the head."""
@@ -32,9 +33,7 @@ class BoundedProtocol(HttpToolsProtocol):
     Headers beyond ``MAX_HEADERS`` are not kept. Their request is refused once its head has ended.
     """
 
-    _in_head = False
-    _in_body = False
-    _ignores_input = False
+    _in_head = _in_body = _ignores_input = False
     _size_outside_body = 0
     _headers_size = 0
     _counted_as: str | None = None
@@ -93,7 +92,7 @@ class BoundedProtocol(HttpToolsProtocol):
         """Keep a header. Trailers are ignored (RFC 9110 section 6.5.1)."""
         if not self._in_head:
             return
-        size = self._headers_size + headers_size([(name, value)])
+        size = self._headers_size + len(name) + len(value) + HEADER_OVERHEAD
         if size <= MAX_HEADERS:
             self._headers_size = size
             super().on_header(name, value)
@@ -111,6 +110,9 @@ class BoundedProtocol(HttpToolsProtocol):
             self.cycle.keep_alive = False
         self._in_head, self._in_body = False, True
         self._stop_request_timer()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Application) -> None:
+        super()._start_asgi_task(cycle, OneWrite(app, cycle))
 
     def on_body(self, body: bytes) -> None:
         """A piece of the body."""

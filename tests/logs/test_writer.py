@@ -76,24 +76,57 @@ def test_lines_arrive_in_their_order_and_a_flush_waits_for_them(pipe: Pipe) -> N
         assert (writer.is_failing, reported) == (False, [])
 
 
+class Rest:
+    """The rest of the thread after it has written all lines, which lasts until it may go on."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.begun, self.may_end = threading.Event(), threading.Event()
+        monkeypatch.setattr("app.logs.writer.sleep", self)
+
+    def __call__(self, _: float) -> None:
+        self.begun.set()
+        self.may_end.wait(PATIENCE)
+
+
 def test_lines_that_come_while_the_thread_rests_are_written_together(
     pipe: Pipe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rests, may_go_on = threading.Event(), threading.Event()
-
-    def rest(_: float) -> None:
-        rests.set()
-        may_go_on.wait(PATIENCE)
-
-    monkeypatch.setattr("app.logs.writer.sleep", rest)
+    rest = Rest(monkeypatch)
     with writing(pipe.writer) as (writer, _):
         writer.write(b"first\n")
         assert pipe.read() == b"first\n"
-        rests.wait(PATIENCE)
+        rest.begun.wait(PATIENCE)
         for _ in range(3):
             writer.write(b"more\n")
-        may_go_on.set()
+        rest.may_end.set()
         assert pipe.read() == b"more\n" * 3
+
+
+@pytest.mark.parametrize("is_file", [True, False])
+def test_what_several_processes_may_write_is_uncut_in_a_pipe_and_in_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, is_file: bool
+) -> None:
+    """POSIX promises it for PIPE_BUF bytes to a pipe, and Linux for each write to a file."""
+    path, sizes, write = tmp_path / "log", list[int](), os.write
+
+    def noted(descriptor: int, data: bytes) -> int:
+        sizes.append(len(data))
+        return write(descriptor, data)
+
+    rest = Rest(monkeypatch)
+    monkeypatch.setattr("app.logs.writer.os.write", noted)
+    reader, descriptor = (-1, os.open(path, os.O_WRONLY | os.O_CREAT)) if is_file else os.pipe()
+    lines = [b"%099d\n" % number for number in range(100)]
+    with writing(descriptor) as (writer, _):
+        writer.write(lines[0])
+        rest.begun.wait(PATIENCE)
+        for line in lines[1:]:
+            writer.write(line)
+        rest.may_end.set()
+        writer.flush(PATIENCE)
+    written = path.read_bytes() if is_file else os.read(reader, 1 << 20)
+    assert written == b"".join(lines)
+    assert sizes == ([100, 9900] if is_file else [100, 4000, 4000, 1900])
 
 
 def test_a_reader_that_stalls_costs_lines_that_are_counted_and_reported_when_it_reads_again(

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from app.http.heads import MAX_HEADERS, headers_size
+from app.http.heads import HEADER_OVERHEAD, MAX_HEADERS
 from app.server.protocol import LONGEST_HEAD, MOST_PIPELINED
 from tests.support.connections import peer
 from tests.support.people import marker
@@ -16,7 +16,7 @@ LINE, HOST = b"GET /livez HTTP/1.1\r\n", b"Host: localhost\r\n"
 POST = b"POST /login HTTP/1.1\r\n" + HOST + b"Content-Type: application/json\r\n"
 CHUNKED = POST + b"Transfer-Encoding: chunked\r\n"
 GET = LINE + HOST + b"\r\n"
-LEFT = MAX_HEADERS - headers_size([(b"host", b"localhost")])  # For other headers.
+LEFT = MAX_HEADERS - HEADER_OVERHEAD - len("host" + "localhost")  # For other headers.
 
 NO_REQUEST = {
     "no HTTP at all": b"{0}\r\n\r\n",

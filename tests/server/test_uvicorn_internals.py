@@ -58,7 +58,20 @@ CYCLE = [
     "keep_alive",
     "on_response",
 ]
-STATES = {"disconnected", "keep_alive", "message_event", "more_body", "response_complete", "response_started"}
+STATES = {
+    "default_headers",
+    "disconnected",
+    "flow",
+    "keep_alive",
+    "message_event",
+    "more_body",
+    "on_response",
+    "response_complete",
+    "response_started",
+    "scope",
+    "transport",
+    "waiting_for_100_continue",
+}
 
 
 async def nothing(_: Scope, __: Receive, ___: Send) -> None:

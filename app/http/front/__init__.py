@@ -86,7 +86,7 @@ class Front:
             return
         rules = self._rules
         scope = self._routed(scope)
-        incoming = scope[INCOMING] = Incoming(scope, receive)
+        incoming = Incoming(scope, receive)
         outgoing = Outgoing(send, ((b"x-request-id", incoming.id.encode()), *rules.security))
         began = perf_counter()
         rules.log.begin(incoming)
@@ -118,7 +118,7 @@ class Front:
         try:
             response = await self._response(incoming, outgoing)
             if response is None:
-                await self._app(scope, receive, outgoing.send)
+                await self._ask_framework(incoming, outgoing)
             else:
                 await response(scope, receive, outgoing.send)
         except ClientDisconnect:
@@ -127,6 +127,15 @@ class Front:
             _log.exception("http.unhandled")
             if not outgoing.status:
                 await problems.failed(HTTPStatus.INTERNAL_SERVER_ERROR)(scope, receive, outgoing.send)
+
+    async def _ask_framework(self, incoming: Incoming, outgoing: Outgoing) -> None:
+        scope = incoming.scope
+        scope[INCOMING] = incoming
+        try:
+            await self._app(scope, incoming.receive, outgoing.send)
+        finally:
+            # The two would hold each other, and wait for a search for garbage.
+            del scope[INCOMING]
 
     async def _response(self, incoming: Incoming, outgoing: Outgoing) -> Response | None:
         """The response, or None where only the framework finds one."""

@@ -1,10 +1,10 @@
 """A request as the routes read it."""
 
-import os
 import re
 from collections.abc import Mapping
 from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
+from random import getrandbits
 from typing import Any
 
 from starlette.datastructures import QueryParams
@@ -68,7 +68,7 @@ class Incoming:
 def _id(headers: Headers) -> str:
     """The id that the client chose, if it is well formed, or else a new one."""
     offered = headers.get("x-request-id")
-    return offered if offered and _REQUEST_ID.fullmatch(offered) else os.urandom(16).hex()
+    return offered if offered and _REQUEST_ID.fullmatch(offered) else f"{getrandbits(128):032x}"
 
 
 @lru_cache(_MOST_ADDRESSES)

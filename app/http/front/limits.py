@@ -9,7 +9,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive, Scope
 
-from app.http.heads import FAILURE, MAX_HEADERS, headers_size
+from app.http.heads import FAILURE
 
 MAX_BODY = 16 * 1024
 BODY_TIMEOUT = 10.0
@@ -17,11 +17,9 @@ BODY_TIMEOUT = 10.0
 
 
 def refused_unread(scope: Scope) -> HTTPStatus | None:
-    """Why a request is refused before it is routed: the server refused it, or its headers are too large."""
-    if FAILURE in scope.get("extensions", ()):
-        return HTTPStatus(scope["extensions"][FAILURE]["status"])
-    too_large = headers_size(scope["headers"]) > MAX_HEADERS
-    return HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE if too_large else None
+    """Why the server refused a request: it is malformed, say, or its headers are too large."""
+    failure = scope.get("extensions", {}).get(FAILURE)
+    return None if failure is None else HTTPStatus(failure["status"])
 
 
 async def read_body(receive: Receive) -> bytes:

@@ -28,11 +28,12 @@ class RequestLog:
 
     def end(self, request: Incoming, status: int, seconds: float) -> None:
         """Log the request."""
-        if request.route not in self._quiet or status != HTTPStatus.OK:
+        route = request.route
+        if route not in self._quiet or status != HTTPStatus.OK:
             self._log.info(
                 "http.request",
                 method=request.scope["method"],
-                route=request.route,
+                route=route,
                 status=status,
                 milliseconds=round(seconds * 1000, 2),
                 address=request.address,
