@@ -15,7 +15,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
-from bench import report
+from bench import machine, report
 from bench.budgets import ASGI, CHEAP_HASH, ES256, FASTAPI, OPERATIONS, SERVICE
 from bench.databases import ES256_KEYS, copy, fill, make
 from bench.load import Load, clients
@@ -69,6 +69,7 @@ def main() -> int:
     arguments = options.parse_args()
     plan, amounts = QUICK if arguments.quick else (Plan(), Amounts())
     start = time.monotonic()
+    print(f"{machine.describe()}\n")
     with private_servers() as servers, clients(other_cores()) as load:
         make(servers, "seeded", [DATABASES[ES256]])
         seeds = fill(servers, "seeded", amounts)

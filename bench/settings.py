@@ -7,7 +7,7 @@ import sys
 from contextlib import ExitStack
 from dataclasses import replace
 
-from bench import report
+from bench import machine, report
 from bench.budgets import SERVICE
 from bench.databases import fill, make
 from bench.load import clients
@@ -30,6 +30,7 @@ OPERATIONS = {"refresh": 8, "me": 8, "login": 4}
 
 def main() -> int:
     """Run all of it."""
+    print(f"{machine.describe()}\n")
     with private_servers() as servers, clients(other_cores()) as load, ExitStack() as stack:
         databases = {name: f"database_{number}" for number, name in enumerate(SETTINGS)}
         make(servers, "empty", list(databases.values()))

@@ -8,7 +8,7 @@ The peers are installed into `.cache/bench`, in versions that `bench/installs.py
 import sys
 from contextlib import ExitStack
 
-from bench import report
+from bench import machine, report
 from bench.budgets import OPERATIONS, SERVICE
 from bench.databases import execute, fill, make
 from bench.load import clients
@@ -26,6 +26,7 @@ PLAN = Plan(rounds=6, seconds=0.35)
 def main() -> int:
     """Run all of it and return the exit status: 1 when a peer is ahead at an operation."""
     peers = installed()
+    print(f"{machine.describe()}\n")
     with private_servers() as servers, clients(other_cores()) as load, ExitStack() as stack:
         make(servers, SERVICE)
         seeds = fill(servers, SERVICE, Amounts(ended=4_000))
