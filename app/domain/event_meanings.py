@@ -128,7 +128,8 @@ MEANINGS: Mapping[EventKind, Meaning] = {
 }
 DETAILS: Mapping[str, str] = {
     "client": "The kind of client: `browser` or `native`.",
-    "budget": "The budget that is used up: `account`, `device`, `address`, `everyone` or `client`.",
+    "budget": "The budget that is used up: `account`, `device`, `address` or `everyone`; of service clients "
+    "`client`, `client-address` or `client-everyone`.",
     "ended": "How many sessions were ended. Of more than a thousand, events `session.ended` with the reason "
     "`remaining` count the others.",
     "roles": "The roles of the account, separated by spaces.",

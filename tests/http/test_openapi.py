@@ -172,7 +172,7 @@ def test_bodies_and_answers_are_named_components(document: dict[str, Any]) -> No
         "BrowserTokens",
         "ClientAccessToken",
         "ClientKind",
-        "Fault",
+        "OAuthErrorCode",
         "FieldError",
         "Introspection",
         "IntrospectionForm",

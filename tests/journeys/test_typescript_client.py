@@ -22,6 +22,8 @@ WRONG = {
     "an unknown field": ("session.current", "session.is_current", "TS2551"),
     "a missing field": ("body: { email, password } }", "body: { email } }", "TS2322"),
     "an unknown value": ("client: 'native'", "client: 'desktop'", "TS2322"),
+    "a misspelt error of OAuth": ("'insufficient_scope'", "'insufficient_scop'", "TS2367"),
+    "a form without its token": ("body: { token },", "body: {},", "TS2322"),
 }
 
 pytestmark = pytest.mark.skipif("npm jose" not in VERIFIERS, reason="there is no npm")

@@ -29,7 +29,7 @@ _LONGEST_JTI = 256
 _YEAR_10000 = 253_402_300_800
 
 
-class Fault(StrEnum):
+class OAuthErrorCode(StrEnum):
     """Why a request is refused, in the words of RFC 6749 section 5.2 and RFC 6750 section 3.1."""
 
     INVALID_REQUEST = "invalid_request"
@@ -44,7 +44,7 @@ class Fault(StrEnum):
 class OAuthRefused(Exception):
     """A refusal in the form of RFC 6749 section 5.2; the description is ASCII, and repeats no input."""
 
-    def __init__(self, fault: Fault, description: str) -> None:
+    def __init__(self, fault: OAuthErrorCode, description: str) -> None:
         super().__init__(fault.value)
         self.fault = fault
         self.description = description
@@ -112,9 +112,11 @@ def granted_scopes(client: Client, requested: str | None) -> tuple[str, ...]:
     """The scopes of a new token: those requested, or all of the client's (RFC 6749 section 3.3)."""
     wanted = client.scopes if requested is None else tuple(requested.split(" "))
     if not wanted:
-        raise OAuthRefused(Fault.INVALID_SCOPE, "The client has no scope.")
+        raise OAuthRefused(OAuthErrorCode.INVALID_SCOPE, "The client has no scope.")
     if not set(wanted) <= set(client.scopes):
-        raise OAuthRefused(Fault.INVALID_SCOPE, "The client does not have every scope that it asks for.")
+        raise OAuthRefused(
+            OAuthErrorCode.INVALID_SCOPE, "The client does not have every scope that it asks for."
+        )
     return tuple(scope for scope in client.scopes if scope in wanted)
 
 

@@ -39,7 +39,7 @@ async def parts(migrated: object, environment: dict[str, str]) -> AsyncIterator[
         yield parts_of(service, environment)
 
 
-SMALL = {"login_limit_account": "3/PT1M", "login_limit_address": "6/PT1M"}
+SMALL = {"login_limit_account": "3/PT1M", "login_limit_address": "6/PT1M", "login_limit_global": "10/PT1M"}
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from app.features.clients.domain import (
     Assertion,
     Client,
     ClientSecret,
-    Fault,
+    OAuthErrorCode,
     OAuthRefused,
     by_client,
     claimed_client,
@@ -74,7 +74,7 @@ def test_scopes_are_granted_as_far_as_the_client_has_them(
 def test_other_scopes_are_refused(requested: str) -> None:
     with pytest.raises(OAuthRefused) as refused:
         granted_scopes(CLIENT, requested)
-    assert refused.value.fault is Fault.INVALID_SCOPE
+    assert refused.value.fault is OAuthErrorCode.INVALID_SCOPE
 
 
 def test_a_client_without_scopes_is_granted_none() -> None:

@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from app.domain.refusals import Refusal
 from app.features.clients.crypto import ALGORITHMS
-from app.features.clients.domain import Fault, OAuthRefused
+from app.features.clients.domain import OAuthErrorCode, OAuthRefused
 from app.features.clients.http.answers import (
     REFUSED,
     UNPROVED,
@@ -66,7 +66,7 @@ async def issue_token(call: Call[ClientCases, Form]) -> Response:
     try:
         sender = credentials(call.headers, call.body)
         if sender is None:
-            raise OAuthRefused(Fault.INVALID_CLIENT, _UNPROVED)
+            raise OAuthRefused(OAuthErrorCode.INVALID_CLIENT, _UNPROVED)
         grant_type, scope = call.body.get("grant_type"), call.body.get("scope")
         return token(await call.cases.issue_token(sender, grant_type, scope, call.visitor))
     except OAuthRefused as refused:
@@ -94,7 +94,7 @@ async def introspect_token(call: Call[ClientCases, Form]) -> Response:
         call.body.require_valid()
         sender = call.bearer if call.bearer is not None else credentials(call.headers, call.body)
         if sender is None:
-            raise OAuthRefused(Fault.INVALID_CLIENT, _UNPROVED)
+            raise OAuthRefused(OAuthErrorCode.INVALID_CLIENT, _UNPROVED)
         return introspection(await call.cases.introspect(sender, call.body.get("token"), call.visitor))
     except OAuthRefused as refused:
         return error(refused)

@@ -8,16 +8,16 @@ from typing import Literal
 from pydantic.json_schema import SkipJsonSchema
 from starlette.responses import Response
 
-from app.features.clients.domain import INTROSPECT, Fault, OAuthRefused
+from app.features.clients.domain import INTROSPECT, OAuthErrorCode, OAuthRefused
 from app.features.clients.services.introspect import TokenFacts
 from app.features.clients.services.issue import IssuedToken
 from app.http.answers import JSON, Omittable, documented, encode, private
 from app.http.routing import Answer
 
-_CHALLENGES: Mapping[Fault, tuple[HTTPStatus, str]] = {
-    Fault.INVALID_CLIENT: (HTTPStatus.UNAUTHORIZED, 'Basic realm="watchword"'),
-    Fault.INVALID_TOKEN: (HTTPStatus.UNAUTHORIZED, 'Bearer error="invalid_token"'),
-    Fault.INSUFFICIENT_SCOPE: (
+_CHALLENGES: Mapping[OAuthErrorCode, tuple[HTTPStatus, str]] = {
+    OAuthErrorCode.INVALID_CLIENT: (HTTPStatus.UNAUTHORIZED, 'Basic realm="watchword"'),
+    OAuthErrorCode.INVALID_TOKEN: (HTTPStatus.UNAUTHORIZED, 'Bearer error="invalid_token"'),
+    OAuthErrorCode.INSUFFICIENT_SCOPE: (
         HTTPStatus.FORBIDDEN,
         f'Bearer error="insufficient_scope", scope="{INTROSPECT}"',
     ),
@@ -32,7 +32,7 @@ class OAuthError:
         error="invalid_client", error_description="The credentials of the client are not valid."
     )
 
-    error: Fault
+    error: OAuthErrorCode
     error_description: str
     """The error in one sentence, for people."""
 

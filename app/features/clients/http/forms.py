@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl, unquote_plus
 from pydantic import ConfigDict, Field
 from pydantic.json_schema import SkipJsonSchema
 
-from app.features.clients.domain import Fault, OAuthRefused
+from app.features.clients.domain import OAuthErrorCode, OAuthRefused
 from app.features.clients.services.authenticate import Credentials, JwtCredentials, SecretCredentials
 from app.http.answers import Omittable
 from app.http.bodies import Body, BodyReader
@@ -76,7 +76,7 @@ class Form:
     def require_valid(self) -> None:
         """Refuse a form that cannot be read, in the words of the endpoint."""
         if self.fault is not None:
-            raise OAuthRefused(Fault.INVALID_REQUEST, self.fault)
+            raise OAuthRefused(OAuthErrorCode.INVALID_REQUEST, self.fault)
 
     def get(self, name: str) -> str | None:
         """The value of a parameter; None as well for an empty one (RFC 6749 section 3.2)."""
@@ -116,17 +116,19 @@ def credentials(headers: Headers, form: Form) -> Credentials | None:
     presented = headers.getlist("authorization")
     assertion, kind = form.get("client_assertion"), form.get("client_assertion_type")
     if len(presented) > 1 or (presented and (assertion or kind)):
-        raise OAuthRefused(Fault.INVALID_REQUEST, "The client authenticates in more than one way.")
+        raise OAuthRefused(OAuthErrorCode.INVALID_REQUEST, "The client authenticates in more than one way.")
     if presented:
         found = _basic(presented[0])
         if form.get("client_id") not in {None, found.client_id}:
-            raise OAuthRefused(Fault.INVALID_REQUEST, "The credentials and client_id name two clients.")
+            raise OAuthRefused(
+                OAuthErrorCode.INVALID_REQUEST, "The credentials and client_id name two clients."
+            )
         return found
     if not assertion and not kind:
         return None
     if not assertion or kind != ASSERTION_TYPE:
         raise OAuthRefused(
-            Fault.INVALID_CLIENT, "The assertion is missing, or has a type that is not supported."
+            OAuthErrorCode.INVALID_CLIENT, "The assertion is missing, or has a type that is not supported."
         )
     return JwtCredentials(assertion, form.get("client_id"))
 
@@ -135,14 +137,16 @@ def _basic(header: str) -> SecretCredentials:
     """The credentials of HTTP Basic, of which each part is form-urlencoded first (RFC 6749 section 2.3.1)."""
     scheme, _, encoded = header.partition(" ")
     if scheme.lower() != "basic":
-        raise OAuthRefused(Fault.INVALID_CLIENT, "The client has to authenticate with Basic or an assertion.")
+        raise OAuthRefused(
+            OAuthErrorCode.INVALID_CLIENT, "The client has to authenticate with Basic or an assertion."
+        )
     try:
         user, colon, password = b64decode(encoded.strip(), validate=True).decode().partition(":")
         credentials = SecretCredentials(_unquoted(user), _unquoted(password))
     except ValueError:
-        raise OAuthRefused(Fault.INVALID_CLIENT, "The header Authorization is malformed.") from None
+        raise OAuthRefused(OAuthErrorCode.INVALID_CLIENT, "The header Authorization is malformed.") from None
     if not colon:
-        raise OAuthRefused(Fault.INVALID_CLIENT, "The header Authorization is malformed.")
+        raise OAuthRefused(OAuthErrorCode.INVALID_CLIENT, "The header Authorization is malformed.")
     return credentials
 
 

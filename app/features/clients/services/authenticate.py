@@ -15,7 +15,7 @@ from app.features.clients import crypto
 from app.features.clients.domain import (
     Assertion,
     Client,
-    Fault,
+    OAuthErrorCode,
     OAuthRefused,
     claimed_client,
     client_id,
@@ -52,7 +52,7 @@ Credentials = SecretCredentials | JwtCredentials
 
 @dataclass(frozen=True, slots=True)
 class ClientThrottle:
-    """Limits the failures of clients, for each client and for each network.
+    """Limits the failures of clients, for each client, for each network and in all.
 
     Right credentials are never counted, delayed or refused: 256 random bits cannot be guessed, and services
     often share one address. So neither a stranger nor a neighbour can lock a client out.
@@ -68,8 +68,9 @@ class ClientThrottle:
             network.budget("client-address", self.policy.address) for network in networks_of(visitor.address)
         ]
         own = [] if client is None else [Budget("client", str(client), self.policy.account)]
+        everyone = Budget("client-everyone", "", self.policy.everyone)
         try:
-            await self.counters.charge([*own, *networks])
+            await self.counters.charge([*own, *networks, everyone])
         except TooManyRequests as refused:
             if refused.is_news:
                 event = failed(visitor, EventKind.CLIENT_THROTTLED, client)
@@ -135,7 +136,7 @@ class AuthenticateClient:
     async def _refusal(self, named: UUID | None, reason: Reason, visitor: Visitor) -> OAuthRefused:
         await self.throttle.failed(named, visitor)
         await self.throttle.events.add(failed(visitor, EventKind.CLIENT_FAILED, named).because(reason))
-        return OAuthRefused(Fault.INVALID_CLIENT, "The credentials of the client are not valid.")
+        return OAuthRefused(OAuthErrorCode.INVALID_CLIENT, "The credentials of the client are not valid.")
 
 
 def _name(assertion: Assertion) -> bytes:

@@ -7,7 +7,7 @@ from app.domain.access_tokens import ClientToken, SessionToken
 from app.domain.refusals import Refusal, Refused
 from app.domain.sessions import Presented, RefreshToken, Session, SessionPolicy, Standing, judge
 from app.domain.visitors import Visitor
-from app.features.clients.domain import INTROSPECT, Fault, OAuthRefused
+from app.features.clients.domain import INTROSPECT, OAuthErrorCode, OAuthRefused
 from app.features.clients.services.authenticate import AuthenticateClient, Credentials
 from app.services.access_tokens import Authenticate
 from app.services.owner.find_session import FindSession
@@ -110,7 +110,7 @@ class Introspect:
         """The facts of an active token, or None; ``caller`` is a client's credentials or access token."""
         await self._require_scope(caller, visitor)
         if token is None:
-            raise OAuthRefused(Fault.INVALID_REQUEST, "The parameter token is missing.")
+            raise OAuthRefused(OAuthErrorCode.INVALID_REQUEST, "The parameter token is missing.")
         return await self.active(token)
 
     async def _require_scope(self, caller: Credentials | str, visitor: Visitor) -> None:
@@ -119,10 +119,12 @@ class Introspect:
         else:
             scopes = (await self.authenticate_client(caller, visitor)).scopes
         if INTROSPECT not in scopes:
-            raise OAuthRefused(Fault.INSUFFICIENT_SCOPE, f"The client needs the scope {INTROSPECT}.")
+            raise OAuthRefused(OAuthErrorCode.INSUFFICIENT_SCOPE, f"The client needs the scope {INTROSPECT}.")
 
     async def _client_token(self, text: str) -> ClientToken:
-        refusal = OAuthRefused(Fault.INVALID_TOKEN, "The access token is no valid one of a service client.")
+        refusal = OAuthRefused(
+            OAuthErrorCode.INVALID_TOKEN, "The access token is no valid one of a service client."
+        )
         try:
             token = await self.authenticate(text)
         except Refused as refused:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from app.domain.visitors import Visitor
-from app.features.clients.domain import Fault, OAuthRefused, claims, granted_scopes
+from app.features.clients.domain import OAuthErrorCode, OAuthRefused, claims, granted_scopes
 from app.features.clients.services.authenticate import AuthenticateClient, Credentials
 from app.services.access_tokens import TokenMinter
 
@@ -36,9 +36,9 @@ class IssueToken:
         self.minter.require_ready()
         client = await self.authenticate(credentials, visitor)
         if grant_type is None:
-            raise OAuthRefused(Fault.INVALID_REQUEST, "The parameter grant_type is missing.")
+            raise OAuthRefused(OAuthErrorCode.INVALID_REQUEST, "The parameter grant_type is missing.")
         if grant_type != GRANT:
-            raise OAuthRefused(Fault.UNSUPPORTED_GRANT_TYPE, f"The only grant_type is {GRANT}.")
+            raise OAuthRefused(OAuthErrorCode.UNSUPPORTED_GRANT_TYPE, f"The only grant_type is {GRANT}.")
         scopes = granted_scopes(client, scope)
         signer = await self.minter.keys.signer(client.signing_kid)
         policy, now = self.minter.policy, self.minter.clock()

@@ -7,7 +7,7 @@ from app.domain.events import EventKind, Reason, by_owner
 from app.domain.refusals import Refusal, Refused
 from app.domain.sessions import ClientKind
 from app.domain.visitors import Visitor
-from app.features.clients.domain import Fault, OAuthRefused, by_client
+from app.features.clients.domain import OAuthErrorCode, OAuthRefused, by_client
 from app.features.clients.services.authenticate import AuthenticateClient, Credentials
 from app.features.clients.storage.tokens import TokenRevocations
 from app.services.access_tokens import Authenticate
@@ -35,9 +35,9 @@ class RevokeToken:
         """Revoke the token; one that is not valid needs no revocation (RFC 7009 section 2.2)."""
         client = None if caller is None else str((await self.authenticate_client(caller, visitor)).id)
         if client is None and client_id not in {None, *ClientKind}:
-            raise OAuthRefused(Fault.INVALID_CLIENT, "The client has to prove who it is.")
+            raise OAuthRefused(OAuthErrorCode.INVALID_CLIENT, "The client has to prove who it is.")
         if token is None:
-            raise OAuthRefused(Fault.INVALID_REQUEST, "The parameter token is missing.")
+            raise OAuthRefused(OAuthErrorCode.INVALID_REQUEST, "The parameter token is missing.")
         if (found := await self.find(token)) is not None:
             grant = found[0].grant
             _require_issued_to(grant.client, None if client else client_id)
@@ -71,11 +71,11 @@ class RevokeToken:
 def _require_issued_to(kind: ClientKind, client_id: str | None) -> None:
     """A public client that names itself names the kind of client that the token was issued to."""
     if client_id is not None and client_id != kind:
-        raise OAuthRefused(Fault.INVALID_GRANT, "The token was issued to another client.")
+        raise OAuthRefused(OAuthErrorCode.INVALID_GRANT, "The token was issued to another client.")
 
 
 def _require_own(token: ClientToken, client: str | None) -> None:
     if client is None:
-        raise OAuthRefused(Fault.INVALID_CLIENT, "The client has to prove who it is.")
+        raise OAuthRefused(OAuthErrorCode.INVALID_CLIENT, "The client has to prove who it is.")
     if client != token.client_id:
-        raise OAuthRefused(Fault.INVALID_GRANT, "The token was issued to another client.")
+        raise OAuthRefused(OAuthErrorCode.INVALID_GRANT, "The token was issued to another client.")

@@ -9,7 +9,7 @@ from app.storage.postgres.events import COLUMNS, INSERT, as_json, events_from, l
 
 # Each use deletes at most two assertions that have expired, so the table never holds more than were used
 # within ten minutes. Rows that another use is deleting are skipped.
-_USE = """
+USE = """
 WITH expired AS (
     DELETE FROM client_assertions WHERE id = ANY(ARRAY(
         SELECT id FROM client_assertions WHERE expires_at < statement_timestamp()
@@ -18,6 +18,7 @@ WITH expired AS (
 )
 INSERT INTO client_assertions (id, expires_at) VALUES ($1, $2) ON CONFLICT (id) DO NOTHING RETURNING 1
 """
+"""Notes that an assertion was used; returns a row the first time."""
 _REVOKE = f"""
 WITH revoked AS (
     INSERT INTO revocations (id, expires_at) VALUES ($2, clock_timestamp() + $3::interval)
@@ -37,7 +38,7 @@ class UsedAssertions:
 
     async def use(self, assertion: bytes, kept_until: datetime) -> bool:
         """Use an assertion, and return whether this is the first time; parallel uses have one first."""
-        return await self.database.row(_USE, assertion, kept_until) is not None
+        return await self.database.row(USE, assertion, kept_until) is not None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from app.domain.sessions import ClientKind
 from app.domain.throttling import TooManyRequests
 from app.domain.visitors import Visitor
 from app.features.clients.crypto import new_secret
-from app.features.clients.domain import Fault, OAuthRefused
+from app.features.clients.domain import OAuthErrorCode, OAuthRefused
 from app.features.clients.services.authenticate import Credentials, JwtCredentials, SecretCredentials
 from tests.features.clients.conftest import Parts
 from tests.support.clients import ServiceClient, Signer, claims_of, new_client, new_signer
@@ -32,7 +32,7 @@ def wrong(client: ServiceClient) -> SecretCredentials:
 
 async def outcome(
     parts: Parts, credentials: Credentials, address: str | None = HERE.address
-) -> UUID | Fault | str:
+) -> UUID | OAuthErrorCode | str:
     """The client, or how it was refused."""
     visitor = Visitor(address, HERE.user_agent, HERE.request_id)
     try:
@@ -97,7 +97,7 @@ async def test_each_failure_is_an_event_with_its_reason(parts: Parts, sql: Sql) 
         JwtCredentials(key.assertion(client, payload=b"[]"), None),
         SecretCredentials("garbage", "garbage"),
     ):
-        assert await outcome(parts, credentials) == Fault.INVALID_CLIENT
+        assert await outcome(parts, credentials) == OAuthErrorCode.INVALID_CLIENT
     assert await events_of(sql, client) == [
         ("client.failed", "wrong_secret"),
         ("client.failed", "wrong_secret"),
@@ -117,7 +117,7 @@ async def test_a_secret_and_an_id_of_two_clients_prove_nothing(parts: Parts, sql
         "WHERE id = $1",
         *(one.id, other.id),
     )
-    assert await outcome(parts, secret_of(one, other.secret)) == Fault.INVALID_CLIENT
+    assert await outcome(parts, secret_of(one, other.secret)) == OAuthErrorCode.INVALID_CLIENT
 
 
 async def test_failures_are_limited_for_a_client_and_no_stranger_locks_it_out(
@@ -126,11 +126,11 @@ async def test_failures_are_limited_for_a_client_and_no_stranger_locks_it_out(
     client, other = await new_client(sql, "a"), await new_client(sql, "a")
     addresses = [f"198.51.100.{number}" for number in range(5)]
     outcomes = [await outcome(strict, wrong(client), address) for address in addresses]
-    assert outcomes == [*[Fault.INVALID_CLIENT] * 3, "client", "client"]
+    assert outcomes == [*[OAuthErrorCode.INVALID_CLIENT] * 3, "client", "client"]
     # The right secret works from anywhere, also where the failures came from.
     for address in (*addresses, "203.0.113.1", None):
         assert await outcome(strict, secret_of(client), address) == client.id
-    assert await outcome(strict, wrong(other), addresses[0]) == Fault.INVALID_CLIENT
+    assert await outcome(strict, wrong(other), addresses[0]) == OAuthErrorCode.INVALID_CLIENT
     assert await events_of(sql, client) == [
         *[("client.failed", "wrong_secret")] * 3,
         ("client.throttled", None),
@@ -146,13 +146,21 @@ async def test_failures_are_limited_for_a_network_and_its_other_clients_still_ge
 ) -> None:
     victims = [await new_client(sql, "a") for _ in range(8)]
     outcomes = [await outcome(strict, wrong(client)) for client in victims]
-    assert outcomes == [*[Fault.INVALID_CLIENT] * 6, "client-address", "client-address"]
+    assert outcomes == [*[OAuthErrorCode.INVALID_CLIENT] * 6, "client-address", "client-address"]
     assert await outcome(strict, SecretCredentials("garbage", "garbage")) == "client-address"
     assert await outcome(strict, JwtCredentials("garbage", None)) == "client-address"
     assert await outcome(strict, secret_of(victims[0])) == victims[0].id
-    assert await outcome(strict, wrong(victims[7]), "203.0.113.9") == Fault.INVALID_CLIENT
+    assert await outcome(strict, wrong(victims[7]), "203.0.113.9") == OAuthErrorCode.INVALID_CLIENT
     let_pass(environment["AUTH_REDIS_URL"], MINUTE)
-    assert await outcome(strict, wrong(victims[6])) == Fault.INVALID_CLIENT
+    assert await outcome(strict, wrong(victims[6])) == OAuthErrorCode.INVALID_CLIENT
+
+
+async def test_failures_are_limited_in_all_and_every_client_still_gets_in(strict: Parts, sql: Sql) -> None:
+    client = await new_client(sql, "a")
+    garbage = SecretCredentials("garbage", "garbage")
+    outcomes = [await outcome(strict, garbage, f"198.51.100.{number}") for number in range(12)]
+    assert outcomes == [*[OAuthErrorCode.INVALID_CLIENT] * 10, "client-everyone", "client-everyone"]
+    assert await outcome(strict, secret_of(client), "198.51.100.99") == client.id
 
 
 async def test_failures_of_clients_and_failed_logins_do_not_share_a_budget(strict: Parts, sql: Sql) -> None:
@@ -171,7 +179,7 @@ async def test_right_credentials_after_failures_clear_nothing_and_are_not_counte
     key = new_signer()
     client = await new_client(sql, "a", keys=(key.jwk,))
     for _ in range(3):
-        assert await outcome(strict, wrong(client)) == Fault.INVALID_CLIENT
+        assert await outcome(strict, wrong(client)) == OAuthErrorCode.INVALID_CLIENT
     for _ in range(9):
         right = (
             secret_of(client) if used == "secret" else JwtCredentials(key.assertion(client), str(client.id))
@@ -184,8 +192,8 @@ async def test_a_deleted_client_is_unknown(parts: Parts, sql: Sql) -> None:
     key = new_signer()
     client = await new_client(sql, "a", keys=(key.jwk,))
     await parts.manage.delete(client.name)
-    assert await outcome(parts, secret_of(client)) == Fault.INVALID_CLIENT
-    assert await outcome(parts, JwtCredentials(key.assertion(client), None)) == Fault.INVALID_CLIENT
+    assert await outcome(parts, secret_of(client)) == OAuthErrorCode.INVALID_CLIENT
+    assert await outcome(parts, JwtCredentials(key.assertion(client), None)) == OAuthErrorCode.INVALID_CLIENT
 
 
 async def test_an_assertion_of_another_client_with_an_equal_jti_is_another_one(
@@ -196,4 +204,4 @@ async def test_an_assertion_of_another_client_with_an_equal_jti_is_another_one(
     for client in (one, other):
         assertion = key.assertion(client, payload=members(claims_of(client) | {"jti": "the-same"}))
         assert await outcome(parts, JwtCredentials(assertion, None)) == client.id
-        assert await outcome(parts, JwtCredentials(assertion, None)) == Fault.INVALID_CLIENT
+        assert await outcome(parts, JwtCredentials(assertion, None)) == OAuthErrorCode.INVALID_CLIENT

@@ -9,7 +9,7 @@ import pytest
 from app.domain.refusals import Refusal, Refused
 from app.domain.sessions import ClientKind
 from app.domain.visitors import Visitor
-from app.features.clients.domain import Fault, OAuthRefused
+from app.features.clients.domain import OAuthErrorCode, OAuthRefused
 from app.features.clients.services.authenticate import SecretCredentials
 from app.features.clients.services.introspect import TokenFacts
 from tests.features.clients.conftest import Parts
@@ -39,7 +39,7 @@ async def issued(parts: Parts, client: ServiceClient) -> str:
     return (await parts.cases.issue_token(secret_of(client), "client_credentials", None, HERE)).text
 
 
-async def fault(parts: Parts, caller: SecretCredentials | str, token: str | None = "x") -> Fault:
+async def fault(parts: Parts, caller: SecretCredentials | str, token: str | None = "x") -> OAuthErrorCode:
     with pytest.raises(OAuthRefused) as refused:
         await parts.cases.introspect(caller, token, HERE)
     return refused.value.fault
@@ -143,21 +143,21 @@ async def test_a_deleted_client_s_token_is_not_active_and_asks_nothing(parts: Pa
     assert await parts.cases.introspect(token, token, HERE) is not None
     await parts.manage.delete(client.name)
     assert await asked(parts, sql, token) is None
-    assert await fault(parts, token) is Fault.INVALID_TOKEN
-    assert await fault(parts, secret_of(client)) is Fault.INVALID_CLIENT
+    assert await fault(parts, token) is OAuthErrorCode.INVALID_TOKEN
+    assert await fault(parts, secret_of(client)) is OAuthErrorCode.INVALID_CLIENT
 
 
 async def test_only_a_client_with_the_scope_may_ask(parts: Parts, sql: Sql) -> None:
     person = await new_person(sql, password_hash=CHEAP_HASH)
     session = (await sign_in(parts.service, person)).access_token.text
     asker, other = await new_client(sql, "introspect", "a"), await new_client(sql, "a")
-    assert await fault(parts, secret_of(other)) is Fault.INSUFFICIENT_SCOPE
-    assert await fault(parts, await issued(parts, other)) is Fault.INSUFFICIENT_SCOPE
+    assert await fault(parts, secret_of(other)) is OAuthErrorCode.INSUFFICIENT_SCOPE
+    assert await fault(parts, await issued(parts, other)) is OAuthErrorCode.INSUFFICIENT_SCOPE
     for caller in (session, "garbage", ""):
-        assert await fault(parts, caller) is Fault.INVALID_TOKEN
+        assert await fault(parts, caller) is OAuthErrorCode.INVALID_TOKEN
     narrow = await parts.cases.issue_token(secret_of(asker), "client_credentials", "a", HERE)
-    assert await fault(parts, narrow.text) is Fault.INSUFFICIENT_SCOPE
-    assert await fault(parts, secret_of(asker), None) is Fault.INVALID_REQUEST
+    assert await fault(parts, narrow.text) is OAuthErrorCode.INSUFFICIENT_SCOPE
+    assert await fault(parts, secret_of(asker), None) is OAuthErrorCode.INVALID_REQUEST
 
 
 async def test_an_outage_is_no_answer(parts: Parts, sql: Sql) -> None:

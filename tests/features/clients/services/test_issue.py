@@ -5,7 +5,7 @@ import pytest
 from app.domain.access_tokens import ClientToken
 from app.domain.refusals import Refused
 from app.domain.visitors import Visitor
-from app.features.clients.domain import Fault, OAuthRefused
+from app.features.clients.domain import OAuthErrorCode, OAuthRefused
 from app.features.clients.services.authenticate import SecretCredentials
 from tests.features.clients.conftest import Parts, parts_of
 from tests.support.clients import ServiceClient, new_client
@@ -33,13 +33,13 @@ async def test_the_service_accepts_the_token_as_that_of_the_client(parts: Parts,
 @pytest.mark.parametrize(
     ("grant", "scope", "fault"),
     [
-        (None, None, Fault.INVALID_REQUEST),
-        ("password", None, Fault.UNSUPPORTED_GRANT_TYPE),
-        (GRANT, "c", Fault.INVALID_SCOPE),
+        (None, None, OAuthErrorCode.INVALID_REQUEST),
+        ("password", None, OAuthErrorCode.UNSUPPORTED_GRANT_TYPE),
+        (GRANT, "c", OAuthErrorCode.INVALID_SCOPE),
     ],
 )
 async def test_another_request_is_refused(
-    parts: Parts, sql: Sql, grant: str | None, scope: str | None, fault: Fault
+    parts: Parts, sql: Sql, grant: str | None, scope: str | None, fault: OAuthErrorCode
 ) -> None:
     client = await new_client(sql, "a")
     with pytest.raises(OAuthRefused) as refused:

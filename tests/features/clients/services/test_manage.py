@@ -19,6 +19,7 @@ from app.features.clients.services.manage import ManageClients, NewCredentials
 from tests.features.clients.conftest import Parts
 from tests.support.clients import ServiceClient, new_client, new_signer
 from tests.support.database import Sql
+from tests.support.waiting import until
 
 HERE = Visitor("192.0.2.7", "tests", "request-7")
 
@@ -169,7 +170,10 @@ async def test_a_deletion_revokes_the_client_s_id_for_as_long_as_its_tokens_may_
     parts: Parts, sql: Sql
 ) -> None:
     client = await new_client(sql, "a")
+    await until(parts.service.revocations.reindex)
     await parts.manage.delete(client.name)
+    # Every replica knows at once, and does not wait until it reads Postgres again.
+    assert await parts.service.revocations.index.find([str(client.id)])
     left = "SELECT expires_at - now() FROM revocations WHERE id = $1"
     ttl = parts.service.core.authenticate.policy.revocation_ttl
     assert (await sql.fetchval(left, str(client.id))).total_seconds() == pytest.approx(

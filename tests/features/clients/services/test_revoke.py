@@ -6,13 +6,14 @@ import pytest
 
 from app.domain.refusals import Refusal, Refused
 from app.domain.visitors import Visitor
-from app.features.clients.domain import Fault, OAuthRefused
+from app.features.clients.domain import OAuthErrorCode, OAuthRefused
 from app.features.clients.services.authenticate import SecretCredentials
 from tests.features.clients.conftest import Parts
 from tests.support.clients import ServiceClient, new_client
 from tests.support.database import Sql
 from tests.support.people import Person, new_person
 from tests.support.races import CHEAP_HASH, sign_in
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.requirement("S6")
 
@@ -37,7 +38,7 @@ async def is_accepted(parts: Parts, token: str) -> bool:
 
 async def fault(
     parts: Parts, caller: SecretCredentials | None, token: str | None, client_id: str | None = None
-) -> Fault:
+) -> OAuthErrorCode:
     with pytest.raises(OAuthRefused) as refused:
         await parts.cases.revoke_token(caller, client_id, token, HERE)
     return refused.value.fault
@@ -68,8 +69,11 @@ async def test_a_refresh_token_ends_its_session(
 async def test_an_access_token_ends_alone(parts: Parts, sql: Sql) -> None:
     person = await new_person(sql, password_hash=CHEAP_HASH)
     pair = await sign_in(parts.service, person)
+    await until(parts.service.revocations.reindex)
     for _ in range(2):
         await parts.cases.revoke_token(None, None, pair.access_token.text, HERE)
+    token, _ = await parts.service.core.authenticate.genuine(pair.access_token.text)
+    assert await parts.service.revocations.index.find([token.token_id])
     assert not await is_accepted(parts, pair.access_token.text)
     with pytest.raises(Refused):
         await parts.service.use_cases.who_am_i(pair.access_token.text)
@@ -84,8 +88,8 @@ async def test_an_access_token_ends_alone(parts: Parts, sql: Sql) -> None:
 async def test_a_client_revokes_its_own_tokens_and_no_other_client_does(parts: Parts, sql: Sql) -> None:
     own, other = await new_client(sql, "a"), await new_client(sql, "a")
     token, kept = await issued(parts, own), await issued(parts, own)
-    assert await fault(parts, None, token) is Fault.INVALID_CLIENT
-    assert await fault(parts, secret_of(other), token) is Fault.INVALID_GRANT
+    assert await fault(parts, None, token) is OAuthErrorCode.INVALID_CLIENT
+    assert await fault(parts, secret_of(other), token) is OAuthErrorCode.INVALID_GRANT
     assert await is_accepted(parts, token)
     await parts.cases.revoke_token(secret_of(own), str(own.id), token, HERE)
     assert not await is_accepted(parts, token)
@@ -105,13 +109,13 @@ async def test_a_client_that_names_itself_has_to_be_the_right_one(parts: Parts, 
     person = await new_person(sql, password_hash=CHEAP_HASH)
     pair = await sign_in(parts.service, person)
     for token in (pair.refresh_token, pair.access_token.text):
-        assert await fault(parts, None, token, "browser") is Fault.INVALID_GRANT
-        assert await fault(parts, None, token, "orders") is Fault.INVALID_CLIENT
+        assert await fault(parts, None, token, "browser") is OAuthErrorCode.INVALID_GRANT
+        assert await fault(parts, None, token, "orders") is OAuthErrorCode.INVALID_CLIENT
     assert await is_accepted(parts, pair.access_token.text)
-    assert await fault(parts, None, None) is Fault.INVALID_REQUEST
+    assert await fault(parts, None, None) is OAuthErrorCode.INVALID_REQUEST
     client = await new_client(sql)
     forged = SecretCredentials(str(client.id), "wrong")
-    assert await fault(parts, forged, pair.refresh_token) is Fault.INVALID_CLIENT
+    assert await fault(parts, forged, pair.refresh_token) is OAuthErrorCode.INVALID_CLIENT
     assert await is_accepted(parts, pair.access_token.text)
 
 

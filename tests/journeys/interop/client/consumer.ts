@@ -55,3 +55,16 @@ export async function endSession(accessToken: string, session: Session): Promise
   })
   return response.status === 204
 }
+
+// A service client sends forms, and is refused in the words of RFC 6749.
+type Introspection = components['schemas']['Introspection']
+
+export async function ask(token: string, accessToken: string): Promise<Introspection | 'ask for the scope' | null> {
+  const { data, error } = await client.POST('/introspect', {
+    body: { token },
+    bodySerializer: ({ token }) => new URLSearchParams({ token }),
+    headers: { Authorization: `Bearer ${accessToken}` },
+  })
+  if (data) return data
+  return 'error' in error && error.error === 'insufficient_scope' ? 'ask for the scope' : null
+}
