@@ -10,7 +10,7 @@ RUN_STAMP := .venv/.run.txt
 INTEROP := tests/journeys/interop
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup run kit-python test test-slow test-busy bench bench-peers bench-settings bench-flame bench-flood bench-equal check format vectors contract reference blocklist lock
+.PHONY: help setup run kit-python test test-slow test-busy bench bench-peers bench-settings bench-flame bench-flood bench-equal check format vectors conformance contract reference blocklist lock
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -108,6 +108,9 @@ kit-python: $(STAMP) ## Test the verifier for Python services by itself, and bui
 format: $(STAMP) ## Format the code and mend what ruff can mend.
 	@$(BIN)/ruff check --fix-only
 	@$(BIN)/ruff format
+
+conformance: $(STAMP) $(INTEROP_STAMP) ## Run the conformance suite for verifiers against the kit, PyJWT, joserfc and jose, and print a table.
+	@cd $(KIT) && JOSE=$(CURDIR)/$(INTEROP) PYTHONPATH=src:. $(CURDIR)/$(BIN)/python -m conformance
 
 vectors: $(STAMP) ## Write contract/tokens anew: good and bad access tokens for verifiers in any language.
 	@PYTHONPATH=.:$(KIT) $(BIN)/python tools/vectors.py

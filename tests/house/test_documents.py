@@ -7,7 +7,15 @@ import pytest
 
 from tests.support.servers import ROOT
 
-DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("kits/*/*.md")])
+PAGES = (
+    "*.md",
+    "docs/**/*.md",
+    "kits/*/*.md",
+    "kits/*/conformance/*.md",
+    "contract/**/*.md",
+    "examples/**/*.md",
+)
+DOCUMENTS = sorted(page for pattern in PAGES for page in ROOT.glob(pattern))
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
 FENCE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
