@@ -75,8 +75,8 @@ test-slow: $(STAMP) $(INTEROP_STAMP) ## Run the tests that take minutes: soaks, 
 test-busy: $(STAMP) ## Run make test RUNS times (10) beside BUSY processes (4) that keep the processors busy.
 	@$(BIN)/python tools/busy.py "$(RUNS)" "$(BUSY)"
 
-bench: $(STAMP) ## Measure what each request costs in CPU time, beside the least that it could cost; in under three minutes.
-	@PYTHONPATH=. $(BIN)/python -m bench
+bench: $(STAMP) ## Measure what each request costs in CPU time, beside the least that it could; ONLY="me jwks" for some.
+	@PYTHONPATH=. $(BIN)/python -m bench $(if $(ONLY),--only $(ONLY))
 
 bench-peers: $(STAMP) ## Measure the same beside better-auth, simplejwt and fastapi-users, which it installs into .cache.
 	@PYTHONPATH=. $(BIN)/python -m bench.peers
