@@ -268,6 +268,7 @@ def _refusals(document: Document) -> Iterator[str]:
     yield _title("Refusals")
     yield """
 Every error is `application/problem+json` (RFC 9457).
+Only [OAuth endpoints](../guides/service-clients.md#refusals) answer the errors of RFC 6749 in its own form.
 Its `code` never changes; `detail` is a sentence for people, and may.
 "Retry" says whether the same request may succeed later.
 

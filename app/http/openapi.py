@@ -18,6 +18,7 @@ _DESCRIPTION = """\
 Watchword signs people in, keeps their sessions and issues access tokens that any service can check.
 
 Every error is a problem (RFC 9457) with a stable `code`.
+Only OAuth endpoints answer the errors of RFC 6749 in the form that it defines.
 Access tokens are JWTs (RFC 9068), and their public keys are at `/.well-known/jwks.json`.
 A browser keeps its refresh token in a cookie; a native client sends it in the body.
 """

@@ -1,4 +1,4 @@
-"""How a client proves who it is, what a failure costs, and that nobody else pays for it."""
+"""How a client proves who it is, what a failure costs, and that no one else pays for it."""
 
 from datetime import timedelta
 from uuid import UUID, uuid4
@@ -82,17 +82,17 @@ async def test_use_is_noted_for_the_secret_that_was_used_and_once_a_minute(stric
 async def test_each_failure_is_an_event_with_its_reason(parts: Parts, sql: Sql) -> None:
     key = new_signer()
     client, stranger = await new_client(sql, "a", keys=(key.jwk,)), new_signer()
-    nobody = ServiceClient(uuid4(), "nobody", new_secret(uuid4(), bytes(32)))
+    unknown = ServiceClient(uuid4(), "unknown", new_secret(uuid4(), bytes(32)))
     used = key.assertion(client)
     assert await outcome(parts, JwtCredentials(used, None)) == client.id
     for credentials in (
         wrong(client),
         secret_of(client, "wwc_"),
         JwtCredentials(Signer(stranger.private_key).assertion(client), None),
-        JwtCredentials(key.assertion(client), str(nobody.id)),
+        JwtCredentials(key.assertion(client), str(unknown.id)),
         JwtCredentials(used, None),
-        secret_of(nobody),
-        JwtCredentials(key.assertion(nobody), None),
+        secret_of(unknown),
+        JwtCredentials(key.assertion(unknown), None),
         JwtCredentials("garbage", None),
         JwtCredentials(key.assertion(client, payload=b"[]"), None),
         SecretCredentials("garbage", "garbage"),
@@ -105,7 +105,7 @@ async def test_each_failure_is_an_event_with_its_reason(parts: Parts, sql: Sql) 
         ("client.failed", "invalid_assertion"),
         ("client.failed", "used_assertion"),
     ]
-    assert await events_of(sql, nobody) == [("client.failed", "unknown_client")] * 2
+    assert await events_of(sql, unknown) == [("client.failed", "unknown_client")] * 2
 
 
 async def test_a_secret_and_an_id_of_two_clients_prove_nothing(parts: Parts, sql: Sql) -> None:

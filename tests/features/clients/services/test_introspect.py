@@ -1,4 +1,4 @@
-"""Who may ask about a token, and what is active: told by Postgres, whatever Redis knows."""
+"""Which clients may ask about a token, and which tokens are active: Postgres decides, and not Redis."""
 
 import json
 from dataclasses import replace
