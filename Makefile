@@ -8,9 +8,10 @@ BIN := .venv/bin
 STAMP := .venv/.dev.txt
 RUN_STAMP := .venv/.run.txt
 INTEROP := tests/journeys/interop
+KIT := kits/python
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup run kit-python test test-slow test-busy bench bench-peers bench-settings bench-flame bench-flood bench-equal check format vectors conformance contract reference blocklist lock
+.PHONY: help setup run example kit-python test test-slow test-busy bench bench-peers bench-settings bench-flame bench-flood bench-equal check format vectors conformance contract reference blocklist lock
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -48,6 +49,13 @@ endef
 
 run: $(RUN_STAMP) ## Start the service with its own Postgres and Valkey on port PORT (8000); Ctrl-C stops all of it.
 	@exec $(BIN)/python -m app dev --port $(PORT)
+
+ISSUER ?= http://localhost:$(PORT)
+AUDIENCE ?= $(ISSUER)
+EXAMPLE_PORT ?= 8100
+example: $(RUN_STAMP) ## Start a small service that checks the tokens of ISSUER, which is `make run` by default, on EXAMPLE_PORT (8100).
+	@WATCHWORD_ISSUER=$(ISSUER) WATCHWORD_AUDIENCE=$(AUDIENCE) PYTHONPATH=$(KIT)/src \
+		exec $(BIN)/python -m uvicorn --app-dir examples/orders --port $(EXAMPLE_PORT) orders:app
 
 # The other languages' verifiers are tested only where npm is on the machine.
 ifneq ($(wildcard $(INTEROP)/package.json),)
@@ -100,7 +108,6 @@ check: $(STAMP) ## Check format, lint, types and the layers; changes nothing.
 	@cd $(KIT) && $(CURDIR)/$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
 
-KIT := kits/python
 kit-python: $(STAMP) ## Test the verifier for Python services by itself, and build its packages into kits/python/dist.
 	@cd $(KIT) && $(CURDIR)/$(BIN)/pytest --quiet
 	@cd $(KIT) && rm -rf dist && $(CURDIR)/$(BIN)/python -m hatchling build

@@ -13,7 +13,7 @@ import pytest
 
 from tests.support.servers import ROOT
 
-OURS = {"app", "bench", "migrations", "tests", "tools"}
+OURS = {"app", "bench", "examples", "migrations", "tests", "tools"}
 # The kit for Python and what its tests share; tests/test_package.py of the kit holds its dependencies.
 KIT = {"conformance", "testing", "watchword_verifier"}
 # A part of pydantic, which pins one version of it.

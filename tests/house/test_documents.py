@@ -25,6 +25,7 @@ FOLDERS = (
     "contract",
     "deploy",
     "docs",
+    "examples",
     "kits",
     "migrations",
     "requirements",
