@@ -51,10 +51,8 @@ _OPEN_LOCKED = _open("true")
 # It does not see the sessions of sign-ins that are committed while it waits for the lock. There would have to
 # be as many of those as this leaves room for, before an account had a session more until its next sign-in.
 _ROOM = 32
-_OPEN_WITH_ROOM = _open("""enabled AND password_version = $11 AND $12 > (
-        SELECT count(*) FROM (
-            SELECT FROM sessions WHERE account_id = $2 AND revoked_at IS NULL LIMIT $12
-        ) AS unended
+_OPEN_WITH_ROOM = _open("""enabled AND password_version = $11 AND NOT EXISTS (
+        SELECT FROM sessions WHERE account_id = $2 AND revoked_at IS NULL OFFSET $12
     ) FOR NO KEY UPDATE""")
 
 
@@ -105,8 +103,8 @@ class SessionOpenings:
         )
         succeeded = by_owner(visitor, EventKind.LOGIN_SUCCEEDED, proof.account_id, token.session_id)
         succeeded = succeeded.with_details(client=client.value)
-        if predecessor is None:
-            few = max(0, self._policy.per_account - _ROOM)
+        few = self._policy.per_account - _ROOM - 1
+        if predecessor is None and few >= 0:
             event = as_json(succeeded)
             row = await self._database.row(_OPEN_WITH_ROOM, *columns, event, proof.password_version, few)
             if row is not None:

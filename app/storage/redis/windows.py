@@ -40,9 +40,13 @@ for number = 1, #KEYS do
         if left then return {number, math.ceil(left * 1000)} end
     end
 end
+local failed_at = string.format('%d.%06d', time[1], time[2])
 for number, key in ipairs(KEYS) do
-    redis.call('LPUSH', key, string.format('%d.%06d', time[1], time[2]))
-    while redis.call('LINDEX', key, -1) + ARGV[4 * number - 2] < now do redis.call('LTRIM', key, 0, -2) end
+    local length = redis.call('LPUSH', key, failed_at)
+    while length > 1 and redis.call('LINDEX', key, -1) + ARGV[4 * number - 2] < now do
+        redis.call('LTRIM', key, 0, -2)
+        length = length - 1
+    end
     redis.call('EXPIRE', key, ARGV[4 * number - 2])
 end
 """
