@@ -13,6 +13,9 @@ ROUTES = {
     "/logout": "POST",
     "/logout/all": "POST",
     "/password": "POST",
+    "/token": "POST",
+    "/revoke": "POST",
+    "/introspect": "POST",
     "/me": "GET",
     "/me/activity": "GET",
     "/sessions": "GET",
@@ -93,6 +96,7 @@ HEADERS = (
     "a:b\r\n" * 600,
 )
 JSON = "Content-Type: application/json\r\n"
+FORM = "Content-Type: application/x-www-form-urlencoded\r\n"
 BODIES = (
     ("", b""),
     (JSON, b""),
@@ -115,7 +119,10 @@ BODIES = (
     (JSON, b'{"refresh_token":"' + b"x" * 16_500 + b'"}'),
     ("content-type: Application/JSON ; charset=latin-1\r\n", b'{"refresh_token":"wwr_x"}'),
     ("Content-Type: application/problem+json\r\n", b'{"refresh_token":"wwr_x"}'),
-    ("Content-Type: application/x-www-form-urlencoded\r\n", b"refresh_token=wwr_x"),
+    (FORM, b"refresh_token=wwr_x"),
+    (FORM, b"grant_type=client_credentials&client_id=a&client_secret=b"),
+    (FORM + "Authorization: Basic YTpi\r\n", b"grant_type=client_credentials&scope=%ff"),
+    (FORM + "Authorization: Basic YTpi\r\n", b"token=x&token_type_hint=access_token"),
     ("Content-Type: text/plain\r\n", b"{}"),
     ("", b'{"refresh_token":"wwr_x"}'),
     (JSON + JSON, b"{}"),

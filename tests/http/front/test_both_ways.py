@@ -23,7 +23,7 @@ from app.http.routing import Answer, Call, Routes
 from app.main import create_app
 from app.services.slots import Overloaded
 from tests.support.both_ways import Way, both_ways, differences
-from tests.support.corpus import APP, NATIVE, corpus, malformed, request, with_tokens
+from tests.support.corpus import APP, NATIVE, ROUTES, corpus, malformed, request, with_tokens
 from tests.support.database import Sql
 from tests.support.people import PASSWORD, cookie_of, login, marker, new_person
 from tests.support.servers import ISSUER
@@ -45,6 +45,11 @@ async def ways(migrated: object, environment: dict[str, str]) -> AsyncIterator[W
             patch.setenv(name, value)
         async with both_ways(create_app) as ways:
             yield ways
+
+
+async def test_the_corpus_has_every_route_that_the_front_finds(ways: Ways) -> None:
+    assert ways[0].app.front.endpoints.keys() == {(method, path) for path, method in ROUTES.items()}
+    assert ways[1].app.front.endpoints == {}
 
 
 async def test_any_request_without_a_token_is_answered_alike(ways: Ways) -> None:
