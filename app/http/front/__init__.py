@@ -22,7 +22,7 @@ from app.http.front.login_queue import LoginQueue
 from app.http.front.request_log import CLIENT_CLOSED_REQUEST, RequestLog
 
 Answerer = Callable[[Incoming], Awaitable[Response]]
-"""Answers a request. A refusal is an answer: it raises ClientDisconnect, and where the service fails."""
+"""Answers a request, also with a refusal. Raises ClientDisconnect, and the error when the service fails."""
 
 _log = structlog.get_logger()
 
