@@ -18,6 +18,8 @@ _OUTAGES = (
     asyncpg.LockNotAvailableError,
     asyncpg.TransactionRollbackError,
     asyncpg.IdleInTransactionSessionTimeoutError,
+    # A migration changed a column between two transactions on this connection.
+    asyncpg.InvalidCachedStatementError,
     # Errors of the server itself. Some poolers use their codes for "not now".
     asyncpg.InternalServerError,
     asyncpg.PostgresSystemError,

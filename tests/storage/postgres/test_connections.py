@@ -11,7 +11,8 @@ import pytest
 
 from app.dev import Servers
 from app.domain.refusals import Refused
-from app.storage.postgres.connections import Connector
+from app.storage.postgres import connections
+from app.storage.postgres.connections import Connection, Connector
 from app.storage.postgres.database import open_database
 from app.storage.postgres.outages import Misconfigured
 from tests.support.postgres import PASSWORDS, Postgres, postgres
@@ -118,6 +119,24 @@ async def test_every_other_failure_to_connect_is_an_outage(server: Postgres, rol
     assert not isinstance(refused.value, Misconfigured)
     assert "too many connections" in str(refused.value.__cause__)
     await database.close()
+
+
+@pytest.mark.requirement("E7")
+async def test_a_server_that_stops_answering_once_a_connection_is_open_is_given_up(
+    server: Postgres, role: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[Connection] = []
+
+    async def unanswered(connection: Connection, *_: object) -> bool:
+        opened.append(connection)
+        await connection.fetch("SELECT pg_sleep(3600)")
+        return False
+
+    monkeypatch.setattr(connections, "_has_pooler", unanswered)
+    monkeypatch.setattr(connections, "STATEMENT_TIMEOUT", 0.05)
+    with pytest.raises(TimeoutError):
+        await Connector(server.url(role)).connect()
+    assert [connection.is_closed() for connection in opened] == [True]
 
 
 def test_a_home_that_may_not_be_entered_does_not_matter(server: Postgres, tmp_path: Path) -> None:

@@ -120,24 +120,6 @@ async def test_a_cancelled_statement_leaves_no_connection_that_is_half_used(one:
     assert await pid_of(one) != pid
 
 
-async def test_a_cancelled_transaction_is_rolled_back(one: Database, sql: Sql) -> None:
-    await one.rows("CREATE TEMPORARY TABLE kept (id int)")
-
-    async def change() -> None:
-        async with one.transaction() as connection:
-            await connection.fetch("LOCK TABLE accounts IN ACCESS EXCLUSIVE MODE")
-            await connection.fetch(ENDLESS)
-
-    task = asyncio.create_task(change())
-    await until(lambda: is_running(sql, ENDLESS))
-    task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await task
-    # The lock is free, and the session with its temporary table is gone.
-    await sql.fetch("SELECT FROM accounts LIMIT 1")
-    assert '"kept" does not exist' in await reason_of(one.rows("SELECT FROM kept"))
-
-
 async def test_a_statement_that_postgres_refuses_costs_no_connection(one: Database) -> None:
     pid = await pid_of(one)
     with pytest.raises(asyncpg.DivisionByZeroError):
