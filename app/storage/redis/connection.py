@@ -111,18 +111,12 @@ class Connection(asyncio.Protocol):
         self._timer = None
         if not self._waiting:
             return
-        oldest = self._waiting[0]
-        if self._loop.time() < oldest.until:
-            self._timer = self._loop.call_at(oldest.until, self._look)
+        until = self._waiting[0].until
+        if self._loop.time() < until:
+            self._timer = self._loop.call_at(until, self._look)
         else:
-            # The reply may have come while this process did something else: the loop reads before it is back.
-            self._loop.call_soon(self._loop.call_soon, self._give_up, oldest)
-
-    def _give_up(self, late: _Waiting) -> None:
-        if self._waiting and self._waiting[0] is late:
+            # A stall of this process is not one of Redis: the event loop reads before it looks at its timers.
             self.end(f"Redis did not answer within {self._timeout * 1000:.0f} ms")
-        elif self._waiting and self._timer is None:
-            self._timer = self._loop.call_at(self._waiting[0].until, self._look)
 
 
 class SingleServer:
