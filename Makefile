@@ -11,7 +11,7 @@ INTEROP := tests/journeys/interop
 KIT := kits/python
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup run example kit-python test test-slow test-busy bench bench-peers bench-settings bench-flame bench-flood bench-equal check format vectors conformance contract reference blocklist lock
+.PHONY: help setup run example kit-python test test-slow test-busy bench bench-peers bench-settings bench-flame bench-flood bench-equal bench-scale check format vectors conformance contract reference blocklist lock
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -100,6 +100,9 @@ bench-flood: $(STAMP) ## Measure refreshes and the key set while 200 logins are 
 
 bench-equal: $(STAMP) ## Measure whether refused logins differ in time.
 	@PYTHONPATH=. $(BIN)/python bench/equal.py
+
+bench-scale: $(STAMP) ## Measure refreshes with ten thousand and with ten million sessions; some ten minutes and 15 GB of disk.
+	@PYTHONPATH=. $(BIN)/python -m bench.scale
 
 check: $(STAMP) ## Check format, lint, types and the layers; changes nothing.
 	@$(BIN)/ruff format --check

@@ -1,4 +1,4 @@
-"""Which transaction wrote each revocation, and when large tables are vacuumed.
+"""Which transaction wrote each revocation, and when large tables are vacuumed and analysed.
 
 The number of the transaction tells a reader what was revoked since it last looked. The column comes with a
 constant, so no row is rewritten: existing revocations have the number 0, which is older than every other.
@@ -20,14 +20,14 @@ revision = "0010"
 down_revision = "0009"
 
 # docs/operations/postgres.md says why these.
-_VACUUM = {
-    "sessions": {"autovacuum_vacuum_scale_factor": "0.05", "autovacuum_analyze_scale_factor": "0.05"},
+_AUTOVACUUM = {
+    "sessions": {"autovacuum_analyze_scale_factor": "1"},
     "events": {"autovacuum_vacuum_scale_factor": "0.02", "autovacuum_vacuum_insert_scale_factor": "0.05"},
 }
 
 
 def upgrade() -> None:
-    for table, options in _VACUUM.items():
+    for table, options in _AUTOVACUUM.items():
         values = ", ".join(f"{name} = {value}" for name, value in options.items())
         op.execute(f"ALTER TABLE {table} SET ({values})")
     op.execute("ALTER TABLE revocations ADD COLUMN tx xid8 NOT NULL DEFAULT '0'")
@@ -37,5 +37,5 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.drop_column("revocations", "tx")
-    for table, options in _VACUUM.items():
+    for table, options in _AUTOVACUUM.items():
         op.execute(f"ALTER TABLE {table} RESET ({', '.join(options)})")

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from tests.support.database import Sql
 
-MANY, BATCH = 2500, 1000
+MANY, BATCH = 12_500, 5000
 HOLD = 4711
 OVER, NOT_YET = timedelta(hours=25), timedelta(hours=23)
 """How long ago a session expired that may be deleted, and one that has to stay."""

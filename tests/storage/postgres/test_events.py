@@ -19,7 +19,7 @@ from app.storage.postgres.sessions import SessionStore
 from tests.support.database import Sql, connect
 from tests.support.servers import database, migrate
 
-DAY, BATCH, MANY = timedelta(days=1), 1000, 2500
+DAY, BATCH, MANY = timedelta(days=1), 5000, 12_500
 ADD = """
 INSERT INTO events (kind, at) SELECT 'login.failed', now() - $2::interval FROM generate_series(1, $1::int)
 """

@@ -10,7 +10,7 @@ import pytest
 from app.dev import Servers
 from app.storage.postgres.database import BATCH
 from app.storage.postgres.events import NEWEST, SINCE
-from app.storage.postgres.purges import deletion
+from app.storage.postgres.purges import AT_ONCE, deletion
 from app.storage.postgres.revocations import CHANGED, LIVE
 from tests.support.database import Sql, connect
 from tests.support.people import new_person
@@ -72,7 +72,7 @@ async def test_a_purge_finds_its_batch_by_an_index(sql: Sql, table: str, generic
     assert not read_whole(plan)
     assert not [node for node in plan if node["Node Type"] == "Sort"]
     # The batch is read to lock it, read again to delete it, and returned.
-    assert rows_read(plan, table) == 3 * BATCH
+    assert rows_read(plan, table) == 3 * AT_ONCE
 
 
 @pytest.mark.parametrize("generic", [True, False])
