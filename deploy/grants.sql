@@ -15,8 +15,11 @@ REVOKE CREATE ON SCHEMA public FROM PUBLIC, watchword_service;
 GRANT USAGE ON SCHEMA public TO watchword_service;
 REVOKE TRUNCATE, REFERENCES, TRIGGER ON ALL TABLES IN SCHEMA public FROM watchword_service;
 GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO watchword_service;
+-- The numbers of sessions.
+GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO watchword_service;
 -- Tables of later releases, which `migrate` makes as the same owner.
 ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO watchword_service;
+ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT USAGE ON SEQUENCES TO watchword_service;
 
 -- Neither helps a role that may become the owner, and the first REVOKE has no effect where another role owns the schema.
 DO $$

@@ -28,17 +28,21 @@ class _JwsAlgorithm(Protocol):
 
 
 class Signer:
-    """Signs payloads with one private key, which is parsed once; the header is built once."""
+    """Signs payloads with one private key, which is parsed once; each header is built once."""
 
     def __init__(self, kid: str, algorithm: Algorithm, private_key: PrivateKey) -> None:
         self.kid = kid
+        self._name = algorithm.value
         self._algorithm: _JwsAlgorithm = jwt.get_algorithm_by_name(algorithm)
         self._private_key = private_key
-        self._header = _encode(orjson.dumps({"alg": algorithm.value, "kid": kid, "typ": TOKEN_TYPE}))
+        self._headers: dict[str, bytes] = {}
 
-    def sign(self, payload: Mapping[str, object]) -> str:
-        """The payload as a signed token (RFC 7515 section 5.1)."""
-        signing_input = self._header + b"." + _encode(orjson.dumps(payload))
+    def sign(self, payload: Mapping[str, object], token_type: str = TOKEN_TYPE) -> str:
+        """The payload as a signed token of this ``typ`` (RFC 7515 section 5.1)."""
+        if token_type not in self._headers:
+            header = {"alg": self._name, "kid": self.kid, "typ": token_type}
+            self._headers[token_type] = _encode(orjson.dumps(header))
+        signing_input = self._headers[token_type] + b"." + _encode(orjson.dumps(payload))
         signature = self._algorithm.sign(signing_input, self._private_key)
         return (signing_input + b"." + _encode(signature)).decode()
 

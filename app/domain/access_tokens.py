@@ -9,6 +9,7 @@ from typing import NamedTuple, TypeAlias
 from uuid import UUID
 
 from app.domain.sessions import ClientKind, SessionGrant
+from app.domain.statuses import Status, list_uri
 
 TOKEN_TYPE = "at+jwt"
 # With the longest signature, a token is never longer than verifiers of this service read.
@@ -25,12 +26,16 @@ _YEAR_10000 = 253_402_300_800
 
 @dataclass(frozen=True, slots=True)
 class TokenPolicy:
-    """The issuer and audience of access tokens, their lifetime, and the leeway between clocks."""
+    """The issuer and audience of access tokens, their lifetime, and the leeway between clocks.
+
+    With ``names_status``, a token says where its session stands in the status lists.
+    """
 
     issuer: str
     audience: str
     lifetime: timedelta
     leeway: timedelta
+    names_status: bool = False
 
     @property
     def revocation_ttl(self) -> timedelta:
@@ -106,7 +111,14 @@ def claims(grant: SessionGrant, policy: TokenPolicy, token_id: str, *, now: date
         **roles,
         "auth_time": int(grant.authenticated_at.timestamp()),
         "amr": list(grant.amr),
+        **(_status(policy.issuer, grant.status) if policy.names_status and grant.status is not None else {}),
     }
+
+
+def _status(issuer: str, number: int) -> dict[str, object]:
+    """The claim that names a place in a status list (draft-ietf-oauth-status-list section 6)."""
+    status = Status.of(number)
+    return {"status": {"status_list": {"idx": status.place, "uri": list_uri(issuer, status.list)}}}
 
 
 def parse_claims(payload: Mapping[str, object], policy: TokenPolicy, *, now: datetime) -> AccessToken | None:

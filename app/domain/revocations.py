@@ -2,7 +2,8 @@
 
 from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import NamedTuple
 from uuid import UUID
 
@@ -48,12 +49,36 @@ class Ended:
         return len(self.unannounced)
 
 
+class Kind(StrEnum):
+    """What is revoked."""
+
+    TOKEN = "token"
+    SESSION = "session"
+    KEY = "key"
+    CLIENT = "client"
+
+
+@dataclass(frozen=True, slots=True)
+class Revocation:
+    """A revoked id: for how long, and of a session its account, its number and the reason.
+
+    The release before schema 0011 writes no ``kind``, ``subject`` and ``reason``.
+    """
+
+    lasts: timedelta
+    expires_at: datetime
+    kind: Kind | None = None
+    subject: UUID | None = None
+    status: int | None = None
+    reason: str | None = None
+
+
 class Changes(NamedTuple):
     """What was revoked since a position, and the position from which to ask the next time."""
 
     position: str
     """Opaque; what is committed after it will be among the next changes."""
-    batches: AsyncIterator[Mapping[str, timedelta]]
-    """The revoked ids, each with the time until it is forgotten."""
+    batches: AsyncIterator[Mapping[str, Revocation]]
+    """The revocations by their ids."""
     is_whole: bool
     """Whether these are all revocations, and not only the later ones."""

@@ -110,6 +110,8 @@ class SessionGrant:
     authenticated_at: datetime
     expires_at: datetime
     signing_kid: str | None
+    status: int | None = None
+    """The session's number in the status lists; a session of a former release has one after a refresh."""
 
 
 @dataclass(frozen=True, slots=True)

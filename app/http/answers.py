@@ -209,6 +209,7 @@ class Metadata:
     revocation_endpoint: Omittable = None
     revocation_endpoint_auth_methods_supported: OmittableTexts = None
     revocation_endpoint_auth_signing_alg_values_supported: OmittableTexts = None
+    status_list_aggregation_endpoint: Omittable = None
 
 
 @dataclass(frozen=True, slots=True)

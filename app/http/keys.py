@@ -43,26 +43,28 @@ async def key_set(call: Call[KeyCases, None]) -> Response:
     return published(call.headers, keys.document, keys.etag, MEDIA_TYPE)
 
 
-def published(request: Headers, document: bytes, etag: str, media_type: str) -> Response:
-    """A public document, or 304 when the client has it already."""
+def published(
+    request: Headers, document: bytes, etag: str, media_type: str, max_age: int = MAX_AGE
+) -> Response:
+    """A public document, which caches may keep for ``max_age`` seconds, or 304 when the client has it."""
     if _matches(request.getlist("if-none-match"), etag):
-        return _not_modified(etag)
-    return _whole(document, etag, media_type)
+        return _not_modified(etag, max_age)
+    return _whole(document, etag, media_type, max_age)
 
 
 # A response is only read when it is sent, so the same one serves until the document changes.
 @lru_cache(_MOST_DOCUMENTS)
-def _whole(document: bytes, etag: str, media_type: str) -> Response:
-    return Response(document, headers=_headers(etag), media_type=media_type)
+def _whole(document: bytes, etag: str, media_type: str, max_age: int) -> Response:
+    return Response(document, headers=_headers(etag, max_age), media_type=media_type)
 
 
 @lru_cache(_MOST_DOCUMENTS)
-def _not_modified(etag: str) -> Response:
-    return Response(status_code=304, headers=_headers(etag))
+def _not_modified(etag: str, max_age: int) -> Response:
+    return Response(status_code=304, headers=_headers(etag, max_age))
 
 
-def _headers(etag: str) -> dict[str, str]:
-    return {"ETag": etag, "Cache-Control": f"public, max-age={MAX_AGE}"}
+def _headers(etag: str, max_age: int) -> dict[str, str]:
+    return {"ETag": etag, "Cache-Control": f"public, max-age={max_age}"}
 
 
 def _matches(fields: list[str], etag: str) -> bool:

@@ -103,9 +103,10 @@ _EMPTY: list[Object] = [
 
 
 def _path_parameters(path: str) -> Iterable[Object]:
-    """The parameters in braces; all of them are ids."""
-    schema = {"type": "string", "format": "uuid"}
+    """The parameters in braces: ids and numbers."""
+    identifier, number = {"type": "string", "format": "uuid"}, {"type": "integer", "minimum": 0}
     for name in re.findall(r"\{(\w+)\}", path):
+        schema = identifier if name.endswith("_id") else number
         yield {"name": name, "in": "path", "required": True, "schema": schema}
 
 

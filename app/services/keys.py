@@ -64,10 +64,12 @@ class KeyRing:
         async with self._loading:
             await self._load()
 
-    def require_signer(self) -> None:
-        """Refuse with ``unavailable`` when there is no signing key or the view is too old."""
-        if self._fresh().signer is None:
+    def require_signer(self) -> Signer:
+        """The signer as last read; refuses with ``unavailable`` without one, or when the view is too old."""
+        signer = self._fresh().signer
+        if signer is None:
             raise Unavailable(NO_SIGNER)
+        return signer
 
     async def signer(self, kid: str | None) -> Signer:
         """The signer of the signing key in Postgres; reloads when this process does not have it."""
@@ -75,10 +77,7 @@ class KeyRing:
             async with self._loading:
                 if not _signs_with(self._fresh(), kid):
                     await self._load()
-        signer = self._fresh().signer
-        if signer is None:
-            raise Unavailable(NO_SIGNER)
-        return signer
+        return self.require_signer()
 
     async def verifier(self, kid: str) -> Verifier:
         """The verifier of all published keys; reloads when it does not have this one.

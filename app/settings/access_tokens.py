@@ -7,7 +7,7 @@ from pydantic import AfterValidator, Field
 from app.domain.access_tokens import TokenPolicy
 from app.settings.http import HttpSettings, short_claim
 from app.settings.sessions import SessionSettings
-from app.settings.values import HOUR, MINUTE, SECOND, Between, Duration
+from app.settings.values import HOUR, MINUTE, SECOND, Between, Duration, Switch
 
 
 class AccessTokenSettings(SessionSettings, HttpSettings):
@@ -31,6 +31,13 @@ class AccessTokenSettings(SessionSettings, HttpSettings):
         Between(0 * SECOND, MINUTE),
         Field(description="How far the clocks of verifiers may differ."),
     ] = 30 * SECOND
+    status_lists: Annotated[
+        Switch,
+        Field(
+            description="Whether access tokens name their place in the status lists of GET /status/{number}: "
+            "on or off."
+        ),
+    ] = True
 
     def token_policy(self) -> TokenPolicy:
         """Who issues access tokens, for whom, and for how long."""
@@ -40,4 +47,5 @@ class AccessTokenSettings(SessionSettings, HttpSettings):
             # An access token must not outlive the idle end of its session.
             lifetime=min(self.access_token_ttl, self.session_idle_ttl),
             leeway=self.leeway,
+            names_status=self.status_lists,
         )

@@ -90,6 +90,8 @@ async def test_new_columns_in_every_table_disturb_no_route_and_no_command(
             await walk_routes(walk, sql)
             await walk_clients(walk, tmp_path)
             await walk_commands(walk, sql)
+            await walk.request("GET /status")
+            await walk.request("GET /status/{number}", number="0")
             document = (await client.get("/openapi.json")).json()
     await sql.close()
     assert walk.routes == {

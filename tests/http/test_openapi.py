@@ -32,6 +32,8 @@ STATUSES = {
     "POST /token": {200, 400, 401, 408, 413, 429, 503},
     "POST /introspect": {200, 400, 401, 403, 408, 413, 429, 503},
     "POST /revoke": {200, 400, 401, 408, 413, 429, 503},
+    "GET /status": {200, 304, 503},
+    "GET /status/{number}": {200, 304, 404, 503},
     "GET /.well-known/jwks.json": {200, 304, 503},
     "GET /.well-known/openid-configuration": {200, 304, 503},
     "GET /.well-known/oauth-authorization-server": {200, 304, 503},
@@ -137,6 +139,7 @@ CODES = {
     ("GET /me", 401): {"invalid_token"},
     ("GET /me/activity", 422): {"invalid_request"},
     ("DELETE /sessions/{session_id}", 404): {"not_found"},
+    ("GET /status/{number}", 404): {"not_found"},
     ("POST /logout", 403): {"cross_site_request"},
 }
 
@@ -191,6 +194,7 @@ def test_bodies_and_answers_are_named_components(document: dict[str, Any]) -> No
         "RevocationForm",
         "Session",
         "SessionList",
+        "StatusListAddresses",
         "TokenForm",
         "TokenResponse",
     }
@@ -229,6 +233,7 @@ HEADERS = {
     ("GET /me", 503): set[str](),
     ("GET /.well-known/jwks.json", 200): {"ETag"},
     ("GET /.well-known/jwks.json", 304): {"ETag"},
+    ("GET /status/{number}", 200): {"ETag"},
 }
 
 

@@ -11,7 +11,7 @@ from app.dev.processes import claimed
 from app.dev.servers import valkey
 from app.services.revocations import Revocations
 from app.storage.postgres.database import Database, open_database
-from app.storage.postgres.revocations import RevocationStore, revoke
+from app.storage.postgres.revocations import RevocationStore, revoke_keys
 from app.storage.redis.revocations import RevocationIndex
 from tests.support.servers import ISSUER, Faulty, server_folder
 from tests.support.waiting import until
@@ -57,7 +57,7 @@ async def replica(database: Database) -> AsyncIterator[Open]:
 async def end(database: Database, *ids: str) -> None:
     """Commit revocations without an announcement."""
     async with database.transaction() as connection:
-        await revoke(connection, ids, LASTS)
+        await revoke_keys(connection, ids, LASTS)
 
 
 def entries_written(server: Faulty) -> int:

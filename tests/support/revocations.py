@@ -1,12 +1,16 @@
 """What stands in for Postgres where only the index in Redis is looked at."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
-from app.domain.revocations import Changes
+from app.domain.revocations import Changes, Revocation
 
 Live = Callable[[], Awaitable[Mapping[str, timedelta]]]
 POSITION = "a-server 1:1:"
+
+
+def lasting(time: timedelta) -> Revocation:
+    return Revocation(time, datetime.now(UTC) + time)
 
 
 def holding(live: Live) -> Callable[[str | None], Awaitable[Changes]]:
@@ -15,8 +19,8 @@ def holding(live: Live) -> Callable[[str | None], Awaitable[Changes]]:
     async def changes(since: str | None) -> Changes:
         return Changes(POSITION, batches(since), is_whole=since is None)
 
-    async def batches(since: str | None) -> AsyncIterator[Mapping[str, timedelta]]:
+    async def batches(since: str | None) -> AsyncIterator[Mapping[str, Revocation]]:
         entries = await live()
-        yield entries if since is None else {}
+        yield {} if since is not None else {entry: lasting(time) for entry, time in entries.items()}
 
     return changes

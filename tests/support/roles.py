@@ -19,10 +19,14 @@ class Role:
         self.url = make_url(url).set(username=self.name).render_as_string(hide_password=False)
 
     async def grant(self, right: str, table: str) -> None:
-        await self.owner.execute(f"GRANT {right} ON {table} TO {self.name}")
+        await self.owner.execute(f"GRANT {right} ON {_kind(right)} {table} TO {self.name}")
 
     async def revoke(self, right: str, table: str) -> None:
-        await self.owner.execute(f"REVOKE {right} ON {table} FROM {self.name}")
+        await self.owner.execute(f"REVOKE {right} ON {_kind(right)} {table} FROM {self.name}")
+
+
+def _kind(right: str) -> str:
+    return "SEQUENCE" if right == "USAGE" else "TABLE"
 
 
 @asynccontextmanager

@@ -31,7 +31,11 @@ def check_settings(settings: Settings) -> Iterator[Finding]:
     yield tls.check_redis_url(redis_hosts, tls=with_tls)
     yield from secrets.check_secrets(len(settings.secret_keys), _file_modes())
     yield from lifetimes.check_lifetimes(
-        settings.access_token_ttl, settings.session_idle_ttl, settings.session_ttl, settings.refresh_grace
+        settings.access_token_ttl,
+        settings.session_idle_ttl,
+        settings.session_ttl,
+        settings.refresh_grace,
+        status_lists=settings.status_lists,
     )
     yield from limits.check_limits(settings.login_limit_account)
 

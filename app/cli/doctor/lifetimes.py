@@ -9,9 +9,9 @@ _USUAL_ACCESS = timedelta(minutes=15)
 
 
 def check_lifetimes(
-    access: timedelta, idle: timedelta, absolute: timedelta, grace: timedelta
+    access: timedelta, idle: timedelta, absolute: timedelta, grace: timedelta, *, status_lists: bool
 ) -> Iterator[Finding]:
-    """Check the lifetimes of access tokens and sessions, and the grace of a refresh."""
+    """Check the lifetimes of access tokens and sessions, the grace of a refresh, and the status lists."""
     usual = access <= _USUAL_ACCESS
     finding, mend = (ok, "") if usual else (note, " The usual AUTH_ACCESS_TOKEN_TTL is 15 minutes.")
     yield finding(
@@ -19,6 +19,18 @@ def check_lifetimes(
         f"An access token lives {duration(access)}. After a logout or a theft, services that check it with "
         f"the key set alone accept it until it expires.{mend}",
     )
+    if status_lists:
+        yield ok(
+            "lifetimes",
+            "Tokens name their place in a status list: services that read it refuse them within 11 seconds "
+            "after their session has ended.",
+        )
+    else:
+        yield note(
+            "lifetimes",
+            "AUTH_STATUS_LISTS is off, so a service that checks tokens alone cannot know that a session has "
+            "ended before its token expires.",
+        )
     if idle > absolute:
         yield warning(
             "lifetimes",

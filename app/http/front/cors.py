@@ -13,6 +13,7 @@ _METHODS = ("GET", "POST", "DELETE")
 _READABLE = ("RateLimit", "RateLimit-Policy", "Retry-After", "WWW-Authenticate", "X-Request-ID")
 _MAX_AGE = "600"
 _ASKS = "access-control-request-"
+_PUBLIC = ("/.well-known/", "/status")
 _VARY = (b"vary", b"Origin")
 _PREFLIGHT_VARY = (
     "Origin, Access-Control-Request-Method, Access-Control-Request-Headers, "
@@ -83,7 +84,7 @@ class Cors:
     """CORS with exact lists of origins (Fetch section 3.2).
 
     Pages of allowed origins send cookies. Apps in a web view do not, so they get no credentials.
-    The documents under ``/.well-known/`` are for every page, without credentials.
+    The documents under ``/.well-known/`` and the status lists are for every page, without credentials.
     """
 
     def __init__(self, origins: Origins) -> None:
@@ -116,7 +117,7 @@ class Cors:
         return problems.failed(HTTPStatus.FORBIDDEN)
 
     def _policy(self, path: str, headers: Headers) -> _Policy:
-        if path.startswith("/.well-known/"):
+        if path.startswith(_PUBLIC):
             return self._public
         if self._origins.is_native(headers) and headers.get("origin") not in self._origins.allowed:
             return self._native

@@ -12,7 +12,7 @@ from app.domain.keys import Algorithm, KeyChange, KeyState, SealedKey, SigningKe
 from app.storage.postgres.connections import Connection
 from app.storage.postgres.database import Database
 from app.storage.postgres.events import log_events, record
-from app.storage.postgres.revocations import revoke
+from app.storage.postgres.revocations import revoke_keys
 
 Decide: TypeAlias = Callable[[Sequence[SigningKey], datetime], KeyChange]
 """Decides on a change from all keys and the time of the database."""
@@ -74,7 +74,7 @@ class KeyStore:
             if change.deleted:
                 await connection.fetch(_DELETE, list(change.deleted))
             if change.deleted and revoked_for is not None:
-                await revoke(connection, change.deleted, revoked_for)
+                await revoke_keys(connection, change.deleted, revoked_for)
             if change.activated is not None:
                 await _activate(connection, change.activated, now)
             for state, key in zip(change.vacant, candidates, strict=False):

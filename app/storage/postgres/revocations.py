@@ -4,7 +4,9 @@ import re
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from datetime import timedelta
 
-from app.domain.revocations import Changes
+import asyncpg
+
+from app.domain.revocations import Changes, Kind, Revocation
 from app.storage.postgres.connections import Connection
 from app.storage.postgres.database import BATCH, Database
 from app.storage.postgres.purges import deletion, purge
@@ -19,14 +21,22 @@ SELECT pg_current_snapshot()::text AS snapshot, concat_ws(
 ) AS epoch
 FROM pg_control_system(), pg_control_checkpoint()
 """
+# A revocation of the release before revision 0011 says nothing of its session, which is looked up.
+_ABOUT = """
+expires_at, expires_at - statement_timestamp() AS remaining, kind, subject, reason, coalesce(status, (
+    SELECT sessions.status FROM sessions WHERE sessions.id =
+        CASE WHEN revocations.kind IS NULL AND revocations.id ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'
+        THEN revocations.id::uuid END
+)) AS status
+"""
 LIVE = f"""
-SELECT id, expires_at AS place, expires_at - statement_timestamp() AS remaining FROM revocations
+SELECT id, expires_at AS place, {_ABOUT} FROM revocations
 WHERE expires_at > statement_timestamp() AND (expires_at, id) > (coalesce($1::timestamptz, '-infinity'), $2)
 ORDER BY expires_at, id LIMIT {BATCH}
 """  # noqa: S608 - the only thing put in is a constant of ours
 """A batch of what is revoked, after the place $1 and the id $2."""
 CHANGED = f"""
-SELECT id, tx::text AS place, expires_at - statement_timestamp() AS remaining FROM revocations
+SELECT id, tx::text AS place, {_ABOUT} FROM revocations
 WHERE (tx, id) > (coalesce($1::text::xid8, pg_snapshot_xmin($3::text::pg_snapshot)), $2)
     AND tx < pg_snapshot_xmax($4::text::pg_snapshot)
     AND NOT pg_visible_in_snapshot(tx, $3::text::pg_snapshot) AND expires_at > statement_timestamp()
@@ -36,7 +46,7 @@ ORDER BY tx, id LIMIT {BATCH}
 _SNAPSHOT = re.compile(r"\d+:\d+:[\d,]*")
 _PURGE = deletion("revocations", "expires_at")
 _ADD = """
-INSERT INTO revocations (id, expires_at) SELECT unnest($1::text[]), clock_timestamp() + $2::interval
+INSERT INTO revocations (id, expires_at, kind) SELECT unnest($1::text[]), clock_timestamp() + $2::interval, $3
 ON CONFLICT (id) DO UPDATE SET expires_at = excluded.expires_at, tx = excluded.tx
 """
 
@@ -65,11 +75,11 @@ class RevocationStore:
         batches = self._batches(LIVE) if before is None else self._batches(CHANGED, before, snapshot)
         return Changes(f"{epoch} {snapshot}", batches, is_whole=before is None)
 
-    async def _batches(self, statement: str, *snapshots: str) -> AsyncIterator[Mapping[str, timedelta]]:
+    async def _batches(self, statement: str, *snapshots: str) -> AsyncIterator[Mapping[str, Revocation]]:
         place, entry = None, ""
         while True:
             rows = await self._database.rows(statement, place, entry, *snapshots)
-            yield {row["id"]: row["remaining"] for row in rows}
+            yield {row["id"]: _revocation(row) for row in rows}
             if len(rows) < BATCH:
                 return
             place, entry = rows[-1]["place"], rows[-1]["id"]
@@ -79,12 +89,23 @@ class RevocationStore:
         return await purge(self._database, _PURGE, timedelta())
 
 
+def _revocation(row: asyncpg.Record) -> Revocation:
+    return Revocation(
+        lasts=row["remaining"],
+        expires_at=row["expires_at"],
+        kind=None if row["kind"] is None else Kind(row["kind"]),
+        subject=row["subject"],
+        status=row["status"],
+        reason=row["reason"],
+    )
+
+
 def _snapshot_of(position: str | None, epoch: str) -> str | None:
     """The snapshot of a position, or None where it is not of this epoch."""
     of, _, snapshot = (position or "").partition(" ")
     return snapshot if of == epoch and _SNAPSHOT.fullmatch(snapshot) else None
 
 
-async def revoke(connection: Connection, ids: Iterable[str], lasts: timedelta) -> None:
-    """Revoke ids in the transaction that ends what they name."""
-    await connection.fetch(_ADD, list(ids), lasts)
+async def revoke_keys(connection: Connection, kids: Iterable[str], lasts: timedelta) -> None:
+    """Revoke keys in the transaction that deletes them."""
+    await connection.fetch(_ADD, list(kids), lasts, Kind.KEY.value)

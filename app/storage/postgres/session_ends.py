@@ -5,7 +5,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from app.domain.events import Actor, Event, EventKind, Reason
-from app.domain.revocations import Ended, Rest
+from app.domain.revocations import Ended, Kind, Rest
 from app.storage.postgres.connections import Connection
 from app.storage.postgres.database import BATCH
 from app.storage.postgres.events import INSERT, events_from, record
@@ -17,10 +17,14 @@ WITH barred AS (
     UPDATE sessions SET revoked_at = clock_timestamp()
     WHERE id = $1 AND revoked_at IS NULL AND account_id = coalesce($4, account_id)
         AND refresh_token_hash = coalesce($7, refresh_token_hash) AND NOT (SELECT "exists" FROM barred)
-    RETURNING id, account_id
+    RETURNING id, account_id, status
 ), revoked AS (
-    INSERT INTO revocations (id, expires_at)
-    SELECT unnest(ARRAY[id::text] || $3::text[]), clock_timestamp() + $2::interval FROM ended
+    INSERT INTO revocations (id, expires_at, kind, subject, status, reason)
+    SELECT ended.id::text, clock_timestamp() + $2::interval, '{Kind.SESSION}', ended.account_id, ended.status,
+        coalesce(reason, kind)
+    FROM ended, {events_from("$5")}
+    UNION ALL
+    SELECT unnest($3::text[]), clock_timestamp() + $2::interval, '{Kind.TOKEN}', NULL, NULL, NULL FROM ended
     ON CONFLICT (id) DO NOTHING
 ), recorded AS (
     {INSERT} SELECT kind, actor,
@@ -36,8 +40,8 @@ Nothing ends if one of the ids $6 is revoked, or unless $7 is null or the hash o
 """
 
 
-def _batch(living: str, recorded: str = "") -> str:
-    """The statement that ends the sessions of the part ``living``; $1 is the TTL.
+def _batch(living: str, reason: str, recorded: str = "") -> str:
+    """The statement that ends the sessions of the part ``living``, for a reason; $1 is the TTL.
 
     It returns their ids, and their accounts. Rows are locked in the order of their accounts and ids, so two
     such statements never wait for each other. Ids are looked up as an array, for which Postgres takes the
@@ -46,9 +50,11 @@ def _batch(living: str, recorded: str = "") -> str:
     return f"""
 WITH {living}, ended AS (
     UPDATE sessions SET revoked_at = clock_timestamp()
-    WHERE id = ANY(ARRAY(SELECT id FROM living)) RETURNING id, account_id
+    WHERE id = ANY(ARRAY(SELECT id FROM living)) RETURNING id, account_id, status
 ){recorded}, revoked AS (
-    INSERT INTO revocations (id, expires_at) SELECT id::text, clock_timestamp() + $1::interval FROM ended
+    INSERT INTO revocations (id, expires_at, kind, subject, status, reason)
+    SELECT id::text, clock_timestamp() + $1::interval, '{Kind.SESSION}', account_id, status, {reason}
+    FROM ended
     ON CONFLICT (id) DO UPDATE SET expires_at = excluded.expires_at, tx = excluded.tx
 )
 SELECT id, account_id FROM ended
@@ -65,6 +71,7 @@ def _next(condition: str) -> str:
     SELECT id FROM sessions WHERE revoked_at IS NULL AND {condition}
     ORDER BY account_id, id LIMIT {BATCH} FOR UPDATE
 )""",  # noqa: S608 - the only things put in are constants of ours
+        f"(SELECT coalesce(reason, kind) FROM {events_from('$3')})",  # noqa: S608 - likewise
         f""", recorded AS (
     {INSERT} SELECT kind, actor, actor_id, reason, account_id, session_id, address, request_id,
         details || jsonb_build_object('ended', (SELECT count(*) FROM ended))
@@ -81,20 +88,24 @@ END_NEXT_OF_ACCOUNT = _next(
 )
 """Ends a batch of the sessions of the account $4 that it had when it ended all of them, after the id $2."""
 
-END_FIRST_OF_ACCOUNT = _batch(f"""chosen AS (
+END_FIRST_OF_ACCOUNT = _batch(
+    f"""chosen AS (
     SELECT id FROM sessions WHERE account_id = $2 AND revoked_at IS NULL ORDER BY id LIMIT {BATCH}
 ), locked AS (
     SELECT id FROM sessions WHERE id = ANY(ARRAY(SELECT id FROM chosen) || $3::uuid) AND revoked_at IS NULL
     ORDER BY id FOR UPDATE
 ), living AS (
     SELECT id FROM locked WHERE $3 IS NULL OR $3 IN (SELECT id FROM locked)
-)""")  # noqa: S608 - the only thing put in is a constant of ours
-"""Ends a batch of the sessions of the account $2; unless $3 is null, only while that one lives.
+)""",  # noqa: S608 - the only thing put in is a constant of ours
+    "$4::text",
+)
+"""Ends a batch of the sessions of the account $2 for the reason $4; unless $3 is null, only while $3 lives.
 
 The caller has locked the account, and records the event.
 """
 
-END_SURPLUS = _batch(f"""chosen AS (
+END_SURPLUS = _batch(
+    f"""chosen AS (
     SELECT id, refreshed_at, expires_at FROM sessions
     WHERE account_id = $2 AND revoked_at IS NULL AND id IS DISTINCT FROM $3::uuid
     ORDER BY id LIMIT $4::int + {BATCH}
@@ -104,7 +115,9 @@ END_SURPLUS = _batch(f"""chosen AS (
 ), living AS (
     SELECT id FROM sessions WHERE id = ANY(ARRAY(SELECT id FROM surplus) || $3::uuid) AND revoked_at IS NULL
     ORDER BY id FOR UPDATE
-)""")  # noqa: S608 - the only thing put in is a constant of ours
+)""",  # noqa: S608 - the only thing put in is a constant of ours
+    f"CASE id WHEN $3::uuid THEN '{Reason.REPLACED}' ELSE '{Reason.DISPLACED}' END",
+)
 """Leaves the account $2 room for one of $4 sessions, by ending those unused longest, and ends the session $3.
 
 The caller has locked the account, and records the events. Of an account with more sessions than a batch, this
@@ -132,7 +145,8 @@ async def end_of_account(
 
     The caller has changed or locked the account: a login in flight holds its row, so its session is seen.
     """
-    rows = await connection.fetch(END_FIRST_OF_ACCOUNT, revocation_ttl, account_id, if_lives)
+    reason = event.reason or event.kind
+    rows = await connection.fetch(END_FIRST_OF_ACCOUNT, revocation_ttl, account_id, if_lives, reason.value)
     ended = Ended.of(row["id"] for row in rows)
     if if_lives is not None and not ended.sessions:
         return ended

@@ -36,12 +36,12 @@ WITH account AS (
          created_at, refreshed_at, expires_at, address, user_agent)
     SELECT $1, id, $3, $4, $5, coalesce($6, moment), moment, moment, moment + $7::interval, $8, $9
     FROM owner
-    RETURNING id, account_id, client, amr, authenticated_at, created_at, expires_at
+    RETURNING id, account_id, client, amr, authenticated_at, created_at, expires_at, status
 ), recorded AS (
     {INSERT} SELECT {COLUMNS} FROM {events_from("$10")} WHERE EXISTS (SELECT FROM opened)
 )
 SELECT opened.id, opened.account_id, opened.client, opened.amr, opened.authenticated_at,
-    opened.created_at, opened.expires_at, owner.email, owner.roles, {SIGNING_KID}
+    opened.created_at, opened.expires_at, opened.status, owner.email, owner.roles, {SIGNING_KID}
 FROM opened, owner
 """  # noqa: S608 - the only things put in are constants of ours
 

@@ -42,17 +42,18 @@ UPDATE sessions AS s SET
     rotated_by = $9,
     refreshed_at = clock_timestamp(),
     address = $7,
-    user_agent = $8
+    user_agent = $8,
+    status = coalesce(s.status, session_status(nextval('session_numbers')))
 FROM accounts AS a
 WHERE s.id = $1 AND s.refresh_token_hash = $2 AND s.client = $5 AND a.id = s.account_id AND a.enabled
     AND s.revoked_at IS NULL AND s.created_at > a.sessions_ended_at
     AND s.expires_at > clock_timestamp() AND s.refreshed_at > clock_timestamp() - $6::interval
-RETURNING s.id, s.account_id, s.client, s.amr, s.authenticated_at, s.created_at, s.expires_at, a.roles,
-    {SIGNING_KID}
+RETURNING s.id, s.account_id, s.client, s.amr, s.authenticated_at, s.created_at, s.expires_at,
+    s.status, a.roles, {SIGNING_KID}
 """  # noqa: S608 - the only thing put in is a constant of ours
 
 _READ = f"""
-SELECT s.id, s.account_id, s.client, s.amr, s.authenticated_at, s.created_at, s.expires_at, a.roles,
+SELECT s.id, s.account_id, s.client, s.amr, s.authenticated_at, s.created_at, s.expires_at, s.status, a.roles,
     s.generation, s.refresh_token_hash, s.superseded_at, s.rotated_by, s.refreshed_at, s.revoked_at,
     NOT a.enabled OR s.created_at <= a.sessions_ended_at AS is_barred, clock_timestamp() AS now, {SIGNING_KID}
 FROM sessions AS s JOIN accounts AS a ON a.id = s.account_id
@@ -205,6 +206,7 @@ def grant_of(row: asyncpg.Record) -> SessionGrant:
         authenticated_at=row["authenticated_at"] or row["created_at"],
         expires_at=row["expires_at"],
         signing_kid=row["signing_kid"],
+        status=row["status"],
     )
 
 

@@ -82,6 +82,12 @@ sessions = Table(
     Column("revoked_at", DateTime(timezone=True)),
     Column("address", Text),
     Column("user_agent", Text),
+    # Its place in the status lists. A session from before this column gets one by its next refresh.
+    Column(
+        "status",
+        BigInteger,
+        server_default=text("session_status(nextval('session_numbers'::regclass))"),
+    ),
     postgresql_with={"fillfactor": 70},
 )
 # The sessions of an account that have not ended. A rotation changes no column of this index either.
@@ -101,6 +107,12 @@ revocations = Table(
     # The transaction that wrote the row last, or 0 for a row that is older than this column. Every statement
     # that changes a row sets it again, so that readers notice.
     Column("tx", TransactionNumber, nullable=False, server_default=func.pg_current_xact_id()),
+    # What was revoked: of a session, its account, its place in the status lists, and why it ended. The
+    # release before revision 0011 leaves all of it out.
+    Column("kind", Text),
+    Column("subject", Uuid),
+    Column("status", BigInteger),
+    Column("reason", Text),
     Index("revocations_tx_id_idx", "tx", "id"),
 )
 

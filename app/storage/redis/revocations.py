@@ -146,7 +146,7 @@ class RevocationIndex:
         """Enter what was revoked since a position, a batch at a time."""
         found = await changes(position)
         async for batch in found.batches:
-            await self._write(batch)
+            await self._write({entry: revocation.lasts for entry, revocation in batch.items()})
         return found
 
     async def describe(self) -> IndexFacts | None:

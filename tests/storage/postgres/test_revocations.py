@@ -8,7 +8,7 @@ import asyncpg
 import pytest
 
 from app.storage.postgres.database import BATCH, Database, open_database
-from app.storage.postgres.revocations import RevocationStore, revoke
+from app.storage.postgres.revocations import RevocationStore, revoke_keys
 from tests.support.database import Sql, connect
 from tests.support.servers import ROOT, migrate
 
@@ -58,7 +58,7 @@ class Reader:
     async def look(self) -> list[str]:
         found = await self._store.changes(self.position)
         batches = [batch async for batch in found.batches]
-        assert all(timedelta() < lasts <= LASTS for batch in batches for lasts in batch.values())
+        assert all(timedelta() < each.lasts <= LASTS for batch in batches for each in batch.values())
         assert all(len(batch) <= BATCH for batch in batches)
         self.position, self.is_whole = found.position, found.is_whole
         return sorted(entry for batch in batches for entry in batch)
@@ -76,7 +76,7 @@ async def test_the_first_look_finds_everything_and_a_later_one_what_was_revoked_
     assert (await reader.look(), reader.is_whole) == (["c"], False)
     # A revocation that is made longer counts as a new one.
     async with database.transaction() as connection:
-        await revoke(connection, ["a", "d"], LASTS)
+        await revoke_keys(connection, ["a", "d"], LASTS)
     assert await reader.look() == ["a", "d"]
     assert await Reader(store).look() == ["a", "b", "c", "d"]
 

@@ -66,7 +66,7 @@ async def test_a_batch_is_found_by_the_index_of_sessions_that_have_not_ended(
 ) -> None:
     held = await sql.fetchval("SELECT id FROM sessions WHERE revoked_at IS NULL LIMIT 1")
     statement, arguments = {
-        "first": (END_FIRST_OF_ACCOUNT, (TTL, person.id, held)),
+        "first": (END_FIRST_OF_ACCOUNT, (TTL, person.id, held, "logout")),
         "next": (END_NEXT_OF_ACCOUNT, (TTL, FIRST, EVENT, person.id)),
         "next of all": (END_NEXT, (TTL, FIRST, EVENT, FIRST)),
         "surplus": (END_SURPLUS, (TTL, person.id, None, MOST)),

@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
-from app.domain.revocations import Changes
+from app.domain.revocations import Changes, Revocation
 from app.storage.redis.client import prefix
 from app.storage.redis.revocation_scripts import FILLED_SECONDS
 from app.storage.redis.revocations import IndexState, RevocationIndex
+from tests.support.revocations import lasting
 from tests.support.servers import ISSUER
 from tests.support.valkeys import Node, alone, asks, blacklists
 from tests.support.waiting import until
@@ -36,8 +37,8 @@ class Revoked:
         end = len(self.entries)
         return Changes(f"{self.epoch} {end}", self._batches(0 if is_whole else int(number), end), is_whole)
 
-    async def _batches(self, start: int, end: int) -> AsyncIterator[Mapping[str, timedelta]]:
-        yield dict.fromkeys(self.entries[start:end], LASTS)
+    async def _batches(self, start: int, end: int) -> AsyncIterator[Mapping[str, Revocation]]:
+        yield dict.fromkeys(self.entries[start:end], lasting(LASTS))
         self.entries += self.during
         self.during = []
 

@@ -9,6 +9,7 @@ import asyncpg
 import orjson
 
 from app.domain.events import Event
+from app.domain.revocations import Kind
 from app.features.clients.domain import Client, ClientSecret
 from app.storage.postgres.database import Database
 from app.storage.postgres.events import COLUMNS, INSERT, as_json, events_from
@@ -66,7 +67,8 @@ _DELETE = f"""
 WITH changed AS (DELETE FROM service_clients WHERE id = $2 RETURNING id), recorded AS (
     {INSERT} SELECT {COLUMNS} FROM {events_from("$1")} WHERE EXISTS (SELECT FROM changed)
 ), revoked AS (
-    INSERT INTO revocations (id, expires_at) SELECT id::text, clock_timestamp() + $3::interval FROM changed
+    INSERT INTO revocations (id, expires_at, kind)
+    SELECT id::text, clock_timestamp() + $3::interval, '{Kind.CLIENT}' FROM changed
     ON CONFLICT (id) DO UPDATE SET expires_at = excluded.expires_at, tx = excluded.tx
 )
 SELECT id FROM changed

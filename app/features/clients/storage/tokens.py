@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from app.domain.events import Event
+from app.domain.revocations import Kind
 from app.storage.postgres.database import Database
 from app.storage.postgres.events import COLUMNS, INSERT, as_json, events_from, log_events
 
@@ -21,7 +22,8 @@ INSERT INTO client_assertions (id, expires_at) VALUES ($1, $2) ON CONFLICT (id) 
 """Notes that an assertion was used; returns a row the first time."""
 _REVOKE = f"""
 WITH revoked AS (
-    INSERT INTO revocations (id, expires_at) VALUES ($2, clock_timestamp() + $3::interval)
+    INSERT INTO revocations (id, expires_at, kind)
+    VALUES ($2, clock_timestamp() + $3::interval, '{Kind.TOKEN}')
     ON CONFLICT (id) DO NOTHING RETURNING id
 ), recorded AS (
     {INSERT} SELECT {COLUMNS} FROM {events_from("$1")} WHERE EXISTS (SELECT FROM revoked)
