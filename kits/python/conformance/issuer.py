@@ -1,6 +1,7 @@
 """An issuer on a real socket that serves metadata, keys and lists, and misbehaves by order."""
 
 import json
+import ssl
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -70,13 +71,14 @@ class Issuer:
         self.behaviours: dict[str, Behaviour] = {}
         self.ended = threading.Event()
         self._lock = threading.Lock()
+        self._scheme = "http"
         self._port = 0
         self._server: _Server | None = None
 
     @property
     def url(self) -> str:
         """Its identifier."""
-        return f"http://127.0.0.1:{self._port}"
+        return f"{self._scheme}://127.0.0.1:{self._port}"
 
     def __enter__(self) -> Self:
         """Start."""
@@ -87,10 +89,14 @@ class Issuer:
         """Stop."""
         self.stop()
 
-    def start(self) -> None:
-        """Listen, on the same port as before."""
+    def start(self, tls: ssl.SSLContext | None = None) -> None:
+        """Listen, on the same port as before; on https when there are certificates."""
         self.ended.clear()
         server = _Server(("127.0.0.1", self._port), Request)
+        if tls is not None:
+            self._scheme = "https"
+            # The handshake is made in the thread of the request.
+            server.socket = tls.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
         server.issuer = self
         self._port = server.server_port
         self._server = server

@@ -4,7 +4,7 @@ import asyncio
 import threading
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from itertools import count
 
 DEADLINE = 5.0
@@ -63,14 +63,13 @@ class ManualClock:
         async with asyncio.timeout(None) as scope:
 
             def expire() -> None:
-                if not scope.expired() and number in expiring:
+                with suppress(RuntimeError):  # What waited has ended meanwhile.
                     scope.reschedule(loop.time())
 
             def alarm() -> None:
-                expiring.add(number)
-                loop.call_soon_threadsafe(expire)
+                with suppress(RuntimeError):  # So has its loop.
+                    loop.call_soon_threadsafe(expire)
 
-            expiring: set[int] = set()
             with self._lock:
                 due = self._now + seconds
                 if seconds > 0:
@@ -82,7 +81,6 @@ class ManualClock:
             finally:
                 with self._lock:
                     self._alarms.pop(number, None)
-                expiring.clear()
 
     def waits(self, shortest: float, longest: float) -> bool:
         """Whether a wait of such a length has just begun; the deadline of a fetch is none."""

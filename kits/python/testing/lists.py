@@ -15,10 +15,11 @@ TYPE = "application/statuslist+jwt"
 class Lists:
     """The issuer's list, of one bit for each of 64 tokens."""
 
-    def __init__(self, issuer: Issuer, clock: ManualClock) -> None:
+    def __init__(self, issuer: Issuer, clock: ManualClock, path: str = PATH) -> None:
         self._issuer = issuer
         self._clock = clock
-        self.uri = issuer.url + PATH
+        self._path = path
+        self.uri = issuer.url + path
         self.bytes = bytearray(8)
         self.key = new_key("one")
         self.etag = 0
@@ -52,7 +53,7 @@ class Lists:
             else:
                 request.reply(content, ETag=tag, Content_Type=content_type)
 
-        self._issuer.behaviours[PATH] = answer
+        self._issuer.behaviours[self._path] = answer
 
     def naming(self, index: int, uri: str | None = None) -> str:
         return json.dumps({"status_list": {"idx": index, "uri": uri or self.uri}})

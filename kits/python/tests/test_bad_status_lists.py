@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from conformance.issuer import Issuer, status
-from conformance.minting import Mint, SigningKey, b64, new_key
+from conformance.minting import Mint, SigningKey, b64, joined, new_key
 from testing.clock import ManualClock
 from testing.lists import PATH, Lists, polled
 from testing.verdicts import Make, reason
@@ -50,6 +50,9 @@ BAD_LISTS: dict[str, Callable[[Lists], bytes]] = {
     "exp a float": lambda lists: lists.signed(exp=1_990_000_000.0),
     "exp negative": lambda lists: lists.signed(exp=-1),
     "without iat": lambda lists: lists.signed(iat=None),
+    "a payload that is a list": lambda lists: joined(
+        b'{"alg":"ES256","kid":"one","typ":"statuslist+jwt"}', b"[]", lists.key.sign
+    ).encode(),
     "ttl a text": lambda lists: lists.signed(ttl="5"),
     "ttl zero": lambda lists: lists.signed(ttl=0),
     "without a list": lambda lists: lists.signed(status_list=None),
@@ -103,3 +106,15 @@ def test_a_bad_list_leaves_the_one_before_as_it_is(
 
     assert reason(verifier, mint.claiming(status=lists.naming(2))) == Reason.REVOKED
     assert reason(verifier, mint.claiming(status=lists.naming(0))) is None
+
+
+def test_a_list_that_expired_and_is_said_not_to_have_changed_counts_no_more(
+    verifier: Verifier, mint: Mint, lists: Lists, issuer: Issuer, clock: ManualClock
+) -> None:
+    token = mint.claiming(status=lists.naming(0))
+    assert reason(verifier, token) is None
+    issuer.behaviours[PATH] = status(304)
+
+    clock.advance(300)
+
+    assert reason(verifier, token) == 1

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from conformance.issuer import KEYS, LISTS, Issuer, body, hang
+from conformance.issuer import KEYS, LISTS, METADATA, Issuer, body, hang
 from conformance.minting import Mint, b64, new_key
 from testing.clock import ManualClock, eventually
 from testing.lists import PATH, Lists, polled
@@ -190,11 +190,22 @@ def test_a_list_that_no_token_names_for_an_hour_is_fetched_no_more(
 ) -> None:
     reason(verifier, mint.claiming(status=lists.naming(0)))
     eventually(lambda: clock.waits(4.5, 5) and clock.waits(60, 60))
-    clock.advance(3700)
-    eventually(lambda: not clock.waits(4, 5))
+    clock.advance(3601)
+    eventually(lambda: not verifier._sources.lists._lists)  # noqa: SLF001 - what is polled shows nowhere else
     hits = issuer.hits[PATH]
     clock.advance(100)
     assert issuer.hits[PATH] == hits
+    lists.publish()
+    assert reason(verifier, mint.claiming(exp=str(int(clock.wall()) + 9), status=lists.naming(0))) is None
+
+
+def test_an_issuer_that_names_no_lists_is_not_asked_for_them(
+    verifier: Verifier, mint: Mint, issuer: Issuer
+) -> None:
+    issuer.behaviours[METADATA] = body(issuer.metadata(status_list_aggregation_endpoint=None))
+
+    assert reason(verifier, mint.token()) is None
+    assert issuer.hits[LISTS] == 0
 
 
 def test_tokens_without_status_are_accepted_unless_it_is_required(make: Make, mint: Mint) -> None:

@@ -143,6 +143,18 @@ async def test_a_renewal_with_another_session_s_token_ends_the_connection(
         assert await peer.received() == 4401
 
 
+@pytest.mark.parametrize("text", ["x" * 8193, "\u00e9" * 4097, '{"type":"authenticate"' + " " * 8192])
+async def test_a_later_message_that_is_too_big_ends_the_connection(
+    verifier: Verifier, mint: Mint, text: str
+) -> None:
+    async with connected(verifier) as peer:
+        await opened(peer, mint)
+        peer.send("x" * 8192)
+        assert await peer.received() == f"echo {'x' * 8192}"
+        peer.send(text)
+        assert await peer.received() == 1009
+
+
 async def test_a_later_binary_message_is_not_supported(verifier: Verifier, mint: Mint) -> None:
     async with connected(verifier) as peer:
         await opened(peer, mint)

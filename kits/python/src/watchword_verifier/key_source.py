@@ -5,7 +5,7 @@ from collections.abc import Callable
 from watchword_verifier.cached import Cached, Loaded
 from watchword_verifier.clock import Clock
 from watchword_verifier.discovery import Discovery
-from watchword_verifier.errors import FetchError, InvalidToken, Reason, Unavailable
+from watchword_verifier.errors import InvalidToken, Reason, Unavailable
 from watchword_verifier.fetching import Document, Http
 from watchword_verifier.keys import Key, KeySet, parse_key_set
 
@@ -78,12 +78,9 @@ class KeySource:
         )
         fresh_for = float(min(_LONGEST, max(_SHORTEST, _FRESH if answer.max_age is None else answer.max_age)))
         keys = self.cached.value
-        if answer.body is None or (answer.body == self._document and keys is not None):
-            if keys is None:
-                raise FetchError("the key set is said not to have changed, and there is none")
-            self._etag = answer.etag
-            return Loaded(keys, fresh_for)
-        keys = parse_key_set(answer.body)
-        self._etag, self._document = answer.etag, answer.body
-        self._changed()
+        if keys is None or answer.body not in (None, self._document):
+            keys = parse_key_set(answer.body or b"")
+            self._document = answer.body
+            self._changed()
+        self._etag = answer.etag
         return Loaded(keys, fresh_for)

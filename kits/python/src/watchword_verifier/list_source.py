@@ -28,20 +28,20 @@ class OneList:
 
     def __init__(self, uri: str, sources: "ListSource") -> None:
         self.uri = uri
-        self.used_at = NEVER
-        self.task: asyncio.Task[None] | None = None
+        self.used_at = sources.clock.monotonic()
         self.cached: Cached[StatusList] = Cached(f"the status list {uri}", sources.clock, self._load)
         self._sources = sources
         self._etag: str | None = None
+        self._task = asyncio.create_task(self.cached.keep_fresh())
 
-    async def keep_fresh(self) -> None:
-        """Fetch it again and again, until cancelled."""
-        await self.cached.keep_fresh()
+    def stop(self) -> None:
+        """Fetch it no more."""
+        self._task.cancel()
 
     async def close(self) -> None:
-        """Wait until nothing is fetched any more, after ``task`` was cancelled."""
-        if self.task is not None:
-            await asyncio.gather(self.task, return_exceptions=True)
+        """Wait until nothing is fetched any more."""
+        self.stop()
+        await asyncio.gather(self._task, return_exceptions=True)
         await self.cached.close()
 
     async def _load(self) -> Loaded[StatusList]:
@@ -49,13 +49,11 @@ class OneList:
         answer = await sources.http.get(
             Document(self.uri, MEDIA_TYPE, MAX_DOCUMENT, exact_type=True), etag=self._etag if held else None
         )
-        if answer.body is None:
-            if held is None:
-                raise FetchError("the status list is said not to have changed, and there is none")
+        if held is not None and answer.body is None:
             if sources.clock.wall() >= held.expires_at:
                 raise FetchError("the status list has expired")
             return Loaded(held, _fresh_for(held))
-        fetched = await sources.verified(self.uri, answer.body)
+        fetched = await sources.verified(self.uri, answer.body or b"")
         # Caches may disagree, and an older copy must not undo a revocation.
         if held is not None and fetched.issued_at < held.issued_at:
             raise FetchError("the status list is older than the one before")
@@ -108,9 +106,7 @@ class ListSource:
         if one is None:
             self._make_room()
             one = self._lists[uri] = OneList(uri, self)
-            one.used_at = self.clock.monotonic()
-            one.task = asyncio.create_task(one.keep_fresh())
-            # The task has not begun yet; this joins the fetch that it will find.
+            # Its task has not begun yet, and will join this fetch.
         await one.cached.fetch()
 
     def read_again(self) -> None:
@@ -168,8 +164,7 @@ class ListSource:
     async def close(self) -> None:
         """Stop all fetching."""
         lists = list(self._lists.values())
-        for one in lists:
-            self._drop(one)
+        self._lists.clear()
         await asyncio.gather(*(one.close() for one in lists))
 
     def _make_room(self) -> None:
@@ -179,8 +174,7 @@ class ListSource:
 
     def _drop(self, one: OneList) -> None:
         del self._lists[one.uri]
-        if one.task is not None:
-            one.task.cancel()
+        one.stop()
 
     def _is_of_issuer(self, uri: str) -> bool:
         try:

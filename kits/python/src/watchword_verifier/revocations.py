@@ -17,10 +17,6 @@ class Revocations:
         self._changed = changed
         self._ends: dict[str | StatusReference, float] = {}
 
-    def __len__(self) -> int:
-        """How many entries are kept."""
-        return len(self._ends)
-
     def covers(self, identity: Identity) -> bool:
         """Whether the session of this token is known to have ended."""
         return identity.session_id in self._ends or identity.status in self._ends

@@ -7,7 +7,7 @@ from typing import Any
 
 from watchword_verifier.claims import Expected
 from watchword_verifier.clock import Clock
-from watchword_verifier.credentials import ClientToken
+from watchword_verifier.credentials import ClientCredentials, ClientToken
 from watchword_verifier.discovery import Discovery
 from watchword_verifier.errors import FetchError
 from watchword_verifier.feed import Effects, Feed
@@ -36,7 +36,7 @@ class Sources:
         self.keys = KeySource(self._http, self._discovery, clock, changed)
         self.lists = ListSource(self._http, self.keys, expected, clock, changed)
         self.revocations = Revocations(clock, changed)
-        self.feed = self._feed() if options.revocation == "feed" else None
+        self.feed = self._feed(options.client) if options.revocation == "feed" and options.client else None
 
     def begin(self) -> None:
         """Start all background tasks; call it in the event loop."""
@@ -56,11 +56,9 @@ class Sources:
         await self.keys.cached.close()
         await self._http.close()
 
-    def _feed(self) -> Feed | None:
-        if self._options.client is None:
-            return None
+    def _feed(self, client: ClientCredentials) -> Feed:
         issuer = self._options.issuer
-        token = ClientToken(self._options.client, issuer, self._http, self._discovery, self._clock)
+        token = ClientToken(client, issuer, self._http, self._discovery, self._clock)
         effects = Effects(self.revocations, self.lists, self.keys.retire)
         return Feed(f"{issuer.removesuffix('/')}/revocations", token, self._http, self._clock, effects)
 

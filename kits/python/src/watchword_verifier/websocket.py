@@ -47,7 +47,8 @@ class SignedInSocket:
     async def messages(self) -> AsyncIterator[str]:
         """The text messages of the client, until it leaves. Renewals are dealt with, and not among them.
 
-        A binary message ends the connection (1003). Without this iteration no renewal is read.
+        A binary message ends the connection (1003), and so does one of more than ``at_most`` bytes (1009).
+        Without this iteration no renewal is read.
         """
         while True:
             message = await self.socket.receive()
@@ -57,7 +58,10 @@ class SignedInSocket:
             if text is None:
                 await self._close(1003)
                 return
-            if (token := _token_in(text, self._at_most)) is None:
+            if len(text.encode()) > self._at_most:
+                await self._close(TOO_BIG)
+                return
+            if (token := _token_in(text)) is None:
                 yield text
             elif not await self._renew(token):
                 return
@@ -79,7 +83,7 @@ class SignedInSocket:
         text = message.get("text") or ""
         if max(len(text.encode()), len(message.get("bytes") or b"")) > self._at_most:
             raise WebSocketException(TOO_BIG)
-        if (token := _token_in(text, self._at_most)) is None:
+        if (token := _token_in(text)) is None:
             raise WebSocketException(UNAUTHORIZED)
         code = await self._accept(token)
         if code is not None:
@@ -146,7 +150,9 @@ async def first_message(
     at_most: int = 8192,
     demands: Demands | None = None,
 ) -> AsyncIterator[SignedInSocket]:
-    """A signed-in socket, whose client has sent a valid token within so many seconds and in so many bytes.
+    """A signed-in socket, whose client has sent a valid token within so many seconds.
+
+    ``at_most`` are the bytes of a message, of the first one and of those that follow.
 
     The body is cancelled, and the context left as usual, when the token expires or is revoked.
 
@@ -180,9 +186,9 @@ async def first_message(
         await asyncio.gather(watch, return_exceptions=True)
 
 
-def _token_in(text: str, at_most: int) -> str | None:
+def _token_in(text: str) -> str | None:
     """The token of an authenticate message, or None for any other message."""
-    if len(text) > at_most or '"authenticate"' not in text:
+    if '"authenticate"' not in text:
         return None
     try:
         message = json.loads(text)
