@@ -9,8 +9,10 @@ from app.features.clients.domain import OAuthErrorCode, OAuthRefused
 from app.features.clients.services.authenticate import SecretCredentials
 from tests.features.clients.conftest import Parts, parts_of
 from tests.support.clients import ServiceClient, new_client
-from tests.support.database import Sql
+from tests.support.database import Sql, connect
+from tests.support.races import inside
 from tests.support.races import parts as parts_without_keys
+from tests.support.servers import migrate
 
 HERE = Visitor("192.0.2.7", "tests", "request-7")
 GRANT = "client_credentials"
@@ -48,16 +50,20 @@ async def test_another_request_is_refused(
     assert refused.value.description.isascii()
 
 
-async def test_the_key_that_signs_in_postgres_signs(
-    parts: Parts, sql: Sql, environment: dict[str, str]
-) -> None:
+async def test_the_key_that_signs_in_postgres_signs(empty_database: str, environment: dict[str, str]) -> None:
     """A replica that has not heard of a rotation asks for the key first."""
+    own = environment | {"AUTH_DATABASE_URL": empty_database}
+    migrate(own)
+    sql = await connect(empty_database)
     client = await new_client(sql, "a")
-    before = await parts.cases.issue_token(secret_of(client), GRANT, None, HERE)
-    await parts.service.operator_keys.rotate(at_once=True)
-    after = await parts.cases.issue_token(secret_of(client), GRANT, None, HERE)
-    assert before.text.split(".")[0] != after.text.split(".")[0]
-    assert isinstance(await parts.service.core.authenticate(after.text), ClientToken)
+    await sql.close()
+    async with inside(own) as service:
+        parts = parts_of(service, own)
+        before = await parts.cases.issue_token(secret_of(client), GRANT, None, HERE)
+        await service.operator_keys.rotate(at_once=True)
+        after = await parts.cases.issue_token(secret_of(client), GRANT, None, HERE)
+        assert before.text.split(".")[0] != after.text.split(".")[0]
+        assert isinstance(await service.core.authenticate(after.text), ClientToken)
 
 
 async def test_without_a_key_nothing_is_issued_and_no_assertion_is_used_up(
