@@ -19,6 +19,7 @@ ROUTES = {
     "/me": "GET",
     "/me/activity": "GET",
     "/sessions": "GET",
+    "/status": "GET",
     "/livez": "GET",
     "/readyz": "GET",
     "/.well-known/jwks.json": "GET",

@@ -60,6 +60,12 @@ class Outgoing:
         self._send = send
         self._headers = headers
 
+    async def respond(self, response: Response) -> None:
+        """Send a whole response; no route has one in pieces, or work to do after it."""
+        status, headers = response.status_code, response.raw_headers
+        await self.send({"type": "http.response.start", "status": status, "headers": headers})
+        await self._send({"type": "http.response.body", "body": response.body})
+
     async def send(self, message: Message) -> None:
         """Send a message of the response."""
         if message["type"] == "http.response.start":
@@ -112,21 +118,37 @@ class Front:
 
     async def _serve(self, incoming: Incoming, outgoing: Outgoing) -> None:
         """Answer, also where the service fails, unless an answer has begun."""
-        scope, receive = incoming.scope, incoming.receive
-        if (scope["method"], scope["path"]) in self._rules.logins.routes:
+        place = incoming.scope["method"], incoming.scope["path"]
+        if place in self._rules.logins.routes:
             await self._rules.logins.turn()
         try:
-            response = await self._response(incoming, outgoing)
+            response = self._unrouted(incoming, outgoing)
             if response is None:
-                await self._ask_framework(incoming, outgoing)
-            else:
-                await response(scope, receive, outgoing.send)
+                endpoint = self.endpoints.get(place)
+                if endpoint is None:
+                    await self._ask_framework(incoming, outgoing)
+                    return
+                incoming.scope["route"] = endpoint
+                response = await endpoint.answer(incoming)
+            await outgoing.respond(response)
         except ClientDisconnect:
             pass  # The client is gone, and the service has not failed.
         except Exception:  # noqa: BLE001 - the client gets an answer to every failure
             _log.exception("http.unhandled")
             if not outgoing.status:
-                await problems.failed(HTTPStatus.INTERNAL_SERVER_ERROR)(scope, receive, outgoing.send)
+                await outgoing.respond(problems.failed(HTTPStatus.INTERNAL_SERVER_ERROR))
+
+    def _unrouted(self, incoming: Incoming, outgoing: Outgoing) -> Response | None:
+        """The response to a preflight, or to a request that the server refused; None for all others."""
+        cors, path = self._rules.cors, incoming.scope["path"]
+        if incoming.scope["method"] == "OPTIONS":
+            preflight = cors.preflight(path, incoming.headers)
+            if preflight is not None:
+                return preflight
+        # From here on, so that pages of allowed origins can read every error.
+        outgoing.cors = cors.headers(path, incoming.headers)
+        refused = refused_unread(incoming.scope)
+        return None if refused is None else problems.failed(refused)
 
     async def _ask_framework(self, incoming: Incoming, outgoing: Outgoing) -> None:
         scope = incoming.scope
@@ -136,22 +158,3 @@ class Front:
         finally:
             # The two would hold each other, and wait for a search for garbage.
             del scope[INCOMING]
-
-    async def _response(self, incoming: Incoming, outgoing: Outgoing) -> Response | None:
-        """The response, or None where only the framework finds one."""
-        scope, cors = incoming.scope, self._rules.cors
-        method, path = scope["method"], scope["path"]
-        if method == "OPTIONS":
-            preflight = cors.preflight(path, incoming.headers)
-            if preflight is not None:
-                return preflight
-        # From here on, so that pages of allowed origins can read every error.
-        outgoing.cors = cors.headers(path, incoming.headers)
-        refused = refused_unread(scope)
-        if refused is not None:
-            return problems.failed(refused)
-        endpoint = self.endpoints.get((method, path))
-        if endpoint is None:
-            return None
-        scope["route"] = endpoint
-        return await endpoint.answer(incoming)
