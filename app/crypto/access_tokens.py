@@ -5,6 +5,7 @@ import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Protocol
 
 import jwt
@@ -70,13 +71,22 @@ def parse_jws(token: str, token_type: str = TOKEN_TYPE) -> Jws | None:
     parts = _COMPACT.fullmatch(token) if len(token) <= MAX_LENGTH else None
     if parts is None:
         return None
-    header, signature = _parse_json(parts[1]), _decode(parts[3])
-    if header is None or signature is None or not _FORBIDDEN_MEMBERS.isdisjoint(header):
+    header, signature = _parse_header(parts[1], token_type), _decode(parts[3])
+    if header is None or signature is None:
+        return None
+    return Jws(*header, token[: parts.end(2)].encode(), parts[2], signature)
+
+
+@lru_cache(maxsize=64)
+def _parse_header(part: str, token_type: str) -> tuple[str, object] | None:
+    """The ``kid`` and ``alg`` of a header as we issue it. All tokens of a key have the same header."""
+    header = _parse_json(part)
+    if header is None or not _FORBIDDEN_MEMBERS.isdisjoint(header):
         return None
     kid = header.get("kid")
     if not isinstance(kid, str) or header.get("typ") != token_type:
         return None
-    return Jws(kid, header.get("alg"), token[: parts.end(2)].encode(), parts[2], signature)
+    return kid, header.get("alg")
 
 
 class Verifier:
@@ -124,7 +134,7 @@ def _parse_json(part: str) -> dict[str, object] | None:
     if data is None:
         return None
     try:
-        value = json.loads(data.decode(), object_pairs_hook=_unique_members, parse_constant=_refuse_constant)
+        value = _JSON.decode(data.decode())
     except (ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None
@@ -140,3 +150,6 @@ def _unique_members(pairs: list[tuple[str, object]]) -> dict[str, object]:
 
 def _refuse_constant(constant: str) -> object:
     raise ValueError(constant)
+
+
+_JSON = json.JSONDecoder(object_pairs_hook=_unique_members, parse_constant=_refuse_constant)

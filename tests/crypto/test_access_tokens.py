@@ -280,3 +280,9 @@ def test_a_part_whose_unused_bits_are_not_zero_is_refused(part: int) -> None:
 
     assert claims_of(f"{'.'.join(parts)}.{b64(sign('.'.join(parts).encode()))}") == CLAIMS
     assert claims_of(f"{signed}.{with_unused_bit(b64(sign(signed.encode())), 2)}") is None
+
+
+def test_a_header_that_was_accepted_as_one_type_is_not_accepted_as_another() -> None:
+    for _ in range(2):
+        assert parse_jws(TOKEN) is not None
+        assert parse_jws(TOKEN, "JWT") is None

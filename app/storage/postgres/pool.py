@@ -67,15 +67,14 @@ class Pool:
     def give_back(self, connection: Connection) -> None:
         """End the use of a connection; a closed one is replaced at the next use."""
         del self._in_use[connection]
+        self._silent.discard(connection)
         if self._is_closed:
             connection.terminate()
         self._pass_on(None if connection.is_closed() else connection)
 
     def was_silent(self, connection: Connection) -> bool:
         """Whether the connection in use was ended because its server did not answer."""
-        is_silent = connection in self._silent
-        self._silent.discard(connection)
-        return is_silent
+        return connection in self._silent
 
     def _take_idle(self) -> Connection | None:
         """The connection used last, so those that are not needed stay idle; None without one that is open."""
@@ -169,7 +168,7 @@ class Borrowed:
         connection = self._connection
         if error is not None and is_left_unusable(error):
             connection.terminate()
-        is_silent = error is not None and self._pool.was_silent(connection)
+        is_silent = self._pool.was_silent(connection)
         self._pool.give_back(connection)
         if is_silent and isinstance(error, Exception):
             raise TimeoutError(_SILENT) from error
