@@ -9,7 +9,7 @@ from app.dev.servers import Servers, valkey
 from app.services.revocations import Revocations
 from app.storage.postgres.database import open_database
 from app.storage.postgres.revocations import RevocationStore
-from app.storage.redis.revocations import RevocationIndex
+from app.storage.redis.revocations import IndexState, RevocationIndex
 from tests.support.servers import ISSUER, Faulty, server_folder
 from tests.support.waiting import until
 
@@ -38,3 +38,40 @@ async def test_the_loss_of_redis_is_logged_once(migrated: Servers) -> None:
         "revocations.index_not_trusted",
     ]
     assert all("No such file" in line["reason"] or "Redis" in line["reason"] for line in logs[-2:])
+
+
+class Judged(RevocationIndex):
+    """An index whose looks end in these states, one after the other, and that takes no entry."""
+
+    def __init__(self, *states: IndexState) -> None:
+        super().__init__("redis://127.0.0.1:1/0", ISSUER)
+        self._states = list(states)
+        self.cause = "the cause"
+
+    async def rebuild(self, changes: object) -> IndexState:
+        return self._states.pop(0)
+
+    async def add(self, entries: object) -> bool:
+        return False
+
+
+async def test_each_change_of_the_index_is_logged_with_its_reason() -> None:
+    evicting, away, trusted = IndexState.EVICTING, IndexState.UNREACHABLE, IndexState.TRUSTED
+    index = Judged(evicting, evicting, away, trusted, trusted)
+    database = open_database("postgresql://127.0.0.1:1/nothing", pool_size=1)
+    revocations = Revocations(RevocationStore(database), index, timedelta(minutes=15))
+    assert revocations.trouble is None
+    with structlog.testing.capture_logs() as logs:
+        looks = [await revocations.reindex() for _ in range(5)]
+        assert await revocations.announce([])
+        assert not await revocations.announce(["an id"])
+    assert looks == [False, False, False, True, True]
+    assert revocations.trouble is None
+    assert [(line["event"].removeprefix("revocations."), line.get("reason")) for line in logs] == [
+        ("index_not_trusted", "Redis may evict entries: set maxmemory-policy noeviction"),
+        ("index_not_trusted", "Redis does not answer, or refuses to write: the cause"),
+        ("index_trusted", None),
+        ("not_indexed", "the cause"),
+    ]
+    await index.close()
+    await database.close()
