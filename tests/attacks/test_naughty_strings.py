@@ -16,7 +16,7 @@ from tests.support.depth import depth
 from tests.support.hostile import STRINGS, forms, raw
 from tests.support.people import COOKIE, login, new_person
 from tests.support.servers import Service
-from tests.support.waiting import client_of
+from tests.support.waiting import client_of, complete_logs
 
 pytestmark = pytest.mark.requirement("E1", "E2", "E5")
 
@@ -101,7 +101,7 @@ async def attacker(attacked: Service) -> AsyncIterator[Attacker]:
     await attacker.close()
     async with client_of(attacked) as client:
         assert (await client.get("/readyz")).status_code == 200
-    lines = attacked.logs()[begun:].split("\n")[:-1]
+    lines = (await complete_logs(attacked))[begun:].split("\n")[:-1]
     events = Counter(json.loads(line)["event"] for line in lines)
     # A busy machine may be late with the index of revoked tokens, which no request is to blame for.
     expected = {"http.request", "login.failed", "login.succeeded", "password.change_failed"}

@@ -12,7 +12,7 @@ from tests.support.people import Person, login, new_person, problem_of
 from tests.support.poolers import gate
 from tests.support.roles import role
 from tests.support.servers import Service, app, migrate
-from tests.support.waiting import WELL, client_of, health, spawned, until
+from tests.support.waiting import WELL, client_of, complete_logs, health, spawned, until
 
 pytestmark = pytest.mark.requirement("E10")
 
@@ -118,5 +118,6 @@ async def test_a_pooler_that_refuses_connections_with_a_code_of_its_own_is_an_ou
 
                 await until(all_is_well)
                 assert (await login(client, person)).status_code == 200
-            assert words in service.logs()
-            assert "exception" not in service.logs()
+            logs = await complete_logs(service)
+            assert words in logs
+            assert "exception" not in logs

@@ -12,7 +12,7 @@ from tests.support.database import Sql, connect
 from tests.support.people import PASSWORD, login, me, new_person, refresh
 from tests.support.processes import PATIENCE
 from tests.support.servers import PrivateServers, Service, migrate
-from tests.support.waiting import WELL, answers, client_of, health, spawned, until
+from tests.support.waiting import WELL, answers, client_of, complete_logs, health, spawned, until
 
 
 @pytest.mark.requirement("E6")
@@ -76,7 +76,7 @@ async def test_a_signing_key_that_no_secret_opens_is_never_replaced(
             refused = await login(client, person)
             assert (refused.status_code, refused.json()["code"]) == (503, "unavailable")
         assert await sql.fetch("SELECT * FROM signing_keys ORDER BY kid") == sealed
-        assert "list the secret that sealed it in AUTH_SECRET_KEYS" in service.logs()
+        assert "list the secret that sealed it in AUTH_SECRET_KEYS" in await complete_logs(service)
 
     # Beside a new secret that is used first, the old one opens the key.
     both = f"{stranger},{environment['AUTH_SECRET_KEYS']}"
@@ -129,4 +129,4 @@ async def test_keys_are_published_while_both_servers_are_gone_and_all_comes_back
             assert (await refresh(client, kept["refresh_token"])).status_code == 200
             assert (await me(client, kept["access_token"])).status_code == 200
             assert (await me(client, ended["access_token"])).status_code == 401
-        assert PASSWORD not in service.logs()
+        assert PASSWORD not in await complete_logs(service)

@@ -25,7 +25,7 @@ from tests.support.people import (
     sessions_of,
 )
 from tests.support.servers import Service
-from tests.support.waiting import client_of
+from tests.support.waiting import client_of, complete_logs
 
 pytestmark = pytest.mark.requirement("P2", "P4")
 
@@ -154,7 +154,7 @@ async def test_a_request_after_a_burst_of_logins_waits_for_few_of_them(
         assert (await last.answer()).status_code == 200
         for each in peers:
             assert (await each.answer()).status_code in {200, 503}
-    lines = [json.loads(line) for line in narrow.logs()[before:].splitlines()]
+    lines = [json.loads(line) for line in (await complete_logs(narrow))[before:].splitlines()]
     routes = [line["route"] for line in lines if line["event"] == "http.request"]
     assert routes.index("/.well-known/jwks.json") <= 1
 

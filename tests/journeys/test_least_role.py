@@ -17,7 +17,7 @@ from tests.support.database import Sql, connect
 from tests.support.people import login, me, new_person
 from tests.support.postgres import PASSWORDS, Postgres, postgres
 from tests.support.servers import ROOT, Service, app, environment_of
-from tests.support.waiting import WELL, client_of, health
+from tests.support.waiting import WELL, client_of, complete_logs, health
 
 OWNER, SERVICE = "watchword_owner:owner's", "watchword_service:first"
 END_ALL = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'watchword_service'"
@@ -192,6 +192,7 @@ async def test_a_new_password_in_the_file_of_the_url_is_used_without_a_restart(
                 file.write_text(server.url(f"watchword_service:{password}", "watchword"))
                 assert (await login(client, person)).status_code == 200
                 assert await health(client) == (200, WELL)
-            assert "password authentication failed" in service.logs()
-            assert "first" not in service.logs()
+            logs = await complete_logs(service)
+            assert "password authentication failed" in logs
+            assert "first" not in logs
     await owner.close()

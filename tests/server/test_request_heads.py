@@ -9,6 +9,7 @@ from app.server.protocol import LONGEST_HEAD, MOST_PIPELINED
 from tests.support.connections import peer
 from tests.support.people import marker
 from tests.support.servers import Service
+from tests.support.waiting import complete_logs
 
 pytestmark = pytest.mark.requirement("E1", "E3", "E11")
 
@@ -160,7 +161,7 @@ async def test_nothing_of_it_is_in_the_log_and_each_line_is_whole(service: Servi
         async with peer(service.port) as client:
             await client.send(content.replace(b"{0}", planted.encode()))
             await client.answer()
-    lines = service.logs()[begun:].splitlines()
+    lines = (await complete_logs(service))[begun:].splitlines()
     assert {json.loads(line)["event"] for line in lines} == {"http.request"}
     assert all(json.loads(line)["status"] < 500 for line in lines)
     assert not any(planted in line or not line.isprintable() for line in lines)

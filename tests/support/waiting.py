@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import httpx2
 import pytest
@@ -49,6 +50,15 @@ def logged(service: Service, event: str, request_id: str) -> dict[str, Any]:
     eventually(is_written, service.logs)
     (line,) = found
     return line
+
+
+async def complete_logs(service: Service) -> str:
+    """All that it logs of the requests that it has answered. It writes some milliseconds later, in order."""
+    name = f"last{uuid4().hex}"
+    async with client_of(service) as client:
+        await client.get("/.well-known/jwks.json", headers={"X-Request-ID": name})
+    logged(service, "http.request", name)
+    return service.logs()
 
 
 def client_of(service: Service) -> httpx2.AsyncClient:

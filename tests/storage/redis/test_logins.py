@@ -18,7 +18,7 @@ from tests.support.people import login, me, new_person
 from tests.support.revocations import holding
 from tests.support.servers import ISSUER, Service
 from tests.support.valkeys import Node, alone
-from tests.support.waiting import WELL, client_of, health, until
+from tests.support.waiting import WELL, client_of, complete_logs, health, until
 
 LETTERS, ANOTHER = "p@ss:w/o+rd%#?é", "another one"
 
@@ -91,7 +91,7 @@ async def test_a_running_service_goes_on_with_a_new_password_of_redis(
                 await until(all_is_well)
                 token = (await login(client, person)).json()["access_token"]
                 assert (await me(client, token)).status_code == 200
-            logs = service.logs()
+            logs = await complete_logs(service)
         assert "WRONGPASS" in logs or "invalid username-password" in logs
         assert not any(secret in logs for secret in (LETTERS, ANOTHER, quote(LETTERS, safe="")))
     await sql.close()
