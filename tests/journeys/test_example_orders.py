@@ -1,31 +1,33 @@
 """The example beside the real service: who is let in, and what happens while the service is stopped."""
 
+import asyncio
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import httpx2
 import pytest
 
-from tests.support.database import Sql
+from app.dev import Servers
+from tests.support.database import Sql, connect
+from tests.support.issuers import own_issuer
 from tests.support.people import PASSWORD, Person, new_person
 from tests.support.servers import NO_TLS, ROOT, Service, free_port
-from tests.support.waiting import eventually
+from tests.support.waiting import client_of, eventually
 
 
 class Example:
     """`make example`, for this issuer."""
 
-    def __init__(self, issuer: str, audience: str, key_set: str, log: Path) -> None:
+    def __init__(self, issuer: Service, log: Path, **more: str) -> None:
         self.port = free_port()
         variables = {
-            "WATCHWORD_ISSUER": issuer,
-            "WATCHWORD_AUDIENCE": audience,
-            "WATCHWORD_JWKS_URL": key_set,
+            "WATCHWORD_ISSUER": issuer.environment["AUTH_ISSUER"],
+            "WATCHWORD_AUDIENCE": issuer.environment["AUTH_AUDIENCE"],
             "PYTHONPATH": str(ROOT / "kits/python/src"),
-        }
+        } | more
         line = [sys.executable, "-m", "uvicorn", "--app-dir", "examples/orders", "--port", str(self.port)]
         with log.open("wb") as output:
             self._process = subprocess.Popen(
@@ -52,15 +54,30 @@ class Example:
         self._process.wait()
 
 
-def example(service: Service, folder: Path, *, at: str | None = None) -> Example:
-    issuer = service.environment["AUTH_ISSUER"]
-    key_set = f"{at or service.url}/.well-known/jwks.json"
-    return Example(issuer, service.environment["AUTH_AUDIENCE"], key_set, folder / "example.log")
+@pytest.fixture(scope="module")
+def issuer(
+    servers: Servers, environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Service]:
+    with own_issuer(servers, environment, tmp_path_factory.mktemp("issuer")) as service:
+        yield service
 
 
 @pytest.fixture
-def orders(service: Service, tmp_path: Path) -> Iterator[Example]:
-    running = example(service, tmp_path)
+async def own_sql(issuer: Service) -> AsyncIterator[Sql]:
+    connection = await connect(issuer.environment["AUTH_DATABASE_URL"])
+    yield connection
+    await connection.close()
+
+
+@pytest.fixture
+async def browser(issuer: Service) -> AsyncIterator[httpx2.AsyncClient]:
+    async with client_of(issuer) as client:
+        yield client
+
+
+@pytest.fixture
+def orders(issuer: Service, tmp_path: Path) -> Iterator[Example]:
+    running = Example(issuer, tmp_path / "example.log")
     yield running
     running.close()
 
@@ -71,11 +88,12 @@ async def token_of(client: httpx2.AsyncClient, person: Person) -> str:
 
 
 async def test_accounts_have_their_own_orders_and_administrators_delete_them(
-    orders: Example, client: httpx2.AsyncClient, person: Person, sql: Sql
+    orders: Example, browser: httpx2.AsyncClient, own_sql: Sql
 ) -> None:
-    token = await token_of(client, person)
-    other = await token_of(client, await new_person(sql))
-    admin = await token_of(client, await new_person(sql, "admin"))
+    person = await new_person(own_sql)
+    token = await token_of(browser, person)
+    other = await token_of(browser, await new_person(own_sql))
+    admin = await token_of(browser, await new_person(own_sql, "admin"))
 
     added = orders.ask("POST", "/orders", token, "tea")
     assert (added.status_code, added.json()["account"]) == (201, str(person.id))
@@ -90,11 +108,26 @@ async def test_accounts_have_their_own_orders_and_administrators_delete_them(
     assert orders.ask("DELETE", f"/orders/{number}", admin).status_code == 404
 
 
-async def test_it_starts_without_the_issuer_and_tells_clients_to_try_again(
-    service: Service, client: httpx2.AsyncClient, person: Person, tmp_path: Path
+async def test_a_logout_arrives_at_the_example_and_holds_while_the_issuer_is_stopped(
+    orders: Example, issuer: Service, browser: httpx2.AsyncClient, own_sql: Sql
 ) -> None:
-    token = await token_of(client, person)
-    running = example(service, tmp_path, at=f"http://127.0.0.1:{free_port()}")
+    ended, other = [await token_of(browser, await new_person(own_sql)) for _ in range(2)]
+    assert [orders.ask("GET", "/orders", token).status_code for token in (ended, other)] == [200, 200]
+    await browser.post("/logout/all", headers={"Authorization": f"Bearer {ended}"}, json={})
+
+    await asyncio.to_thread(eventually, lambda: orders.ask("GET", "/orders", ended).status_code == 401)
+
+    issuer.terminate()
+    assert [orders.ask("GET", "/orders", token).status_code for token in (ended, other)] == [401, 200]
+    await asyncio.to_thread(issuer.start)
+
+
+async def test_it_starts_without_the_issuer_and_tells_clients_to_try_again(
+    issuer: Service, browser: httpx2.AsyncClient, own_sql: Sql, tmp_path: Path
+) -> None:
+    token = await token_of(browser, await new_person(own_sql))
+    nowhere = f"http://127.0.0.1:{free_port()}/.well-known/jwks.json"
+    running = Example(issuer, tmp_path / "example.log", WATCHWORD_JWKS_URL=nowhere)
     try:
         answer = running.ask("GET", "/orders", token)
         assert (answer.status_code, running.client.get("/readyz").status_code) == (503, 503)

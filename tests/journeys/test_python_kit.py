@@ -15,15 +15,15 @@ from conformance.minting import b64
 from testing.clock import ManualClock, eventually
 from testing.verdicts import Make, reason
 from tests.support.database import Sql, connect
+from tests.support.issuers import AUDIENCE, own_issuer
 from tests.support.people import Person, login, new_person
-from tests.support.servers import Service, app, database, free_port, migrate
+from tests.support.servers import Service, app
 from tests.support.waiting import client_of
 from watchword_verifier import ClientCredentials, Options, Reason, Verifier
 from watchword_verifier.credentials import ClientToken
 from watchword_verifier.discovery import Discovery
 from watchword_verifier.fetching import Http
 
-AUDIENCE = "https://orders.example.com"
 KEY_SET = "/.well-known/jwks.json"
 
 
@@ -35,26 +35,16 @@ class Clock(ManualClock):
 
 
 @pytest.fixture(scope="module")
-def environment_of_issuer(servers: Servers, environment: dict[str, str]) -> Iterator[dict[str, str]]:
-    """A database of this module, and an issuer that is where it says."""
-    url = f"http://localhost:{free_port()}"
-    with database(servers.database_url, f"watchword_{uuid4().hex}") as own:
-        migrate({"AUTH_DATABASE_URL": own})
-        yield environment | {"AUTH_DATABASE_URL": own, "AUTH_ISSUER": url, "AUTH_AUDIENCE": AUDIENCE}
-
-
-@pytest.fixture(scope="module")
 def issuer(
-    environment_of_issuer: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+    servers: Servers, environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Service]:
-    port = int(environment_of_issuer["AUTH_ISSUER"].rpartition(":")[2])
-    with Service(environment_of_issuer, tmp_path_factory.mktemp("issuer"), port=port) as service:
+    with own_issuer(servers, environment, tmp_path_factory.mktemp("issuer")) as service:
         yield service
 
 
 @pytest.fixture
-async def own_sql(environment_of_issuer: dict[str, str]) -> AsyncIterator[Sql]:
-    connection = await connect(environment_of_issuer["AUTH_DATABASE_URL"])
+async def own_sql(issuer: Service) -> AsyncIterator[Sql]:
+    connection = await connect(issuer.environment["AUTH_DATABASE_URL"])
     yield connection
     await connection.close()
 
@@ -70,11 +60,11 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def make(environment_of_issuer: dict[str, str], clock: Clock) -> Iterator[Make]:
+def make(issuer: Service, clock: Clock) -> Iterator[Make]:
     made: list[Verifier] = []
 
     def verifier() -> Verifier:
-        options = Options(environment_of_issuer["AUTH_ISSUER"], AUDIENCE, patience=60)
+        options = Options(issuer.environment["AUTH_ISSUER"], AUDIENCE, patience=60)
         made.append(Verifier(options, clock=clock))
         return made[-1]
 
@@ -172,6 +162,28 @@ async def test_a_stopped_service_is_missed_by_no_request_and_a_cold_start_recove
     await asyncio.to_thread(issuer.start)
     clock.advance_until(lambda: reason(cold, token) is None)
     clock.advance_until(lambda: warm.health().keys_error is None)
+
+
+async def test_a_logout_counts_by_the_status_list_also_while_the_service_is_stopped(
+    issuer: Service, member: Person, make: Make, clock: Clock
+) -> None:
+    verifier = make()
+    ended, other = await token_of(issuer, member), await token_of(issuer, member)
+    assert (await verifier.verify(ended)).status != (await verifier.verify(other)).status
+    async with client_of(issuer) as client:
+        done = await client.post("/logout/all", headers={"Authorization": f"Bearer {ended}"}, json={})
+        assert done.status_code == 204, done.text
+        later = str((await login(client, member)).json()["access_token"])
+
+    clock.advance_until(lambda: reason(verifier, ended) == Reason.REVOKED)
+    clock.advance_until(lambda: reason(verifier, other) == Reason.REVOKED)
+    assert reason(verifier, later) is None
+    issuer.terminate()
+    clock.advance(60)
+    assert [reason(verifier, token) for token in (ended, other, later)] == [
+        Reason.REVOKED, Reason.REVOKED, None
+    ]  # fmt: skip
+    await asyncio.to_thread(issuer.start)
 
 
 async def test_ten_thousand_unknown_kids_reach_the_service_once(

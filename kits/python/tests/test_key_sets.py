@@ -103,7 +103,7 @@ BAD_ANSWERS: dict[str, Behaviour] = {
     "200 without a body": body(b""),
     "204": status(204),
     "304 that was not asked for": status(304),
-    "a redirect to a good key set": redirect(KEYS + "?"),
+    "a redirect to a good key set": redirect("/elsewhere.json"),
     "HTML": body(b"<html></html>"),
     "a list": body(b"[]"),
     "no keys": body(b'{"keys":[]}'),
@@ -123,20 +123,20 @@ def test_a_bad_answer_is_not_used_and_leaves_the_keys_as_they_are(
     verifier: Verifier, mint: Mint, issuer: Issuer, clock: ManualClock, what: str
 ) -> None:
     verifier.verify_sync(mint.token())
-    issuer.behaviours[KEYS] = BAD_ANSWERS[what]
+    issuer.behaviours |= {KEYS: BAD_ANSWERS[what], "/elsewhere.json": body(issuer.key_set())}
     eventually(lambda: clock.waits(270, 300))
     clock.advance(300)
 
     eventually(lambda: verifier.health().keys_error)
     assert reason(verifier, mint.token()) is None
-    assert issuer.hits[KEYS + "?"] == 0
+    assert issuer.hits["/elsewhere.json"] == 0
 
 
 @pytest.mark.parametrize("what", BAD_ANSWERS)
 def test_after_a_bad_first_answer_no_token_is_refused_or_accepted(
     verifier: Verifier, mint: Mint, issuer: Issuer, what: str
 ) -> None:
-    issuer.behaviours[KEYS] = BAD_ANSWERS[what]
+    issuer.behaviours |= {KEYS: BAD_ANSWERS[what], "/elsewhere.json": body(issuer.key_set())}
 
     assert reason(verifier, mint.token()) == 1
 

@@ -13,7 +13,13 @@ from watchword_verifier.fetching import Document, Http
 from watchword_verifier.identity import StatusReference
 from watchword_verifier.jws import parse_jws
 from watchword_verifier.key_source import KeySource
-from watchword_verifier.status_list import MAX_DOCUMENT, MEDIA_TYPE, StatusList, parse_status_list
+from watchword_verifier.status_list import (
+    MAX_DOCUMENT,
+    MEDIA_TYPE,
+    StatusList,
+    merged,
+    parse_status_list,
+)
 from watchword_verifier.urls import origin_of
 
 MAX_LISTS = 64
@@ -54,9 +60,8 @@ class OneList:
                 raise FetchError("the status list has expired")
             return Loaded(held, _fresh_for(held))
         fetched = await sources.verified(self.uri, answer.body or b"")
-        # Caches may disagree, and an older copy must not undo a revocation.
-        if held is not None and fetched.issued_at < held.issued_at:
-            raise FetchError("the status list is older than the one before")
+        if held is not None:
+            fetched = merged(held, fetched)
         self._etag = answer.etag
         if held is None or fetched.data != held.data:
             sources.changed()

@@ -3,7 +3,7 @@
 import re
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from watchword_verifier.errors import FetchError, InvalidToken
 from watchword_verifier.jws import Jws, decode
@@ -39,6 +39,23 @@ class StatusList:
             return None
         # The least significant bits of a byte belong to the lowest index (section 4.1).
         return self.data[index // each] >> (index % each * self.bits) & (1 << self.bits) - 1
+
+
+def merged(held: StatusList, fetched: StatusList) -> StatusList:
+    """The newer of two copies. Of two that were signed in the same second, no revocation is undone.
+
+    Caches may disagree, and issuers may round ``iat``, so which of two such copies is the newer is not known.
+
+    Raises:
+        FetchError: The fetched copy is older.
+    """
+    if fetched.issued_at < held.issued_at:
+        raise FetchError("the status list is older than the one before")
+    comparable = fetched.bits == held.bits == 1 and len(fetched.data) == len(held.data)
+    if fetched.issued_at > held.issued_at or not comparable:
+        return fetched
+    both = int.from_bytes(held.data) | int.from_bytes(fetched.data)
+    return replace(fetched, data=both.to_bytes(len(held.data)))
 
 
 def parse_status_list(jws: Jws, uri: str, issuer: str, *, now: float) -> StatusList:
