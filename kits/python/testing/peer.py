@@ -20,7 +20,7 @@ class Peer:
     """The client's side of a socket, and the application behind it."""
 
     def __init__(self, verifier: Verifier, demands: Demands | None = None, *, busy: bool = False) -> None:
-        self.ended_well = False
+        self.ended_well = self.is_cancelled = False
         self._to_app: asyncio.Queue[MutableMapping[str, Any]] = asyncio.Queue()
         self._from_app: asyncio.Queue[MutableMapping[str, Any]] = asyncio.Queue()
         self._to_app.put_nowait({"type": "websocket.connect"})
@@ -33,6 +33,8 @@ class Peer:
                 async for message in who.messages():
                     await socket.send_text(f"echo {message}")
             self.ended_well = True
+            task = asyncio.current_task()
+            self.is_cancelled = task is None or task.cancelling() > 0
 
         self._app = Starlette(routes=[WebSocketRoute("/live", live)])
 

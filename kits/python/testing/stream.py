@@ -5,7 +5,9 @@ from queue import Queue
 from typing import Any
 
 from conformance.issuer import FEED, TOKEN, Issuer, Request, body
+from conformance.minting import Mint
 from testing.clock import eventually
+from testing.lists import Lists
 from watchword_verifier import Verifier
 
 END = object()
@@ -44,3 +46,8 @@ def live(verifier: Verifier, stream: Stream) -> None:
     stream.event("ready", {}, 0)
     verifier.start()
     eventually(lambda: verifier.health().feed_is_live)
+
+
+def revoked(mint: Mint, lists: Lists, index: int = 3, sid: str | None = None) -> dict[str, object]:
+    status = {"idx": index, "uri": lists.uri}
+    return {"sid": sid or mint.claims["sid"], "sub": "x", "status": status, "exp": int(mint.now()) + 960}

@@ -60,6 +60,7 @@ class Feed:
         self._last_id = ""
         self._retry = _FIRST_PAUSE
         self._failures = 0
+        self._was_live = False
 
     async def listen(self) -> None:
         """Listen until cancelled. Waits between attempts grow, and differ between processes."""
@@ -72,8 +73,6 @@ class Feed:
             except Exception as error:
                 LOGGER.exception("the feed ended")
                 self._ended(f"unexpectedly, {type(error).__name__}")
-            finally:
-                self.is_live = False
             pause = min(LONGEST_PAUSE, self._retry * 2.0 ** min(self._failures, 10))
             self._failures += 1
             await self._clock.sleep(pause * _random.uniform(0.5, 1.0))
@@ -92,7 +91,8 @@ class Feed:
                 async for piece in pieces:
                     for event in parser.feed(piece):
                         self._take_or_skip(event)
-                        self._last_id = parser.last_id or self._last_id
+                    # A comment may have an id as well.
+                    self._last_id = parser.last_id or self._last_id
                     if parser.retry is not None:
                         self._retry = max(_FIRST_PAUSE, parser.retry)
         except FetchError as error:
@@ -113,9 +113,10 @@ class Feed:
             case "ready":
                 if not self._last_id:  # What happened before the connection is in the lists alone.
                     self._effects.lists.read_again()
-                if not self.is_live:
+                if self.error is not None or not self._was_live:
                     LOGGER.info("the revocation feed is live")
-                self.is_live, self.error, self._failures = True, None, 0
+                self.is_live = self._was_live = True
+                self.error, self._failures = None, 0
             case "reset":
                 self._effects.lists.read_again()
             case "session-revoked":
@@ -139,6 +140,10 @@ class Feed:
             self._effects.lists.read_again()
 
     def _ended(self, error: str) -> None:
+        """Note the end of a connection. A live one ends when its token expires, and the next one follows."""
+        if self.is_live:
+            self.is_live = False
+            return
         if error != self.error:
             LOGGER.warning("the revocation feed is interrupted, and the lists are read instead: %s", error)
         self.error = error
