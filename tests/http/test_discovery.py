@@ -97,6 +97,8 @@ async def test_nothing_is_listed_that_is_not_offered(client: httpx2.AsyncClient)
     document = (await client.get(OPENID)).json()
     del document["issuer"], document["jwks_uri"]
 
+    assert document.pop("status_list_aggregation_endpoint") == f"{ISSUER}/status"
+    assert (await client.get("/status")).status_code == 200
     endpoints = {
         "token_endpoint": "/token",
         "introspection_endpoint": "/introspect",
