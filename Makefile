@@ -87,7 +87,7 @@ bench: $(STAMP) ## Measure what each request costs in CPU time, beside the least
 	@PYTHONPATH=. $(BIN)/python -m bench $(if $(ONLY),--only $(ONLY))
 
 bench-peers: $(STAMP) ## Measure the same beside better-auth, simplejwt and fastapi-users, which it installs into .cache.
-	@PYTHONPATH=. $(BIN)/python -m bench.peers
+	@PYTHONPATH=. $(BIN)/python -m bench.peers $(if $(ONLY),--only $(ONLY))
 
 bench-settings: $(STAMP) ## Measure what settings save or cost: algorithms of signatures, and the level of the log.
 	@PYTHONPATH=. $(BIN)/python -m bench.settings

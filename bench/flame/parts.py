@@ -9,7 +9,16 @@ PARTS = (
     ("the log line", ("app/logs/", "app/http/front/request_log.py", "structlog/")),
     ("refresh tokens: read, written, their macs", ("app/crypto/refresh_tokens.py",)),
     ("the body: read and checked", ("app/http/bodies.py", "pydantic/")),
-    ("writing the answer: headers, and the send", ("starlette/responses.py", "in send (", "Outgoing.send")),
+    (
+        "the answer: its JSON and headers, and the system call that sends it",
+        (
+            "app/http/answers.py",
+            "tokens (app/http/cred",
+            "starlette/resp",
+            "Outgoing.respond",
+            "OneWrite._send",
+        ),
+    ),
     ("reading the request: uvicorn's and our protocol", ("app/server/protocol.py", "data_received")),
     ("uvloop: system calls and callbacks of sockets", ()),
 )
