@@ -66,6 +66,8 @@ class Cached(Generic[T]):
     async def keep_fresh(self) -> None:
         """Fetch again and again, until cancelled."""
         while True:
+            if self._hurry.is_set() and self.is_fetching:
+                await self.fetch()  # It began before the hurry, so what it brings may be too old.
             self._hurry.clear()
             await self.fetch()
             with suppress(TimeoutError):

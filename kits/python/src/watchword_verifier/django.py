@@ -2,10 +2,9 @@
 
 from collections.abc import Awaitable, Callable
 from functools import cache, wraps
-from inspect import iscoroutinefunction
 from typing import Any, Self
 
-from asgiref.sync import markcoroutinefunction
+from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 from django.conf import settings
 from django.http import HttpRequest, HttpResponseBase, JsonResponse
 from django.utils.module_loading import import_string
