@@ -34,8 +34,7 @@ class BoundedProtocol(HttpToolsProtocol):
     """
 
     _in_head = _in_body = _ignores_input = False
-    _size_outside_body = 0
-    _headers_size = 0
+    _size_outside_body = _headers_size = _body_in_read = 0
     _counted_as: str | None = None
     _request_timer: TimerHandle | None = None
     _response_timer: TimerHandle | None = None
@@ -64,6 +63,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._unset_keepalive_if_required()
         if self._ignores_input:
             return
+        self._body_in_read = 0
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -82,10 +82,10 @@ class BoundedProtocol(HttpToolsProtocol):
             self._await_request()
 
     def on_message_begin(self) -> None:
-        """A head begins. Its own timer replaces the one for the next request."""
+        """A head begins, perhaps in the middle of a read. Its timer replaces that for the next request."""
         self._stop_request_timer()
         self._in_head = True
-        self._size_outside_body = self._headers_size = 0
+        self._size_outside_body, self._headers_size = -self._body_in_read, 0
         super().on_message_begin()
 
     def on_header(self, name: bytes, value: bytes) -> None:
@@ -117,6 +117,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_body(self, body: bytes) -> None:
         """A piece of the body."""
         self._size_outside_body -= len(body)
+        self._body_in_read += len(body)
         super().on_body(body)
 
     def on_message_complete(self) -> None:

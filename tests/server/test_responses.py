@@ -136,6 +136,13 @@ async def test_any_other_response_is_written_as_uvicorn_writes_it(
     assert b"Injected" not in b"".join(ours.pieces)
 
 
+async def test_a_body_that_is_not_read_is_no_part_of_the_next_request() -> None:
+    post = b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n\r\n" + b"x" * 100_000
+    ours, theirs = await both(post + post[:-1], start(TWO), OK)
+    assert b"".join(ours.pieces) == b"".join(theirs.pieces)
+    assert b"".join(ours.pieces).count(b"HTTP/1.1 200") == 2
+
+
 async def test_nothing_is_written_to_a_client_that_has_left_or_does_not_read() -> None:
     """uvicorn drops the one and waits for the other."""
     state = Connections(NO_LIMITS)
