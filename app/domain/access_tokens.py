@@ -51,6 +51,7 @@ class SessionToken:
     session_id: UUID
     account_id: UUID
     client: ClientKind
+    roles: tuple[str, ...]
     issued_at: datetime
     expires_at: datetime
 
@@ -154,9 +155,10 @@ def _session_token(payload: Mapping[str, object], token_id: str, times: _Times) 
         return None
     if not isinstance(client, str) or client not in tuple(ClientKind):
         return None
-    if not _texts(payload.get("roles", [])) or not _texts(payload.get("amr")):
+    roles = _texts(payload.get("roles", []))
+    if roles is None or _texts(payload.get("amr")) is None:
         return None
-    return SessionToken(token_id, session_id, account_id, ClientKind(client), *times)
+    return SessionToken(token_id, session_id, account_id, ClientKind(client), roles, *times)
 
 
 def _client_token(payload: Mapping[str, object], token_id: str, times: _Times) -> ClientToken | None:
@@ -187,5 +189,7 @@ def _is_id(value: object) -> bool:
     return isinstance(value, str) and _ID.fullmatch(value) is not None
 
 
-def _texts(value: object) -> bool:
-    return isinstance(value, list) and all(isinstance(item, str) for item in value)
+def _texts(value: object) -> tuple[str, ...] | None:
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        return None
+    return tuple(value)

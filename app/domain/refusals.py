@@ -110,5 +110,5 @@ class Unavailable(Refused):
     """The refusal ``unavailable``; its ``reason`` is logged, never sent to clients."""
 
     def __init__(self, reason: str) -> None:
-        super().__init__(Refusal.UNAVAILABLE)
+        super().__init__(Refusal.UNAVAILABLE, retry_after=1)
         self.reason = reason

@@ -15,9 +15,9 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from app.http import accounts, discovery, health, keys, openapi, passwords, problems, sessions
+from app.http import accounts, discovery, forward_auth, health, keys, openapi, passwords, problems, sessions
 from app.http.cookies import Cookies
-from app.http.front import Answerer, Endpoint, Front, Rules
+from app.http.front import ANY, Answerer, Endpoint, Front, Rules
 from app.http.front.cors import Cors
 from app.http.front.incoming import INCOMING, Incoming
 from app.http.front.login_queue import LoginQueue
@@ -61,6 +61,7 @@ def core_routes(issuer: str, metadata: Mapping[str, Any] = MappingProxyType({}))
         sessions.route,
         passwords.route,
         accounts.route,
+        forward_auth.route,
         keys.route,
         discovery.routes(issuer, metadata),
         health.route,
@@ -94,6 +95,8 @@ def build(
         _add_to_framework(app, route, answer)
         if "{" not in route.path:
             endpoints[route.method, route.path] = Endpoint(route.path, answer)
+        if route.policy.forwarded:
+            endpoints[ANY, route.path] = Endpoint(route.path, answer)
     document = cache(lambda: openapi.document(routes, issuer=issuer, version=version))
     app.openapi = document  # type: ignore[method-assign] # FastAPI's way to serve one's own document
     app.add_exception_handler(HTTPException, _failed)

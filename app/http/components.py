@@ -19,6 +19,10 @@ _HEADER_TEXTS = {
     "Retry-After": "Seconds to wait before the next attempt.",
     "Set-Cookie": "Sets or clears a browser's cookies.",
     "WWW-Authenticate": "The challenge (RFC 6750 section 3).",
+    "X-Auth-Subject": "The account or the service client: the `sub` of the token.",
+    "X-Auth-Session": "The session: the `sid` of the token. Empty for a service client.",
+    "X-Auth-Roles": "The roles, with commas between them. Empty if there are none, and for a service client.",
+    "X-Auth-Scope": "The scopes of a service client, with spaces between them. Empty for a session.",
     "X-Request-ID": "The id of the request in the service's log: the one that was sent, or a new one.",
 }
 HEADERS: Object = {

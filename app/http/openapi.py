@@ -26,6 +26,7 @@ _USUAL_HEADERS = ("Cache-Control", "X-Request-ID")
 _HEADERS_OF: Mapping[Reason, tuple[str, ...]] = {
     Refusal.TOO_MANY_REQUESTS: ("RateLimit", "RateLimit-Policy", "Retry-After"),
     Refusal.OVERLOADED: ("Retry-After",),
+    Refusal.UNAVAILABLE: ("Retry-After",),
     Refusal.REFRESH_TOKEN_EXPIRED: ("Set-Cookie",),
     Refusal.REFRESH_TOKEN_REUSED: ("Set-Cookie",),
     Refusal.SESSION_REVOKED: ("Set-Cookie",),

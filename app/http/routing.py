@@ -84,6 +84,7 @@ class Policy:
     takes_turn: bool = False
     parameters: tuple[Parameter, ...] = ()
     takes_basic: bool = False
+    forwarded: bool = False
 
 
 class Call(NamedTuple, Generic[CasesT, BodyT]):
@@ -191,9 +192,14 @@ class Routes(Generic[CasesT]):
         refuses: tuple[Reason, ...] = (),
         bearer: Bearer = Bearer.UNREAD,
         parameters: tuple[Parameter, ...] = (),
+        forwarded: bool = False,
     ) -> Callable[[Handler[CasesT, None]], Handler[CasesT, None]]:
-        """Add a route for GET, which takes no body."""
-        return self._add("GET", path, NO_BODY, Policy(answers, refuses, bearer, parameters=parameters))
+        """Add a route for GET, which takes no body.
+
+        One that is ``forwarded`` also answers every other method, and every path below its own.
+        """
+        policy = Policy(answers, refuses, bearer, parameters=parameters, forwarded=forwarded)
+        return self._add("GET", path, NO_BODY, policy)
 
     def delete(
         self, path: str, *answers: Answer, refuses: tuple[Reason, ...] = (), bearer: Bearer = Bearer.UNREAD

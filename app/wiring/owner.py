@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from app.logs import is_log_failing
+from app.services.access_tokens import Authenticate
 from app.services.health import Readiness
 from app.services.keys import KeyRing
 from app.services.owner.caller import WhoAmI
@@ -27,6 +28,7 @@ class UseCases:
     change_password: ChangePassword
     own_sessions: OwnSessions
     who_am_i: WhoAmI
+    authenticate: Authenticate
     keys: KeyRing
     readiness: Readiness
 
@@ -51,6 +53,7 @@ def use_cases(core: Core, settings: Settings) -> UseCases:
         ),
         own_sessions=OwnSessions(sessions, core.who_am_i, core.end_sessions),
         who_am_i=core.who_am_i,
+        authenticate=core.authenticate,
         keys=core.keys,
         readiness=Readiness(
             core.resources.database,

@@ -2,6 +2,7 @@
 
 from app.http.accounts import AccountCases
 from app.http.discovery import DiscoveryCases
+from app.http.forward_auth import ForwardAuthCases
 from app.http.health import HealthCases
 from app.http.keys import KeyCases
 from app.http.passwords import PasswordCases
@@ -15,6 +16,7 @@ def records(cases: UseCases) -> tuple[object, ...]:
         SessionCases(cases.login, cases.refresh, cases.logout, cases.logout_everywhere, cases.own_sessions),
         PasswordCases(cases.change_password, cases.who_am_i),
         AccountCases(cases.who_am_i),
+        ForwardAuthCases(cases.authenticate),
         KeyCases(cases.keys),
         DiscoveryCases(cases.keys),
         HealthCases(cases.readiness),

@@ -53,7 +53,7 @@ def test_a_payload_claims_exactly_what_the_design_lists() -> None:
 
 def test_a_payload_is_accepted_with_the_facts_of_its_session() -> None:
     assert parse_claims(payload(), POLICY, now=NOW) == SessionToken(
-        "an-id", SESSION, ACCOUNT, ClientKind.BROWSER, NOW, EXPIRES
+        "an-id", SESSION, ACCOUNT, ClientKind.BROWSER, ("editor",), NOW, EXPIRES
     )
 
 

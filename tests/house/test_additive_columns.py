@@ -124,6 +124,7 @@ async def walk_routes(walk: Walk, sql: Sql) -> None:
 
     account = (await walk.request("GET /me", headers=held)).json()
     assert (await walk.request("GET /me/activity", headers=held)).json()["events"]
+    assert (await walk.request("GET /verify", headers=held)).headers["x-auth-roles"] == "editor"
     assert (account["email"], account["roles"]) == (person.email, ["editor"])
     activity = (await walk.request("GET /me/activity", headers=held)).json()
     assert activity["events"][0]["kind"] == "session.ended"

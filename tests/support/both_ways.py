@@ -11,6 +11,7 @@ import structlog
 from uvicorn import Config
 
 from app.http.application import Application
+from app.http.front import ANY
 from app.server.connection_limits import Connections
 from app.server.protocol import BoundedProtocol
 from tests.support.connections import NO_LIMITS, peer, turns
@@ -70,10 +71,11 @@ class Way:
 
 @asynccontextmanager
 async def both_ways(build: Callable[[], Application]) -> AsyncIterator[tuple[Way, Way]]:
-    """The application as it is built, and the same one without the front's own endpoints."""
+    """The application as it is built, and the same one whose front answers only what FastAPI has not."""
     async with AsyncExitStack() as stack:
         ways = [await stack.enter_async_context(_served(build())) for _ in range(2)]
-        ways[1].app.front.endpoints = {}
+        endpoints = ways[1].app.front.endpoints
+        ways[1].app.front.endpoints = {key: endpoints[key] for key in endpoints if key[0] == ANY}
         yield ways[0], ways[1]
 
 

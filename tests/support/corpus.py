@@ -18,6 +18,7 @@ ROUTES = {
     "/introspect": "POST",
     "/me": "GET",
     "/me/activity": "GET",
+    "/verify": "GET",
     "/sessions": "GET",
     "/status": "GET",
     "/livez": "GET",

@@ -24,6 +24,9 @@ from app.http.front.request_log import CLIENT_CLOSED_REQUEST, RequestLog
 Answerer = Callable[[Incoming], Awaitable[Response]]
 """Answers a request, also with a refusal. Raises ClientDisconnect, and the error when the service fails."""
 
+ANY = "*"
+"""In place of a method: every method, at this path of one segment and at all paths below it."""
+
 _log = structlog.get_logger()
 
 
@@ -77,7 +80,8 @@ class Outgoing:
 class Front:
     """Serves every request: ``endpoints`` answer at their method and path, and ``app`` at all others.
 
-    ``app`` has the same endpoints. A route that is found here is spared the work of the framework.
+    ``app`` has the same ones, but for those of ``ANY`` method. What is found here is spared the work of the
+    framework.
     """
 
     def __init__(self, app: ASGIApp, endpoints: Mapping[tuple[str, str], Endpoint], rules: Rules) -> None:
@@ -122,9 +126,9 @@ class Front:
         if place in self._rules.logins.routes:
             await self._rules.logins.turn()
         try:
-            response = self._unrouted(incoming, outgoing)
+            endpoint = self.endpoints.get(place) or self._of_any_method(place[1])
+            response = self._unrouted(incoming, outgoing, endpoint)
             if response is None:
-                endpoint = self.endpoints.get(place)
                 if endpoint is None:
                     await self._ask_framework(incoming, outgoing)
                     return
@@ -138,10 +142,11 @@ class Front:
             if not outgoing.status:
                 await outgoing.respond(problems.failed(HTTPStatus.INTERNAL_SERVER_ERROR))
 
-    def _unrouted(self, incoming: Incoming, outgoing: Outgoing) -> Response | None:
+    def _unrouted(self, incoming: Incoming, outgoing: Outgoing, endpoint: Endpoint | None) -> Response | None:
         """The response to a preflight, or to a request that the server refused; None for all others."""
         cors, path = self._rules.cors, incoming.scope["path"]
-        if incoming.scope["method"] == "OPTIONS":
+        # An endpoint of any method answers the preflights that a proxy forwards, as everything else.
+        if endpoint is None and incoming.scope["method"] == "OPTIONS":
             preflight = cors.preflight(path, incoming.headers)
             if preflight is not None:
                 return preflight
@@ -158,3 +163,6 @@ class Front:
         finally:
             # The two would hold each other, and wait for a search for garbage.
             del scope[INCOMING]
+
+    def _of_any_method(self, path: str) -> Endpoint | None:
+        return self.endpoints.get((ANY, "/" + path[1:].partition("/")[0]))

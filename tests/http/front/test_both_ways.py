@@ -16,7 +16,7 @@ from app.domain.throttling import Budget, Limit, TooManyRequests
 from app.http.answers import no_content
 from app.http.application import Application, Options, build
 from app.http.bodies import RefreshTokenBody, optional
-from app.http.front import Endpoint, limits
+from app.http.front import ANY, Endpoint, limits
 from app.http.origins import Origins
 from app.http.problems import FieldError, InvalidRequest
 from app.http.routing import Answer, Call, Routes
@@ -48,8 +48,9 @@ async def ways(migrated: object, environment: dict[str, str]) -> AsyncIterator[W
 
 
 async def test_the_corpus_has_every_route_that_the_front_finds(ways: Ways) -> None:
-    assert ways[0].app.front.endpoints.keys() == {(method, path) for path, method in ROUTES.items()}
-    assert ways[1].app.front.endpoints == {}
+    found = {(method, path) for method, path in ways[0].app.front.endpoints if method != ANY}
+    assert found == {(method, path) for path, method in ROUTES.items()}
+    assert {method for method, _ in ways[1].app.front.endpoints} == {ANY}
 
 
 async def test_any_request_without_a_token_is_answered_alike(ways: Ways) -> None:
