@@ -50,6 +50,7 @@ class _Published:
 class _Revoked:
     """What is revoked as of a look: the places in each list."""
 
+    seen_at: datetime
     position: str
     newest_list: int
     places: Mapping[int, frozenset[int]]
@@ -88,7 +89,7 @@ class StatusLists:
         if number > revoked.newest_list:
             return None
         async with self._signing:
-            return await self._current(number, revoked.places.get(number, _NONE))
+            return await self._current(number, revoked)
 
     async def _seen(self) -> _Revoked:
         """What is revoked, as of a second ago at most where Postgres answers."""
@@ -113,7 +114,7 @@ class StatusLists:
             self._looking = None
 
     async def _read(self) -> _Revoked:
-        before = self._revoked
+        seen_at, before = self._clock(), self._revoked
         newest_list = await self._numbers.newest_list()
         found = await self.store.changes(None if before is None else before.position)
         if found.is_whole:
@@ -127,7 +128,7 @@ class StatusLists:
                     changed.add(status.list)
         changed |= self._forget()
         places = {number: frozenset(self._forgotten_at[number]) for number in changed}
-        return _Revoked(found.position, newest_list, {**(before.places if before else {}), **places})
+        return _Revoked(seen_at, found.position, newest_list, {**(before.places if before else {}), **places})
 
     def _forget(self) -> set[int]:
         """Clear the bits of sessions whose tokens have expired; returns the lists that this changes."""
@@ -144,27 +145,25 @@ class StatusLists:
                 changed.add(number)
         return changed
 
-    async def _current(self, number: int, places: frozenset[int]) -> StatusList:
-        now, last = self._clock(), self._published.get(number)
-        try:
-            signer = self._keys.require_signer()
-        except Unavailable:
-            if last is None or now >= last.at + LIFETIME:
-                raise
-            return last.signed
+    async def _current(self, number: int, revoked: _Revoked) -> StatusList:
+        last, places = self._published.get(number), revoked.places.get(number, _NONE)
+        signer = self._keys.require_signer()
         if (
             last is None
             or last.kid != signer.kid
             or last.places is not places
-            or now >= last.at + RENEWED_AFTER
+            or revoked.seen_at >= last.at + RENEWED_AFTER
         ):
-            last = self._published[number] = await self._signed(number, places, signer, now)
+            # Dated by the look: without Postgres no list becomes younger.
+            at = signed_at(revoked.seen_at)
+            last = self._published[number] = await self._signed(number, places, signer, at)
+        if self._clock() >= last.at + LIFETIME:
+            raise Unavailable("the revocations could not be read for as long as a status list holds")
         return last.signed
 
-    async def _signed(self, number: int, places: frozenset[int], signer: Signer, now: datetime) -> _Published:
+    async def _signed(self, number: int, places: frozenset[int], signer: Signer, at: datetime) -> _Published:
         compressed = await asyncio.to_thread(lambda: zlib.compress(bits(places), _LEVEL))
         encoded = urlsafe_b64encode(compressed).rstrip(b"=").decode()
-        at = signed_at(now)
         document = signer.sign(claims(self._issuer, number, encoded, at=at), TOKEN_TYPE).encode()
         etag = f'"{sha256(document).hexdigest()[:32]}"'
         return _Published(StatusList(document, etag), signer.kid, at, places)
