@@ -1,5 +1,7 @@
 """How a benchmark begins: with private servers, and with systems that the clients know."""
 
+import signal
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -16,7 +18,11 @@ from bench.traffic import traffic_of
 
 @contextmanager
 def private_servers() -> Iterator[Servers]:
-    """Run PostgreSQL with its data on the disk, and nothing else on its cores but clients and Valkeys."""
+    """Run PostgreSQL with its data on the disk, and nothing else on its cores but clients and Valkeys.
+
+    SIGTERM ends them too.
+    """
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     with TemporaryDirectory(prefix="watchword-bench-") as name, ExitStack() as stack:
         folder = Path(name).resolve()
         stack.enter_context(claimed(folder))
