@@ -1,5 +1,6 @@
 """A worker: uvicorn in a process of its own, which obeys its parent and ends with it."""
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from socket import socket
@@ -23,6 +24,7 @@ class Worker(Server):
         self._facts = facts
         self._obeyed: Order | None = None
         self._sockets: list[socket] = []
+        self._leaving = asyncio.Event()
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -32,6 +34,8 @@ class Worker(Server):
     async def startup(self, sockets: list[socket] | None = None) -> None:
         """Start to serve, and tell the parent."""
         self._sockets = sockets or []
+        # Responses that go on and on end when it is set. The application reads it as it does "draining".
+        self.lifespan.state["leaving"] = self._leaving
         self._orders.is_obeyed = True
         await super().startup(sockets)
         self._orders.answer(self._facts)
@@ -52,6 +56,7 @@ class Worker(Server):
 
     def _let_go(self) -> None:
         self._connections.closes_kept = True
+        self._leaving.set()
         for connection in self._connections.connections:
             cast("BoundedProtocol", connection).let_go()
 

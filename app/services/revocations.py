@@ -1,6 +1,6 @@
 """Revocations: announces them to every replica, and looks them up."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
 
 import structlog
@@ -24,12 +24,17 @@ class Revocations:
         """``ttl`` is how long a revocation is kept."""
         self.store = store
         self.index = index
+        self.on_announced: list[Callable[[], object]] = []
+        """Called when this process announces revocations; others find them in Postgres."""
         self._ttl = ttl
         self._state: IndexState | None = None
 
     async def announce(self, ids: Iterable[str], ttl: timedelta | None = None) -> bool:
         """Add committed revocations to the index; False when Redis did not accept them."""
         entries = dict.fromkeys(ids, ttl or self._ttl)
+        if entries:
+            for call in self.on_announced:
+                call()
         is_indexed = not entries or await self.index.add(entries)
         if not is_indexed:
             _log.warning("revocations.not_indexed", entries=len(entries), reason=self.index.cause)

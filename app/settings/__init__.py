@@ -10,6 +10,7 @@ from app.settings.clients import ClientSettings
 from app.settings.database import DatabaseSettings, PoolSettings
 from app.settings.environment import PREFIX, SettingsError, file_of, load, read_again, variable
 from app.settings.events import EventSettings
+from app.settings.feed import FeedSettings
 from app.settings.keys import KeySettings
 from app.settings.logs import LogSettings
 from app.settings.names import misspelt
@@ -36,6 +37,7 @@ __all__ = [
 class Settings(
     ActivitySettings,
     ClientSettings,
+    FeedSettings,
     LogSettings,
     ServerSettings,
     EventSettings,

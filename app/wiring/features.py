@@ -5,9 +5,10 @@ from app.wiring.activity import activity
 from app.wiring.clients import clients
 from app.wiring.core import Core
 from app.wiring.feature import Feature
+from app.wiring.feed import feed
 from app.wiring.status_lists import status_lists
 
-_FEATURES = (activity, clients, status_lists)
+_FEATURES = (activity, clients, feed, status_lists)
 
 
 def build_features(core: Core, settings: Settings) -> tuple[Feature, ...]:

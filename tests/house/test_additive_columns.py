@@ -17,6 +17,7 @@ from app.cli.commands import cli
 from app.storage.postgres.tables import metadata
 from tests.support.clients import GRANT, ServiceClient, asserting, new_signer, proof
 from tests.support.database import Sql, connect
+from tests.support.feeds import listening
 from tests.support.people import PASSWORD, bearing, cookie_of, new_person, with_cookie
 from tests.support.servers import ROOT, TEST_SECRET, PrivateServers, Service, app, migrate
 from tests.support.waiting import client_of
@@ -66,6 +67,12 @@ class Walk:
         assert answer.status_code == status, f"{route}: {answer.status_code} {answer.text}"
         self.routes.add(route)
         return answer
+
+    async def listen(self, token: str) -> None:
+        """Listen to the feed until it is ready."""
+        async with listening(self._client, token) as heard:
+            assert (await heard.event()).name == "ready"
+        self.routes.add("GET /revocations")
 
     def run(self, command: str, *arguments: str, given: str = "", **environment: str) -> str:
         """Run a command, and return what it prints."""
@@ -172,6 +179,10 @@ async def walk_clients(walk: Walk, folder: Path) -> None:
     key, file = new_signer(), folder / "keys.json"
     file.write_text(json.dumps({"keys": [key.jwk]}))
     walk.run("clients create", "orders", "--scope", "introspect")
+    created = json.loads(walk.run("clients create", "hears", "--scope", "revocations:read", "--json"))
+    hears = ServiceClient(UUID(created["client_id"]), "hears", created["client_secret"])
+    listens = await walk.request("POST /token", headers=proof(hears), form=GRANT)
+    await walk.listen(listens.json()["access_token"])
     rotated = json.loads(walk.run("clients rotate", "orders", "--json"))
     walk.run("clients rotate", "orders", "--jwks", str(file))
     walk.run("clients scopes", "orders", "introspect", "read")

@@ -33,6 +33,7 @@ STATUSES = {
     "POST /token": {200, 400, 401, 408, 413, 429, 503},
     "POST /introspect": {200, 400, 401, 403, 408, 413, 429, 503},
     "POST /revoke": {200, 400, 401, 408, 413, 429, 503},
+    "GET /revocations": {200, 401, 403, 429, 503},
     "GET /status": {200, 304, 503},
     "GET /status/{number}": {200, 304, 404, 503},
     "GET /.well-known/jwks.json": {200, 304, 503},
@@ -109,6 +110,7 @@ def test_every_operation_documents_the_statuses_that_any_request_may_meet(
 OAUTH = {
     *((f"POST /{path}", status) for path in ("token", "introspect", "revoke") for status in (400, 401)),
     ("POST /introspect", 403),
+    ("GET /revocations", 403),
 }
 
 
@@ -228,6 +230,8 @@ HEADERS = {
     ("POST /token", 400): set[str](),
     ("POST /token", 401): {"WWW-Authenticate"},
     ("POST /introspect", 403): {"WWW-Authenticate"},
+    ("GET /revocations", 200): set[str](),
+    ("GET /revocations", 403): {"WWW-Authenticate"},
     ("POST /refresh", 401): {"Set-Cookie", "WWW-Authenticate"},
     ("POST /logout", 204): {"Set-Cookie"},
     ("GET /me", 200): set[str](),
@@ -259,6 +263,7 @@ SECURITY: dict[str, list[set[str]]] = {
     "DELETE /sessions/{session_id}": [{"bearer"}],
     "GET /me": [{"bearer"}],
     "GET /verify": [{"bearer"}],
+    "GET /revocations": [{"bearer"}],
     "GET /.well-known/jwks.json": [],
     "GET /livez": [],
 }

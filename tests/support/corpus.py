@@ -17,6 +17,7 @@ ROUTES = {
     "/revoke": "POST",
     "/introspect": "POST",
     "/me": "GET",
+    "/revocations": "GET",
     "/me/activity": "GET",
     "/verify": "GET",
     "/sessions": "GET",

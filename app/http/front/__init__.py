@@ -16,10 +16,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.http import problems
 from app.http.front.cors import Cors, RawHeaders
-from app.http.front.incoming import INCOMING, Incoming
+from app.http.front.incoming import HEAD, INCOMING, Incoming
 from app.http.front.limits import refused_unread
 from app.http.front.login_queue import LoginQueue
 from app.http.front.request_log import CLIENT_CLOSED_REQUEST, RequestLog
+from app.http.streams import Streamed
 
 Answerer = Callable[[Incoming], Awaitable[Response]]
 """Answers a request, also with a refusal. Raises ClientDisconnect, and the error when the service fails."""
@@ -64,7 +65,7 @@ class Outgoing:
         self._headers = headers
 
     async def respond(self, response: Response) -> None:
-        """Send a whole response; no route has one in pieces, or work to do after it."""
+        """Send a whole response; no route has work to do after it."""
         status, headers = response.status_code, response.raw_headers
         await self.send({"type": "http.response.start", "status": status, "headers": headers})
         await self._send({"type": "http.response.body", "body": response.body})
@@ -114,7 +115,7 @@ class Front:
         an issuer with a path is outside of that path (RFC 8414 section 3.1).
         """
         if scope["method"] == "HEAD":
-            scope = {**scope, "method": "GET"}
+            scope = {**scope, "method": "GET", HEAD: True}
         root_path = self._rules.root_path
         if root_path and f"{scope['path']}/".startswith(f"{root_path}/"):
             scope = {**scope, "path": scope["path"].removeprefix(root_path) or "/"}
@@ -134,7 +135,10 @@ class Front:
                     return
                 incoming.scope["route"] = endpoint
                 response = await endpoint.answer(incoming)
-            await outgoing.respond(response)
+            if isinstance(response, Streamed):
+                await response(incoming.scope, incoming.receive, outgoing.send)
+            else:
+                await outgoing.respond(response)
         except ClientDisconnect:
             pass  # The client is gone, and the service has not failed.
         except Exception:  # noqa: BLE001 - the client gets an answer to every failure

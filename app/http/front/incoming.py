@@ -1,5 +1,6 @@
 """A request as the routes read it."""
 
+import asyncio
 import re
 from collections.abc import Mapping
 from functools import lru_cache
@@ -16,6 +17,8 @@ from app.http.headers import Headers
 
 INCOMING = "watchword.incoming"
 """The key of an ASGI scope under which the front hands on the request."""
+HEAD = "watchword.head"
+"""The key of an ASGI scope that the front has made a GET, for which no body is sent."""
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 _LONGEST_USER_AGENT = 256
 _MOST_ADDRESSES = 1024
@@ -49,6 +52,17 @@ class Incoming:
     def is_draining(self) -> bool:
         """Whether the process is about to end. The server puts it into the state of a request."""
         return bool(self.scope.get("state", {}).get("draining"))
+
+    @property
+    def leaving(self) -> asyncio.Event | None:
+        """Set once the process is about to end or is replaced, so that no response may go on and on."""
+        found: asyncio.Event | None = self.scope.get("state", {}).get("leaving")
+        return found
+
+    @property
+    def is_head(self) -> bool:
+        """Whether the server leaves out the body of the response."""
+        return HEAD in self.scope
 
     @property
     def visitor(self) -> Visitor:

@@ -17,10 +17,7 @@ from app.http.routing import Answer
 _CHALLENGES: Mapping[OAuthErrorCode, tuple[HTTPStatus, str]] = {
     OAuthErrorCode.INVALID_CLIENT: (HTTPStatus.UNAUTHORIZED, 'Basic realm="watchword"'),
     OAuthErrorCode.INVALID_TOKEN: (HTTPStatus.UNAUTHORIZED, 'Bearer error="invalid_token"'),
-    OAuthErrorCode.INSUFFICIENT_SCOPE: (
-        HTTPStatus.FORBIDDEN,
-        f'Bearer error="insufficient_scope", scope="{INTROSPECT}"',
-    ),
+    OAuthErrorCode.INSUFFICIENT_SCOPE: (HTTPStatus.FORBIDDEN, 'Bearer error="insufficient_scope"'),
 }
 
 
@@ -118,10 +115,15 @@ def introspection(facts: TokenFacts | None) -> Response:
     )
 
 
-def error(refused: OAuthRefused) -> Response:
-    """The response to a refusal; RFC 9110 section 15.5.2 requires a challenge with every 401."""
+def error(refused: OAuthRefused, scope: str = INTROSPECT) -> Response:
+    """The response to a refusal; RFC 9110 section 15.5.2 requires a challenge with every 401.
+
+    ``scope`` is the one that the route asks for.
+    """
     status, challenge = _CHALLENGES.get(refused.fault, (HTTPStatus.BAD_REQUEST, None))
     headers = {"Cache-Control": "no-store", "Pragma": "no-cache"}
+    if refused.fault is OAuthErrorCode.INSUFFICIENT_SCOPE:
+        challenge = f'{challenge}, scope="{scope}"'
     if challenge is not None:
         headers["WWW-Authenticate"] = challenge
     body = encode(OAuthError(refused.fault, refused.description))

@@ -1,0 +1,1 @@
+"""The revocation feed: service clients are told of revocations as they happen."""
