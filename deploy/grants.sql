@@ -15,8 +15,9 @@ REVOKE CREATE ON SCHEMA public FROM PUBLIC, watchword_service;
 GRANT USAGE ON SCHEMA public TO watchword_service;
 REVOKE TRUNCATE, REFERENCES, TRIGGER ON ALL TABLES IN SCHEMA public FROM watchword_service;
 GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO watchword_service;
--- The numbers of sessions.
+-- The numbers of sessions. The owner may have taken the right to call functions from PUBLIC.
 GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO watchword_service;
+GRANT EXECUTE ON FUNCTION public.session_status(bigint) TO watchword_service;
 -- Tables of later releases, which `migrate` makes as the same owner.
 ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO watchword_service;
 ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT USAGE ON SEQUENCES TO watchword_service;

@@ -34,17 +34,23 @@ BEGIN
 END
 $$
 """
-# A role that may open sessions may number them, without a change of its grants.
+# A role that may open sessions may number them, without a change of its grants. An owner may have taken the
+# default right to call functions from everyone.
 _GRANT = """
 DO $$
 DECLARE
-    grantee regrole;
+    grantee text;
 BEGIN
     FOR grantee IN
-        SELECT DISTINCT acl.grantee::regrole FROM pg_class, aclexplode(relacl) AS acl
-        WHERE pg_class.oid = 'sessions'::regclass AND acl.privilege_type = 'INSERT' AND acl.grantee <> 0
+        SELECT DISTINCT CASE acl.grantee WHEN 0 THEN 'PUBLIC' ELSE acl.grantee::regrole::text END
+        FROM (
+            SELECT relacl FROM pg_class WHERE oid = 'sessions'::regclass
+            UNION ALL SELECT attacl FROM pg_attribute WHERE attrelid = 'sessions'::regclass
+        ) AS rights, aclexplode(relacl) AS acl
+        WHERE acl.privilege_type = 'INSERT'
     LOOP
         EXECUTE format('GRANT USAGE ON SEQUENCE session_numbers TO %s', grantee);
+        EXECUTE format('GRANT EXECUTE ON FUNCTION session_status(bigint) TO %s', grantee);
     END LOOP;
 END
 $$

@@ -56,13 +56,26 @@ def test_a_role_that_could_open_sessions_before_the_migration_can_after_it() -> 
                 "CREATE DATABASE watchword OWNER watchword_owner TEMPLATE template0 ENCODING 'UTF8'",
             )
         )
+        # Careful owners do so, and functions of later migrations are theirs alone then.
+        look(
+            owner, lambda sql: sql.execute("ALTER DEFAULT PRIVILEGES REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC")
+        )
         command.upgrade(alembic_config(owner), "0010")
         grants = (ROOT / "deploy" / "grants.sql").read_text()
         # As a former release had it.
-        former = "\n".join(line for line in grants.splitlines() if "SEQUENCES" not in line)
+        former = "\n".join(
+            line
+            for line in grants.splitlines()
+            if not any(new in line for new in ("SEQUENCES", "FUNCTION public"))
+        )
         look(owner, lambda sql: sql.execute(former))
         look(owner, lambda sql: sql.execute(PERSON))
+        asyncio.run(server.execute("CREATE ROLE \"By columns\" LOGIN PASSWORD 'columns'"))
+        columns = OPEN.partition("(")[2].partition(")")[0]
+        look(owner, lambda sql: sql.execute(f'GRANT INSERT ({columns}) ON sessions TO "By columns"'))
+        look(owner, lambda sql: sql.execute('GRANT USAGE ON SCHEMA public TO "By columns"'))
         command.upgrade(alembic_config(owner), "0011")
+        look(server.url("By%20columns:columns", "watchword"), lambda sql: sql.execute(OPEN, SECOND))
         asyncio.run(server.execute("ALTER ROLE watchword_service LOGIN PASSWORD 'service'"))
         look(server.url("watchword_service:service", "watchword"), lambda sql: sql.execute(OPEN, FIRST))
         with pytest.raises(asyncpg.InsufficientPrivilegeError):

@@ -26,7 +26,7 @@ class Role:
 
 
 def _kind(right: str) -> str:
-    return "SEQUENCE" if right == "USAGE" else "TABLE"
+    return {"USAGE": "SEQUENCE", "EXECUTE": "FUNCTION"}.get(right, "TABLE")
 
 
 @asynccontextmanager
@@ -35,6 +35,8 @@ async def role(url: str, rights: Mapping[str, Sequence[str]] = RIGHTS) -> AsyncI
     owner = await connect(url)
     role = Role(owner, url)
     await owner.execute(f"CREATE ROLE {role.name} LOGIN")
+    # Else every role may call it, and a grant or its absence changes nothing.
+    await owner.execute("REVOKE EXECUTE ON FUNCTION session_status(bigint) FROM PUBLIC")
     try:
         for table, granted in rights.items():
             await role.grant(", ".join(granted), table)

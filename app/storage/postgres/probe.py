@@ -19,8 +19,9 @@ RIGHTS = dict.fromkeys(COLUMNS, ("SELECT", "INSERT", "UPDATE", "DELETE")) | {
     "accounts": ("SELECT", "UPDATE"),
     "service_clients": ("SELECT", "UPDATE"),
     "session_numbers": ("USAGE",),
+    "session_status(bigint)": ("EXECUTE",),
 }
-"""What requests and jobs do on each table and sequence. To lock a row takes the right to update it."""
+"""What requests and jobs do on each table, sequence and function. To lock a row takes the right to update it."""
 
 _EACH = [
     f"(SELECT {columns} FROM {table} LIMIT 0) AS {table}"  # noqa: S608 - as below
@@ -34,6 +35,7 @@ SELECT clock_timestamp() AS now, current_user AS role, current_setting('transact
         WHERE NOT CASE needed.privilege
             WHEN 'DELETE' THEN has_table_privilege(needed.name, 'DELETE')
             WHEN 'USAGE' THEN has_sequence_privilege(needed.name, 'USAGE')
+            WHEN 'EXECUTE' THEN has_function_privilege(needed.name, 'EXECUTE')
             ELSE has_any_column_privilege(needed.name, needed.privilege)
         END
     ) AS missing,
