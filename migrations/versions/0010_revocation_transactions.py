@@ -5,7 +5,9 @@ constant, so no row is rewritten: existing revocations have the number 0, which 
 Only then does it get its default. The previous release can serve on this table: it leaves the column to
 the default.
 
-While the index is built, no revocation is read or written: about two seconds for a million rows. The table
+Requests use sessions first and revocations next, so both are locked in this order: a later migration of the
+same transaction changes sessions, and would wait for requests that wait for it. While the index is built, no
+session and no revocation is read or written: about two seconds for a million rows. The table of revocations
 has as many rows as sessions ended in half an hour, unless a former release could not delete the expired ones.
 docs/operations/upgrades.md says how to delete them before.
 
@@ -27,6 +29,7 @@ _AUTOVACUUM = {
 
 
 def upgrade() -> None:
+    op.execute("LOCK TABLE sessions, revocations")
     for table, options in _AUTOVACUUM.items():
         values = ", ".join(f"{name} = {value}" for name, value in options.items())
         op.execute(f"ALTER TABLE {table} SET ({values})")

@@ -21,7 +21,7 @@ RIGHTS = dict.fromkeys(COLUMNS, ("SELECT", "INSERT", "UPDATE", "DELETE")) | {
     "session_numbers": ("USAGE",),
     "session_status(bigint)": ("EXECUTE",),
 }
-"""What requests and jobs do on each table, sequence and function. To lock a row takes the right to update it."""
+"""What requests and jobs do on each table, sequence and function. To lock a row takes a right to update."""
 
 _EACH = [
     f"(SELECT {columns} FROM {table} LIMIT 0) AS {table}"  # noqa: S608 - as below
