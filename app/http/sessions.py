@@ -123,9 +123,10 @@ async def refresh(call: Call[SessionCases, RefreshTokenBody | None]) -> Response
     try:
         return tokens(await call.cases.refresh(token, client, call.visitor, key), call.cookies)
     except Refused as refused:
+        if client is not ClientKind.BROWSER or refused.refusal not in _FINAL:
+            raise
         response = problems.refused(refused)
-        if client is ClientKind.BROWSER and refused.refusal in _FINAL:
-            call.cookies.clear(response)
+        call.cookies.clear(response)
         return response
 
 

@@ -8,7 +8,7 @@ import httpx2
 import pytest
 
 from tests.support.database import Sql
-from tests.support.people import Person, login, new_person, problem_of
+from tests.support.people import Person, login, new_person, problem_of, refresh
 from tests.support.poolers import gate
 from tests.support.roles import role
 from tests.support.servers import Service, app, migrate
@@ -42,6 +42,12 @@ async def test_a_missing_column_and_a_missing_right_are_named(
         behind = environment | {"AUTH_DATABASE_URL": least.url}
         with Service(behind, tmp_path) as service:
             async with client_of(service) as client:
+                pair = (await login(client, person)).json()
+                await owner.execute("ALTER TABLE sessions RENAME COLUMN rotated_by TO rb")
+                cause = await cause_of(service, await refresh(client, pair["refresh_token"]))
+                assert 'column "rotated_by" of relation "sessions" does not exist' in cause["reason"]
+                await owner.execute("ALTER TABLE sessions RENAME COLUMN rb TO rotated_by")
+
                 await owner.execute("ALTER TABLE sessions RENAME COLUMN user_agent TO ua")
                 cause = await cause_of(service, await login(client, person))
                 assert cause["event"] == "postgres.misconfigured"

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from app.crypto.access_tokens import Signer
 from app.domain.clock import Clock
-from app.domain.refusals import Refused, Unavailable
+from app.domain.refusals import Unavailable
 from app.domain.statuses import Status
 from app.features.status_lists.domain import LIFETIME, RENEWED_AFTER, TOKEN_TYPE, bits, claims, signed_at
 from app.features.status_lists.storage import SessionNumbers
@@ -74,6 +74,7 @@ class StatusLists:
         self._published: dict[int, _Published] = {}
         self._looks_at: datetime | None = None
         self._looking: asyncio.Task[None] | None = None
+        self._failure = "the revocations could not be read since the start"
         self._signing = asyncio.Lock()
 
     async def numbers(self) -> range:
@@ -99,17 +100,17 @@ class StatusLists:
             self._looking = asyncio.create_task(self._look())
         if self._looking is not None:
             # Shielded: the request that began the look may end before it.
-            longest = None if self._revoked is None else LONGEST_WAIT
+            longest = LONGEST_WAIT if self._revoked and _is_usable(self._revoked.seen_at, now) else None
             await asyncio.wait({self._looking}, timeout=longest)
         if self._revoked is None:
-            raise Unavailable("the revocations could not be read since the start")
+            raise Unavailable(self._failure)
         return self._revoked
 
     async def _look(self) -> None:
         try:
             self._revoked = await self._read()
-        except Refused:
-            pass  # Postgres does not answer. The next look is due in a second.
+        except Unavailable as refused:
+            self._failure = refused.reason  # The next look is due in a second.
         finally:
             self._looking = None
 
@@ -157,8 +158,8 @@ class StatusLists:
             # Dated by the look: without Postgres no list becomes younger.
             at = signed_at(revoked.seen_at)
             last = self._published[number] = await self._signed(number, places, signer, at)
-        if self._clock() >= last.at + LIFETIME:
-            raise Unavailable("the revocations could not be read for as long as a status list holds")
+        if not _is_usable(last.at, self._clock()):
+            raise Unavailable(self._failure)
         return last.signed
 
     async def _signed(self, number: int, places: frozenset[int], signer: Signer, at: datetime) -> _Published:
@@ -167,3 +168,8 @@ class StatusLists:
         document = signer.sign(claims(self._issuer, number, encoded, at=at), TOKEN_TYPE).encode()
         etag = f'"{sha256(document).hexdigest()[:32]}"'
         return _Published(StatusList(document, etag), signer.kid, at, places)
+
+
+def _is_usable(seen_at: datetime, now: datetime) -> bool:
+    """Whether a list that shows what was revoked at a time holds yet."""
+    return now < signed_at(seen_at) + LIFETIME

@@ -24,6 +24,8 @@ class RequestLog:
 
     def begin(self, request: Incoming) -> None:
         """Give every line of this request its id, and the ids of the caller's trace if it is in one."""
+        # A pipelined request begins within the one before it, whose trace is not its own.
+        structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=request.id, **trace_context(request.headers))
 
     def end(self, request: Incoming, status: int, seconds: float) -> None:

@@ -12,9 +12,12 @@ from app.domain.refusals import Unavailable
 from app.domain.revocations import Changes
 from app.domain.statuses import SIZE
 from app.domain.visitors import Visitor
+from app.features.status_lists import services
+from app.features.status_lists.domain import LIFETIME
 from app.features.status_lists.services import FORGET_EVERY, LOOK_EVERY, StatusLists
 from app.services.open_session import TokenPair
 from tests.features.status_lists.conftest import Parts, later, place_of, unverified
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.requirement("L3")
 
@@ -160,6 +163,33 @@ async def test_without_postgres_the_last_list_is_served_until_it_expires(
     watched.is_gone = False
     later(LOOK_EVERY)
     assert await parts.lists.published(0) is not None
+
+
+async def test_a_request_waits_for_a_slow_look_when_no_list_may_be_used_any_more(
+    parts: Parts, watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(services, "LONGEST_WAIT", 0.0)
+    await parts.lists.published(0)
+    later(LIFETIME)
+    watched.gate = asyncio.Event()
+    asked = asyncio.create_task(parts.lists.published(0))
+
+    async def looks() -> bool:
+        return watched.looks == 2
+
+    await until(looks)
+    watched.gate.set()
+    assert await asked is not None
+
+
+@pytest.mark.requirement("E10")
+async def test_a_list_that_is_not_published_says_why_in_the_words_of_postgres(
+    parts: Parts, watched: Watched
+) -> None:
+    watched.is_gone = True
+    with pytest.raises(Unavailable) as refused:
+        await parts.lists.published(0)
+    assert refused.value.reason == "gone"
 
 
 async def test_nothing_is_published_before_postgres_has_answered(parts: Parts, watched: Watched) -> None:

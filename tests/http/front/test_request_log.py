@@ -94,3 +94,11 @@ async def test_a_malformed_traceparent_is_ignored(traceparents: tuple[str, ...])
     lines = await logged(headers=tuple(("traceparent", value) for value in traceparents))
     assert [line["event"] for line in lines] == ["inside", "http.request"]
     assert not any({"trace_id", "span_id"} & line.keys() for line in lines)
+
+
+async def test_a_pipelined_request_is_not_in_the_trace_of_the_one_before_it() -> None:
+    """The server begins it while the one before it still holds its context."""
+    with structlog.contextvars.bound_contextvars(request_id="before", trace_id=TRACE, span_id=SPAN):
+        lines = await logged(headers=(("x-request-id", "own"),))
+    assert [line["request_id"] for line in lines] == ["own", "own"]
+    assert not any({"trace_id", "span_id"} & line.keys() for line in lines)
