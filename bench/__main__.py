@@ -38,8 +38,16 @@ class Run(NamedTuple):
     servers: Servers
     load: Load
     plan: Plan
+    amounts: Amounts
     seeds: Seeds
     es256: Seeds
+
+    def most(self, operation: Operation) -> int:
+        """How many requests of an operation a turn may send, so that each turn has its share."""
+        is_single = operation.name.startswith("logout")
+        return (
+            self.amounts.ended // (self.plan.rounds + 1) - operation.in_flight if is_single else sys.maxsize
+        )
 
 
 def one_worker(run: Run, operations: Sequence[Operation], cores: set[int]) -> list[report.Row]:
@@ -54,7 +62,12 @@ def one_worker(run: Run, operations: Sequence[Operation], cores: set[int]) -> li
         for name, system in systems.items():
             open_for(run.load, system, run.servers, run.es256 if name == ES256 else run.seeds)
         contests = [
-            Contest(each.name, each.in_flight, [systems[name] for name in (each.service, FASTAPI, ASGI)])
+            Contest(
+                each.name,
+                each.in_flight,
+                [systems[name] for name in (each.service, FASTAPI, ASGI)],
+                run.most(each),
+            )
             for each in operations
         ]
         return report.rows(operations, alternate(run.load, contests, run.plan))
@@ -66,7 +79,7 @@ def two_workers(run: Run) -> Results:
         system = replace(started, name="two workers")
         open_for(run.load, system, run.servers, run.seeds)
         contests = [
-            Contest(each.name, 2 * each.in_flight, [system])
+            Contest(each.name, 2 * each.in_flight, [system], run.most(each))
             for each in OPERATIONS
             if each.service == SERVICE and each.budget is not None
         ]
@@ -83,7 +96,7 @@ def prepared(plan: Plan, amounts: Amounts) -> Iterator[Run]:
         es256 = fill(servers, DATABASES[ES256], amounts._replace(shown=0, ended=0), **ES256_KEYS)
         copies = [database for name, database in DATABASES.items() if name != ES256]
         copy(servers, "seeded", [*copies, "two_workers"])
-        yield Run(servers, load, plan, seeds, es256)
+        yield Run(servers, load, plan, amounts, seeds, es256)
 
 
 def measure(arguments: argparse.Namespace) -> list[report.Row]:

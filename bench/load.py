@@ -7,6 +7,7 @@ or answers wrongly, the benchmark ends with that answer.
 import asyncio
 import multiprocessing
 import os
+import sys
 import time
 from array import array
 from collections.abc import Iterator
@@ -42,6 +43,7 @@ class _Send(NamedTuple):
     operation: str
     in_flight: int
     seconds: float
+    most: int
 
 
 class Load:
@@ -54,9 +56,11 @@ class Load:
         """Take the requests of each operation at this system; the connections are made when they are used."""
         self._do(_Open(system, port, traffic))
 
-    def send(self, system: str, operation: str, *, in_flight: int, seconds: float) -> Window:
-        """Send requests until the time is over, and return when all of them are answered."""
-        window = self._do(_Send(system, operation, in_flight, seconds))
+    def send(
+        self, system: str, operation: str, *, in_flight: int, seconds: float, most: int = sys.maxsize
+    ) -> Window:
+        """Send about ``most`` requests until the time is over, and return when all of them are answered."""
+        window = self._do(_Send(system, operation, in_flight, seconds, most))
         assert isinstance(window, Window)
         return window
 
@@ -115,13 +119,18 @@ class _System:
         start = time.perf_counter()
         end = start + order.seconds
         clients = self._connections[: order.in_flight]
-        await asyncio.gather(*(_send(client, traffic, end, latencies) for client in clients))
+        await asyncio.gather(*(_send(client, traffic, end, order.most, latencies) for client in clients))
         assert latencies, "no request was left"
         return Window(len(latencies), time.perf_counter() - start, latencies)
 
 
-async def _send(client: Connection, traffic: Traffic, end: float, latencies: "array[float]") -> None:
-    while (sent := time.perf_counter()) < end and (request := traffic.next()) is not None:
+async def _send(
+    client: Connection, traffic: Traffic, end: float, most: int, latencies: "array[float]"
+) -> None:
+    while (sent := time.perf_counter()) < end and len(latencies) < most:
+        request = traffic.next()
+        if request is None:
+            return
         answer = await client.ask(request)
         latencies.append((time.perf_counter() - sent) * 1e3)
         traffic.answered(answer)

@@ -1,6 +1,7 @@
 """Alternates the load between systems, so that a machine that becomes slower does so for all of them."""
 
 import random
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -26,11 +27,15 @@ class Plan(NamedTuple):
 
 
 class Contest(NamedTuple):
-    """An operation, how many requests are in flight, and the systems that take turns at it."""
+    """An operation, how many requests are in flight, and the systems that take turns at it.
+
+    ``most`` bounds the requests of a turn: a fast machine must not use up what can be sent once.
+    """
 
     operation: str
     in_flight: int
     systems: Sequence[System]
+    most: int = sys.maxsize
 
 
 @dataclass
@@ -100,7 +105,9 @@ def alternate(load: Load, contests: Sequence[Contest], plan: Plan) -> Results:
 
 def _window(load: Load, contest: Contest, system: System, seconds: float, measured: Measured) -> None:
     before = system.cpu()
-    window = load.send(system.name, contest.operation, in_flight=contest.in_flight, seconds=seconds)
+    window = load.send(
+        system.name, contest.operation, in_flight=contest.in_flight, seconds=seconds, most=contest.most
+    )
     time.sleep(SETTLING)
     measured.costs.append(system.cpu().since(before, window.requests))
     measured.rates.append(window.requests / window.seconds)
