@@ -1,8 +1,9 @@
 """The number of each session in the status lists, and what a revocation is about.
 
 Sessions that exist get their number when they are next refreshed, so no row is rewritten. The previous
-release can serve on these tables: its new sessions get their numbers by the default, and its revocations do
-without the new columns, which readers then find by the session.
+release can serve on these tables: its new sessions get their numbers by the default. Its revocations do
+without the new columns, so a trigger gives them the number of their session: the session of a deleted account
+is gone when a reader looks for it.
 
 A token must not tell how many sessions came before it. So the low 20 bits of a number, which are the place in
 a list, are permuted: a Feistel network of four rounds over 10 bits each, whose key is a part of the function.
@@ -56,6 +57,20 @@ END
 $$
 """
 
+_NUMBER_REVOCATION = """
+CREATE FUNCTION revocation_status() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    NEW.status := (SELECT status FROM sessions WHERE id =
+        CASE WHEN NEW.id ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' THEN NEW.id::uuid END);
+    RETURN NEW;
+END
+$$
+"""
+_TRIGGER = """
+CREATE TRIGGER revocations_status BEFORE INSERT ON revocations
+FOR EACH ROW WHEN (NEW.kind IS NULL) EXECUTE FUNCTION revocation_status()
+"""
+
 
 def upgrade() -> None:
     op.execute("CREATE SEQUENCE session_numbers MINVALUE 0")
@@ -69,9 +84,13 @@ def upgrade() -> None:
     op.add_column("revocations", sa.Column("subject", sa.Uuid(), nullable=True))
     op.add_column("revocations", sa.Column("status", sa.BigInteger(), nullable=True))
     op.add_column("revocations", sa.Column("reason", sa.Text(), nullable=True))
+    op.execute(_NUMBER_REVOCATION)
+    op.execute(_TRIGGER)
 
 
 def downgrade() -> None:
+    op.execute("DROP TRIGGER revocations_status ON revocations")
+    op.execute("DROP FUNCTION revocation_status()")
     for name in ("kind", "subject", "status", "reason"):
         op.drop_column("revocations", name)
     op.drop_column("sessions", "status")

@@ -21,7 +21,7 @@ VALUES ($1, '{ACCOUNT}', 'native', '\\x00', now(), now(), now() + interval '1 da
 """
 REVOKE = "INSERT INTO revocations (id, expires_at) VALUES ($1, now() + interval '1 hour')"
 FILE = "SELECT pg_relation_filenode('sessions')"
-FIRST, SECOND = (f"00000000-0000-4000-8000-00000000000{number}" for number in "23")
+FIRST, SECOND, THIRD = (f"00000000-0000-4000-8000-00000000000{number}" for number in "234")
 
 
 def test_sessions_get_numbers_while_old_code_goes_on(empty_database: str) -> None:
@@ -37,6 +37,13 @@ def test_sessions_get_numbers_while_old_code_goes_on(empty_database: str) -> Non
         assert await sql.fetchval(FILE) == before
         await sql.execute(OPEN, SECOND)
         await sql.execute(REVOKE, SECOND)
+        # It deletes an account in the transaction that ends its sessions.
+        await sql.execute(OPEN, THIRD)
+        async with sql.transaction():
+            await sql.execute(REVOKE, THIRD)
+            number = await sql.fetchval("DELETE FROM sessions WHERE id = $1 RETURNING status", THIRD)
+        assert await sql.fetchval("SELECT status FROM revocations WHERE id = $1", THIRD) == number
+        await sql.execute(REVOKE, "the id of a token")
         rows = await sql.fetch("SELECT status IS NULL AS is_old FROM sessions ORDER BY id")
         assert [row["is_old"] for row in rows] == [True, False]
 
