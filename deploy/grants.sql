@@ -17,7 +17,7 @@ REVOKE TRUNCATE, REFERENCES, TRIGGER ON ALL TABLES IN SCHEMA public FROM watchwo
 GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO watchword_service;
 -- The numbers of sessions. The owner may have taken the right to call functions from PUBLIC.
 GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO watchword_service;
-GRANT EXECUTE ON FUNCTION public.session_status(bigint) TO watchword_service;
+DO $$ BEGIN IF to_regprocedure('public.session_status(bigint)') IS NOT NULL THEN GRANT EXECUTE ON FUNCTION public.session_status(bigint) TO watchword_service; END IF; END $$;
 -- Tables of later releases, which `migrate` makes as the same owner.
 ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO watchword_service;
 ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT USAGE ON SEQUENCES TO watchword_service;
