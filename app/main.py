@@ -27,6 +27,9 @@ def application(settings: Settings, service: Service) -> Application:
     metadata = {name: value for feature in features for name, value in feature.metadata.items()}
     jobs = [*service.jobs, *(job for feature in features for job in feature.jobs)]
 
+    origins = Origins(settings.issuer, settings.allowed_origins, settings.native_origins)
+    made = [(path, make) for feature in features for path, make in feature.sockets.items()]
+
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         async with service, maintained(jobs):
@@ -42,9 +45,10 @@ def application(settings: Settings, service: Service) -> Application:
             *(routes for feature in features for routes in feature.routes),
         ],
         [*records(service.use_cases), *(cases for feature in features for cases in feature.cases)],
-        Origins(settings.issuer, settings.allowed_origins, settings.native_origins),
+        origins,
         lifespan,
         issuer=settings.issuer,
         version=__version__,
         options=Options(settings.hsts, settings.root_path or "", settings.log_probes),
+        sockets={path: make(origins) for path, make in made},
     )

@@ -16,6 +16,7 @@ from app.main import application
 from app.server.connection_limits import ConnectionLimits
 from app.server.orders import Orders
 from app.server.sockets import most_connections
+from app.server.websockets import LONGEST_MESSAGE, BoundedWebSocket
 from app.server.worker import Worker
 from app.settings import Settings, load
 from app.storage.postgres.urls import parse_url
@@ -50,7 +51,9 @@ def _worker(settings: Settings, service: Service, orders: Orders) -> Worker:
     config = uvicorn.Config(
         application(settings, service),
         http="app.server.protocol:BoundedProtocol",
-        ws="none",
+        ws=BoundedWebSocket if settings.events else "none",
+        ws_max_size=LONGEST_MESSAGE,
+        ws_per_message_deflate=False,
         lifespan="on",
         log_config=None,
         access_log=False,

@@ -17,7 +17,7 @@ from starlette.types import Receive, Scope, Send
 
 from app.http import accounts, discovery, forward_auth, health, keys, openapi, passwords, problems, sessions
 from app.http.cookies import Cookies
-from app.http.front import ANY, Answerer, Endpoint, Front, Rules
+from app.http.front import ANY, Answerer, Endpoint, Front, Rules, Socket
 from app.http.front.cors import Cors
 from app.http.front.incoming import INCOMING, Incoming
 from app.http.front.login_queue import LoginQueue
@@ -77,6 +77,7 @@ def build(
     issuer: str,
     version: str,
     options: Options = _DEFAULTS,
+    sockets: Mapping[str, Socket] = MappingProxyType({}),
 ) -> Application:
     """The application of these routes, each module with its own record among ``cases``.
 
@@ -110,7 +111,7 @@ def build(
         security_headers(options.hsts if _is_public(issuer) else None),
         options.root_path,
     )
-    app.front = Front(super(Application, app).__call__, endpoints, rules)
+    app.front = Front(super(Application, app).__call__, endpoints, rules, sockets)
     return app
 
 

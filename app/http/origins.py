@@ -58,6 +58,11 @@ class Origins:
             )
             raise Refused(Refusal.CROSS_SITE_REQUEST)
 
+    def may_connect(self, headers: Headers) -> bool:
+        """Whether a WebSocket may be opened: by a listed page or app, or by a client that is no page."""
+        origins = headers.getlist("origin")
+        return not origins or (len(origins) == 1 and origins[0] in self._accepted | self.native)
+
     def require_fit(self, headers: Headers, client: ClientKind) -> None:
         """Refuse a page that asks for the tokens of this kind of client and may not have them.
 

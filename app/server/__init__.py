@@ -5,8 +5,8 @@ every signal, workers outlive a parent that is killed, and a single worker has n
 
 uvicorn's protocol has no option for what a public service needs: limits on the number of connections, on the
 time of a head, on a client that does not read, on headers, and problems instead of plain text. So
-``BoundedProtocol`` overrides its httptools protocol, which is no public interface. Three fences keep
-that safe:
+``BoundedProtocol`` and ``BoundedWebSocket`` override its protocols, which are no public interface. Three
+fences keep that safe:
 
 - no other package imports ``uvicorn.protocols`` or ``httptools`` (import-linter and ruff);
 - the requirements pin uvicorn to a minor version;

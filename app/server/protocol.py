@@ -11,11 +11,11 @@ from http import HTTPStatus
 from typing import cast
 
 import httptools
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from app.http.heads import FAILURE, HEADER_OVERHEAD, MAX_HEADERS
-from app.server.connection_limits import Connections
 from app.server.responses import Application, OneWrite
+from app.server.websockets import Upgradable
 
 HEAD_TIMEOUT = 10.0
 """Seconds from the first byte of a head, or from the connection, to the end of the head."""
@@ -27,16 +27,14 @@ MOST_PIPELINED = 16
 """Pipelined requests that may wait on a connection. Browsers and proxies send none."""
 
 
-class BoundedProtocol(HttpToolsProtocol):
+class BoundedProtocol(Upgradable):
     """Refuses malformed requests, closes silent connections, and keeps little of a request that is too large.
 
     Headers beyond ``MAX_HEADERS`` are not kept. Their request is refused once its head has ended.
     """
 
-    _in_head = _in_body = _ignores_input = False
+    _in_head = _in_body = False
     _size_outside_body = _headers_size = _body_in_read = 0
-    _counted_as: str | None = None
-    _request_timer: TimerHandle | None = None
     _response_timer: TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn declares it
@@ -67,6 +65,9 @@ class BoundedProtocol(HttpToolsProtocol):
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade:
+            if self._upgrades:
+                self.handle_websocket_upgrade()
+                return
             # The upgrade is ignored (RFC 9110 section 7.8). The bytes that follow may be another protocol.
             self._ignores_input, self.cycle.keep_alive = True, False
             return
@@ -106,6 +107,8 @@ class BoundedProtocol(HttpToolsProtocol):
         if not self._names_its_host():
             raise ValueError("no host, or several")
         super().on_headers_complete()
+        if self._upgrades:
+            return
         if self._open_connections.closes_kept:
             self.cycle.keep_alive = False
         self._in_head, self._in_body = False, True
@@ -158,20 +161,12 @@ class BoundedProtocol(HttpToolsProtocol):
         if not self._in_head:
             super().shutdown()
 
-    @property
-    def _open_connections(self) -> Connections:
-        return cast("Connections", self.server_state)
-
     def _names_its_host(self) -> bool:
         """Whether it has one Host, which only HTTP/1.1 asks for (RFC 9112 section 3.2)."""
         if "extensions" in self.scope:
             return True  # It is refused already, and its Host may be among the headers that were not kept.
         hosts = [name for name, _ in self.headers if name == b"host"]
         return len(hosts) == 1 or (not hosts and self.parser.get_http_version() != "1.1")
-
-    def _is_idle(self) -> bool:
-        cycle = cast("RequestResponseCycle | None", self.cycle)  # None before the first request.
-        return cycle is None or cycle.response_complete
 
     def _await_request(self) -> None:
         if self._request_timer is None:
@@ -183,11 +178,6 @@ class BoundedProtocol(HttpToolsProtocol):
             self._refuse(HTTPStatus.REQUEST_TIMEOUT)
         else:
             self._close()
-
-    def _stop_request_timer(self) -> None:
-        if self._request_timer is not None:
-            self._request_timer.cancel()
-            self._request_timer = None
 
     def _await_reader(self) -> None:
         if self._response_timer is None:

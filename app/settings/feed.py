@@ -18,3 +18,7 @@ class FeedSettings(EnvironmentSettings):
             "on or off."
         ),
     ] = True
+    events: Annotated[
+        Switch,
+        Field(description="Whether a WebSocket at /events tells clients when their session ends: on or off."),
+    ] = True

@@ -63,6 +63,7 @@ OTHER = {
     "AUTH_STARTUP_TIMEOUT": "PT1M30S",
     "AUTH_ACTIVITY": "off",
     "AUTH_CLIENTS": "off",
+    "AUTH_EVENTS": "off",
     "AUTH_FEED": "off",
     "AUTH_STATUS_LISTS": "off",
     "AUTH_LOG_FORMAT": "console",

@@ -8,6 +8,7 @@ import pytest
 from starlette.types import Receive, Scope, Send
 from uvicorn import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from uvicorn.server import Server, ServerState
 
 # The methods that the protocol overrides or calls, with their parameters.
@@ -123,3 +124,31 @@ async def test_the_server_keeps_its_listeners_and_the_state_of_its_requests_as_a
     assert await server.on_tick(0) is False
     assert own.default_headers
     await server.shutdown()
+
+
+# What ``app.server.websockets`` overrides or calls, with the parameters.
+SOCKET_METHODS = {
+    "connection_lost": ["exc"],
+    "handle_cont": ["event"],
+    "handle_parser_exception": [],
+    "keepalive_timeout": [],
+    "on_task_complete": ["task"],
+    "pause_writing": [],
+    "resume_writing": [],
+    "shutdown": [],
+}
+
+
+@pytest.mark.parametrize("name", SOCKET_METHODS)
+def test_a_websocket_has_the_methods_that_are_extended(name: str) -> None:
+    method = inspect.signature(getattr(WebSocketsSansIOProtocol, name))
+    assert list(method.parameters)[1:] == SOCKET_METHODS[name]
+
+
+async def test_a_websocket_has_the_attributes_that_are_read() -> None:
+    state = ServerState()
+    config = Config(nothing, log_config=None)
+    config.load()
+    socket = WebSocketsSansIOProtocol(config=config, server_state=state, app_state={})
+    assert socket.connections is state.connections
+    assert {"conn", "frames", "loop", "logger", "read_paused", "transport"} <= vars(socket).keys()

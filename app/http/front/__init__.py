@@ -4,9 +4,11 @@ Each concern is a file of this package. ``Front`` says in which order they come.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from http import HTTPStatus
 from time import perf_counter
+from types import MappingProxyType
 from typing import NamedTuple
 
 import structlog
@@ -27,6 +29,11 @@ Answerer = Callable[[Incoming], Awaitable[Response]]
 
 ANY = "*"
 """In place of a method: every method, at this path of one segment and at all paths below it."""
+
+Socket = Callable[[Incoming, Receive, Send], Awaitable[int]]
+"""Serves a WebSocket, and returns the code with which it was closed, or the status that refused it."""
+FAILED = 1011
+"""The code of a WebSocket whose server failed (RFC 6455 section 7.4.1)."""
 
 _log = structlog.get_logger()
 
@@ -85,13 +92,23 @@ class Front:
     framework.
     """
 
-    def __init__(self, app: ASGIApp, endpoints: Mapping[tuple[str, str], Endpoint], rules: Rules) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        endpoints: Mapping[tuple[str, str], Endpoint],
+        rules: Rules,
+        sockets: Mapping[str, Socket] = MappingProxyType({}),
+    ) -> None:
         self.endpoints = endpoints
+        self._sockets = sockets
         self._app = app
         self._rules = rules
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
+        if scope["type"] == "websocket":
+            await self._connect(self._below_root(scope), receive, send)
+            return
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -116,10 +133,31 @@ class Front:
         """
         if scope["method"] == "HEAD":
             scope = {**scope, "method": "GET", HEAD: True}
+        return self._below_root(scope)
+
+    def _below_root(self, scope: Scope) -> Scope:
         root_path = self._rules.root_path
         if root_path and f"{scope['path']}/".startswith(f"{root_path}/"):
             scope = {**scope, "path": scope["path"].removeprefix(root_path) or "/"}
         return scope
+
+    async def _connect(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a WebSocket."""
+        rules, socket = self._rules, self._sockets.get(scope["path"])
+        incoming, began, code = Incoming(scope, receive), perf_counter(), FAILED
+        rules.log.begin(incoming)
+        try:
+            if socket is None:
+                await send({"type": "websocket.close"})
+                code = HTTPStatus.FORBIDDEN.value
+            else:
+                code = await socket(incoming, receive, send)
+        except Exception:  # noqa: BLE001 - logged here as every failure of a request
+            _log.exception("http.unhandled")
+            with suppress(Exception):  # The client may have gone, or was refused already.
+                await send({"type": "websocket.close", "code": FAILED})
+        finally:
+            rules.log.disconnected(incoming, code, perf_counter() - began)
 
     async def _serve(self, incoming: Incoming, outgoing: Outgoing) -> None:
         """Answer, also where the service fails, unless an answer has begun."""

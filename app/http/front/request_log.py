@@ -41,3 +41,13 @@ class RequestLog:
                 address=request.address,
             )
         structlog.contextvars.clear_contextvars()
+
+    def disconnected(self, request: Incoming, code: int, seconds: float) -> None:
+        """Log a WebSocket that was closed with this code, or refused with this status."""
+        self._log.info(
+            "http.websocket_closed",
+            code=code,
+            milliseconds=round(seconds * 1000, 2),
+            address=request.address,
+        )
+        structlog.contextvars.clear_contextvars()
