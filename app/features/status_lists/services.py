@@ -90,7 +90,8 @@ class StatusLists:
         if number > revoked.newest_list:
             return None
         async with self._signing:
-            return await self._current(number, revoked)
+            # Another request may have looked again meanwhile, and published what it saw.
+            return await self._current(number, self._revoked or revoked)
 
     async def _seen(self) -> _Revoked:
         """What is revoked, as of a second ago at most where Postgres answers."""

@@ -12,14 +12,14 @@ from app.storage.postgres.database import BATCH, Database
 from app.storage.postgres.purges import deletion, purge
 
 _FIND = "SELECT 1 FROM revocations WHERE id = ANY($1) AND expires_at > statement_timestamp()"
-# Snapshots can be compared within one run of one server only. The last two values change at each start, and
-# after a crash, which gives out again the numbers of transactions that were not yet on disk.
+# Snapshots can be compared within one run of one server only. Another server, a promoted standby and a
+# restored copy have started at another time. The last value changes after a crash too, which gives out again
+# the numbers of transactions that were not yet on disk.
 _POSITION = """
 SELECT pg_current_snapshot()::text AS snapshot, concat_ws(
-    '/', system_identifier, timeline_id, 'revocations'::regclass::oid,
+    '/', 'revocations'::regclass::oid,
     extract(epoch FROM pg_postmaster_start_time()), extract(epoch FROM pg_stat_get_bgwriter_stat_reset_time())
 ) AS epoch
-FROM pg_control_system(), pg_control_checkpoint()
 """
 # A revocation of the release before revision 0011 says nothing of its session, which is looked up.
 _ABOUT = """
