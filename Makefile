@@ -11,7 +11,7 @@ INTEROP := tests/journeys/interop
 KIT := kits/python
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup run example kit-python test test-slow test-busy bench bench-peers bench-settings bench-flame bench-flood bench-equal bench-scale check format vectors conformance contract reference blocklist lock
+.PHONY: help setup run example kit-python test test-slow test-busy bench bench-peers bench-settings bench-flame bench-flood bench-listeners bench-equal bench-scale check format vectors conformance contract reference blocklist lock
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -97,6 +97,9 @@ bench-flame: $(STAMP) ## Draw where a worker spends its time at refreshes into d
 
 bench-flood: $(STAMP) ## Measure refreshes and the key set while 200 logins are kept in flight.
 	@PYTHONPATH=. $(BIN)/python bench/flood.py
+
+bench-listeners: $(STAMP) ## Measure refreshes while 200 services listen to the revocation feed.
+	@PYTHONPATH=. $(BIN)/python -m bench.listeners
 
 bench-equal: $(STAMP) ## Measure whether refused logins differ in time.
 	@PYTHONPATH=. $(BIN)/python bench/equal.py

@@ -96,6 +96,10 @@ async def test_a_comment_comes_every_fifteen_seconds_with_an_id(parts: Parts) ->
     parts.poller.wake()
     piece = await heard.piece()
     assert piece == f": waiting\nid: {heard.id}\n\n"
+    for entry in ("another key", "a third key"):  # No comment comes with them.
+        await parts.revoke(entry, Kind.KEY)
+        parts.poller.wake()
+        assert await heard.names() == [f"key-retired {entry}"]
     later(COMMENT_EVERY)
     parts.poller.wake()
     assert (await heard.piece()).startswith(": waiting\n")
