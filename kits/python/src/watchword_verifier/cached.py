@@ -41,6 +41,8 @@ class Cached(Generic[T]):
         """When the last fetch began, by the monotonic clock."""
         self.error: str | None = None
         """Why the last fetch failed; None when it did not."""
+        self.is_outage = False
+        """Whether the last fetch failed because the issuer is down."""
         self._name = name
         self._clock = clock
         self._load = load
@@ -96,14 +98,16 @@ class Cached(Generic[T]):
             loaded = await self._load()
         except FetchError as error:
             self._failed(str(error))
+            self.is_outage = error.is_outage
         except Exception as error:
             self._failed(f"unexpectedly, {type(error).__name__}")
+            self.is_outage = False
             LOGGER.exception("%s could not be loaded", self._name)
         else:
             if self._failures:
                 LOGGER.info("%s: fetched again after %d failures", self._name, self._failures)
             self.value, self._fresh_for = loaded
-            self.fetched_at, self.error, self._failures = begun, None, 0
+            self.fetched_at, self.error, self._failures, self.is_outage = begun, None, 0, False
 
     def _failed(self, error: str) -> None:
         if error != self.error:

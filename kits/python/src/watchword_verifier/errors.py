@@ -83,10 +83,15 @@ class ConfigurationError(ValueError):
     """The verifier cannot work with these options. Raised when it is made, never later."""
 
 
+_SERVER_ERRORS = 500
+
+
 class FetchError(Exception):
     """A document could not be fetched or is of no use; the message says why, and is safe to log."""
 
-    def __init__(self, message: str, status: int | None = None) -> None:
+    def __init__(self, message: str, status: int | None = None, *, is_answered: bool = True) -> None:
         super().__init__(message)
         self.status = status
         """The HTTP status, when there was an answer that is not 200."""
+        self.is_outage = not is_answered or (status is not None and status >= _SERVER_ERRORS)
+        """Whether there was no answer, or the server says that it cannot give one."""

@@ -194,6 +194,5 @@ def _max_age(cache_control: str) -> int | None:
 
 def _failed(error: Exception) -> FetchError:
     # The text of an error may hold parts of the answer; its class says enough.
-    return FetchError(
-        "there was no answer in time" if isinstance(error, TimeoutError) else type(error).__name__
-    )
+    message = "there was no answer in time" if isinstance(error, TimeoutError) else type(error).__name__
+    return FetchError(message, is_answered=False)

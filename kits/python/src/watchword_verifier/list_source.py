@@ -1,4 +1,4 @@
-"""Status lists as a verifier needs them: fetched in the background, used until they expire."""
+"""Status lists as a verifier needs them: fetched in the background, and used for a day while that fails."""
 
 import asyncio
 import json
@@ -12,7 +12,7 @@ from watchword_verifier.errors import FetchError, InvalidToken, Reason, Unavaila
 from watchword_verifier.fetching import Document, Http
 from watchword_verifier.identity import StatusReference
 from watchword_verifier.jws import parse_jws
-from watchword_verifier.key_source import KeySource
+from watchword_verifier.key_source import STALE_FOR, KeySource
 from watchword_verifier.status_list import (
     MAX_DOCUMENT,
     MEDIA_TYPE,
@@ -23,6 +23,8 @@ from watchword_verifier.status_list import (
 from watchword_verifier.urls import origin_of
 
 MAX_LISTS = 64
+RETRY_AFTER = 1.0
+"""Seconds from a failed fetch until a request asks again for a list that has expired."""
 UNUSED_FOR = 3600.0
 """Seconds after which a list that no token names is no longer fetched."""
 _SHORTEST, _LONGEST = 1, 3600
@@ -87,7 +89,7 @@ class ListSource:
 
         Raises:
             InvalidToken: The list is not of the issuer's origin, or has no such index.
-            Unavailable: The list has expired, and cannot be fetched.
+            Unavailable: The list has expired, and its copy may not be used any longer.
         """
         if not self._is_of_issuer(reference.uri):
             raise InvalidToken(Reason.STATUS)
@@ -97,8 +99,10 @@ class ListSource:
         now = self.clock.monotonic()
         one.used_at = now
         held = one.cached.value
-        if held is None or self.clock.wall() >= held.expires_at:
-            if one.cached.is_fetching or one.cached.attempted_at == NEVER:
+        if held is None or (self.clock.wall() >= held.expires_at and not _may_be_stale(one.cached, now)):
+            # A process that was stopped for a while has not noticed yet that its list has expired.
+            attempted_at = NEVER if held is None else now - RETRY_AFTER
+            if one.cached.is_fetching or one.cached.attempted_at <= attempted_at:
                 return None
             raise Unavailable(1)
         if (status := held.status(reference.index)) is None:
@@ -186,6 +190,14 @@ class ListSource:
             return origin_of(uri) == origin_of(self._expected.issuer)
         except FetchError:
             return False
+
+
+def _may_be_stale(cached: Cached[StatusList], now: float) -> bool:
+    """Whether an expired list counts: while the issuer is down, what was good stays good until it expires.
+
+    A session that ends meanwhile ends nowhere else either.
+    """
+    return cached.is_outage and now - cached.fetched_at < STALE_FOR
 
 
 def _fresh_for(held: StatusList) -> float:
