@@ -258,13 +258,22 @@ def private_pair() -> Iterator[PrivateServers]:
             pair.close()
 
 
+_PORTS = range(15_000, 32_000)
+"""Below those of outgoing connections, one of which could take a port before the server does."""
+_given = set[int]()
+
+
 def free_port() -> int:
-    """A port below those of outgoing connections, one of which could take it before the server does."""
+    """A port that no other test of this run gets, however late its server starts."""
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    own = _PORTS[worker :: int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))]
     while True:
-        port = SystemRandom().randrange(15_000, 32_000)
+        port = SystemRandom().choice(own)
         with suppress(OSError), socket.socket() as probe:
             probe.bind(("127.0.0.1", port))
-            return port
+            if port not in _given:
+                _given.add(port)
+                return port
 
 
 class Service:

@@ -116,6 +116,8 @@ class ListSource:
             self._make_room()
             one = self._lists[uri] = OneList(uri, self)
             # Its task has not begun yet, and will join this fetch.
+        elif self.clock.monotonic() - one.cached.attempted_at < RETRY_AFTER and not one.cached.is_fetching:
+            return  # It was fetched while the caller was on the way here.
         await one.cached.fetch()
 
     def read_again(self) -> None:
