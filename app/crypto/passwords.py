@@ -122,14 +122,16 @@ class PasswordHasher:
         return PasswordCheck(matches=False, outdated=False, understood=stored is None or handler is not None)
 
     def _compare(self, password: str, handler: _Handler) -> PasswordCheck:
-        """One computation, for every password alike."""
+        """One computation for a hash of our form, and at most two for one of another system."""
         if argon2id.is_own_form(handler):
             matches = argon2id.matches(normalise(password).encode(), handler)
         else:
-            # Other systems hash a password as it is typed. bcrypt uses 72 bytes and always ignored the rest;
-            # its library now refuses longer passwords.
-            secret = password.encode()[: 72 if handler.name == "bcrypt" else None]
-            matches = verify(secret, handler)
+            # Another system hashed the password as it was typed there, perhaps with another keyboard. Few
+            # passwords differ from their NFKC.
+            spellings = dict.fromkeys((normalise(password), password))
+            # bcrypt uses 72 bytes and always ignored the rest; its library now refuses longer passwords.
+            limit = 72 if handler.name == "bcrypt" else None
+            matches = any(verify(spelling.encode()[:limit], handler) for spelling in spellings)
         return PasswordCheck(matches=matches, outdated=matches and not self._is_current(handler))
 
     def _is_current(self, handler: _Handler) -> bool:

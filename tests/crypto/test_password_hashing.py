@@ -111,13 +111,14 @@ async def test_a_decoy_costs_what_a_hash_with_its_parameters_costs(
     hasher: PasswordHasher, counted: Gate, cost: str, expected: Computation
 ) -> None:
     unreal = decoy(cost)
-    # A password that is not in NFKC costs no second computation.
+    # A password that is not in NFKC is compared in both spellings where the hash is not of our form.
     for password in (PASSWORD, "e\u0301te\u0301"):
+        spellings = 2 if password != PASSWORD and "p=1" not in cost else 1
         for stored in (cost + f"{b64(b'saltsaltsaltsalt')}${b64(bytes(32))}", None, "no hash at all"):
             counted.computations.clear()
             verdict = NEVER if stored == "no hash at all" else NO
             assert await hasher.verify(password, stored, unreal) == verdict
-            assert counted.computations == [expected]
+            assert counted.computations == [expected] * spellings
 
 
 def test_the_work_of_a_decoy_is_its_memory_times_its_passes() -> None:
