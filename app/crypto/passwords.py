@@ -67,7 +67,7 @@ class PasswordCheck:
 class Decoy(NamedTuple):
     """A hash that no password matches, and its work in KiB times passes."""
 
-    handler: _Handler
+    stored: str
     work: int
 
 
@@ -110,7 +110,8 @@ class PasswordHasher:
         self._executor.shutdown(wait=False)
 
     def _verify(self, password: str, stored: str | None, decoy: Decoy) -> PasswordCheck:
-        handler = None if stored is None else parse_hash(stored)
+        # A decoy is read like a stored hash, since that takes a tenth of a millisecond too.
+        handler = parse_hash(decoy.stored if stored is None else stored)
         if handler and argon2id.is_own_form(handler):
             return self._compare(password, handler)
         if handler:
@@ -118,8 +119,8 @@ class PasswordHasher:
             with suppress(Exception):
                 return self._compare(password, handler)
         # An exhausted memory is not suppressed: the answer must not be that the password is wrong.
-        self._compare(password, decoy.handler)
-        return PasswordCheck(matches=False, outdated=False, understood=stored is None or handler is not None)
+        self._compare(password, parse_hash(decoy.stored))
+        return PasswordCheck(matches=False, outdated=False, understood=handler is not None)
 
     def _compare(self, password: str, handler: _Handler) -> PasswordCheck:
         """One computation for a hash of our form, and at most two for one of another system."""
@@ -166,10 +167,11 @@ def decoy(cost: str) -> Decoy:
     To verify it costs what a real hash costs. ValueError when that is unknown or over the ceilings.
     """
     salt, digest = (b64encode(secrets.token_bytes(size)).decode().rstrip("=") for size in (16, 32))
-    handler = parse_hash(f"{cost}{salt}${digest}")
+    stored = f"{cost}{salt}${digest}"
+    handler = parse_hash(stored)
     if handler is None:
         raise ValueError("no decoy has this cost")
-    return Decoy(handler, handler.memory_cost * handler.rounds)
+    return Decoy(stored, handler.memory_cost * handler.rounds)
 
 
 def parse_hash(stored: str) -> _Handler | None:

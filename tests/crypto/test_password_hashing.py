@@ -8,6 +8,7 @@ import argon2
 import pytest
 from nacl import bindings, exceptions
 
+from app.crypto import passwords
 from app.crypto.passwords import HashingPolicy, PasswordCheck, PasswordHasher, decoy
 from tests.support.hashes import PASSWORD, argon2_hash, b64
 from tests.support.hashing import CURRENT, NEVER, NO, OUTDATED, Computation, Gate
@@ -119,6 +120,26 @@ async def test_a_decoy_costs_what_a_hash_with_its_parameters_costs(
             verdict = NEVER if stored == "no hash at all" else NO
             assert await hasher.verify(password, stored, unreal) == verdict
             assert counted.computations == [expected] * spellings
+
+
+@pytest.mark.requirement("P2")
+async def test_an_unknown_account_has_a_hash_read_as_a_known_one_has(
+    hasher: PasswordHasher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+    parse = passwords.parse_hash
+
+    def watched(stored: str) -> object:
+        read.append(stored)
+        return parse(stored)
+
+    monkeypatch.setattr(passwords, "parse_hash", watched)
+    stored = await hasher.hash(PASSWORD)
+    unreal = decoy("$argon2id$v=19$m=8,t=1,p=1$")
+    read.clear()
+    for known in (stored, None):
+        assert await hasher.verify("another", known, unreal) == NO
+    assert read == [stored, unreal.stored]
 
 
 def test_the_work_of_a_decoy_is_its_memory_times_its_passes() -> None:
