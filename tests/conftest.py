@@ -218,5 +218,5 @@ async def client(service: Service) -> AsyncIterator[httpx2.AsyncClient]:
 
 @pytest.fixture
 async def person(sql: Sql) -> Person:
-    """Somebody with an account."""
+    """A person with an account."""
     return await new_person(sql)

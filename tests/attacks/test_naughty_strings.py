@@ -48,7 +48,7 @@ READ_BY_REFRESH = {"Content-Type", "Cookie", "Origin", "Sec-Fetch-Site", "X-Forw
 def attacked(
     migrated: Servers, environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Service]:
-    """A service of this file's own, which believes what its proxy says and limits nobody."""
+    """A service of this file's own, which trusts its proxy and has no low limits."""
     open_to_all = {f"AUTH_{name}": "1000000/1" for name in LIMITS} | {"AUTH_TRUSTED_PROXIES": "127.0.0.1"}
     with Service(environment | open_to_all, tmp_path_factory.mktemp("attacked")) as service:
         yield service
@@ -63,7 +63,7 @@ class Attacker:
         self.answers: Counter[int] = Counter()
 
     async def send(self, request: bytes, body: bytes = b"") -> httpx2.Response:
-        """The answer, which is a proper one whatever was sent."""
+        """The answer, which is a proper one for every request."""
         self._peer = self._peer or await Peer.to(self._port)
         await self._peer.send(request + body)
         answer = await self._peer.answer(to_head=request.startswith(b"HEAD"))
@@ -112,14 +112,14 @@ async def attacker(attacked: Service) -> AsyncIterator[Attacker]:
 
 @pytest.fixture
 async def tokens(attacked: Service, sql: Sql) -> dict[str, str]:
-    """Somebody's tokens."""
+    """The tokens of a person."""
     async with client_of(attacked) as client:
         opened: dict[str, str] = (await login(client, await new_person(sql))).json()
     return opened
 
 
 async def test_a_login_takes_any_text_for_wrong_credentials_or_no_address(attacker: Attacker) -> None:
-    # Nobody hashes a password that is too long, so that there is time for every address.
+    # A password that is too long is not hashed, so there is time for every address.
     attempts = [(text, "x" * 1025) for text in STRINGS] + [("a@example.com", text) for text in STRINGS[::4]]
     for email, password in attempts:
         body = json.dumps({"email": email, "password": password, "client": "native"})

@@ -106,7 +106,7 @@ async def test_redis_that_was_flushed_brings_nothing_back(replicas: Replicas) ->
 
 @pytest.mark.requirement("E7")
 @pytest.mark.parametrize("seconds", depth(1.5, 20))
-async def test_redis_that_is_frozen_holds_nobody_up(replicas: Replicas, seconds: float) -> None:
+async def test_redis_that_is_frozen_holds_no_request_up(replicas: Replicas, seconds: float) -> None:
     async with replicas.used() as book:
         with replicas.pair.valkey.paused():
             await replicas.say(200, redis="failing")
@@ -191,7 +191,7 @@ async def test_replicas_that_are_stopped_and_started_lose_nothing(replicas: Repl
             await asyncio.to_thread(service.start)
 
 
-def test_the_logs_tell_of_no_error_that_nobody_handled(replicas: Replicas) -> None:
+def test_the_logs_have_no_unhandled_error(replicas: Replicas) -> None:
     for service in replicas.services:
         assert "Traceback" not in service.logs()
         assert "http.unhandled" not in service.logs()

@@ -1,4 +1,4 @@
-"""A failover of Redis that loses writes, under load: who signed out stays signed out, and nobody else is."""
+"""A failover of Redis that loses writes, under load: who signed out stays signed out, and no one else is."""
 
 import asyncio
 from collections.abc import Callable

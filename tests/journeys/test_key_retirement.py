@@ -1,4 +1,4 @@
-"""A leaked key: once the command has come back nobody believes it, and nobody is signed out."""
+"""A leaked key: once the command has come back no replica trusts it, and no one is signed out."""
 
 import asyncio
 import json
@@ -108,7 +108,7 @@ async def gone_from_key_sets(everywhere: list[Connection], kid: str) -> None:
 
 
 def forged(mint: Mint, victim: Person, session_id: UUID) -> str:
-    """By whoever has the private key, for a session of somebody else."""
+    """Made with the private key, for the session of another person."""
     return replace(mint, session_id=session_id, account_id=victim.id).token()
 
 

@@ -153,7 +153,7 @@ async def test_every_rotation_is_a_hot_update(
     # Its connections are closed, and with that their counts are in.
     counts = "SELECT n_tup_upd, n_tup_hot_upd FROM pg_stat_user_tables WHERE relname = 'sessions'"
     async with asyncio.timeout(PATIENCE):
-        while (await sql.fetchval(counts) or 0) < 50 * rounds:  # noqa: ASYNC110 - Postgres tells nobody
+        while (await sql.fetchval(counts) or 0) < 50 * rounds:  # noqa: ASYNC110 - Postgres notifies no one
             await asyncio.sleep(0.05)
     updated, hot = await sql.fetchrow(counts) or (0, 0)
     await sql.close()

@@ -142,7 +142,7 @@ async def test_sighup_replaces_workers_and_keeps_their_connections(
             await kept.send(KEY_SET)
             await kept.answer()
             service.process.send_signal(signal.SIGHUP)
-            # Until then its worker stays, whatever becomes of the others.
+            # Until then its worker stays, also when the others go.
             await until(lambda: is_let_go(kept))
             assert await kept.rest() == b""
         eventually(lambda: not pids(service) & old)

@@ -204,7 +204,7 @@ async def change_password(service: Service, token: str, current: str, address: s
         return refused
 
 
-async def test_strangers_lock_nobody_out_of_the_change_of_the_password(
+async def test_strangers_lock_no_one_out_of_the_change_of_the_password(
     strict: Service, person: Person
 ) -> None:
     pair = await guess(strict, person.email, PASSWORD)

@@ -19,7 +19,7 @@ class Pair(NamedTuple):
 
 
 class Authority:
-    """An authority that nobody trusts of their own accord."""
+    """An authority that no client trusts by itself."""
 
     def __init__(self, name: str) -> None:
         self._key = ec.generate_private_key(ec.SECP256R1())

@@ -104,7 +104,7 @@ class Process:
 
 @cache
 def _server() -> socket.socket:
-    """Where to ask for a process; whoever answers ends with this process."""
+    """Where to ask for a process; the server that answers ends with this process."""
     ours, theirs = socket.socketpair()
     with theirs:
         server = subprocess.Popen(
@@ -133,7 +133,7 @@ def _serve(requests: socket.socket) -> None:
     # Tests read a line of the log right after the answer that it is about.
     vars(importlib.import_module("app.logs.writer"))["PAUSE"] = 0
     gc.freeze()
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # Nobody waits for those who watch.
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # No one waits for the watchers.
     while True:
         _, descriptors, _, _ = socket.recv_fds(requests, 1, _DESCRIPTORS)
         if not descriptors:

@@ -24,9 +24,9 @@ from tests.support.waiting import until
 
 SERVICE = "service"
 _ANYWHERE = {"bind": "127.0.0.1", "protected-mode": "no", "set-proc-title": "no"}
-# Nobody waits for a replica that is frozen or has a dead primary.
+# No test waits for a replica that is frozen or has a dead primary.
 DATA = {"save": "", "appendonly": "no", "repl-diskless-sync-delay": "0", "shutdown-timeout": "0"}
-# Whatever a Sentinel does, it does soon; and it is not put off by a busy machine.
+# A Sentinel acts soon, and a busy machine does not put it off.
 _HASTE = {"info-period": 200, "ping-period": 400, "publish-period": 100, "ask-period": 100}
 _HASTE |= {"tilt-trigger": 20_000}
 

@@ -63,7 +63,7 @@ class Issuer:
     def __init__(self, *keys: SigningKey) -> None:
         self.keys = list(keys)
         self.extra_keys: list[object] = []
-        """Whatever else the key set has, in front of the keys."""
+        """Other entries of the key set, in front of the keys."""
         self.lists: list[str] = []
         self.hits: Counter[str] = Counter()
         self.requests: list[tuple[str, dict[str, str], str]] = []

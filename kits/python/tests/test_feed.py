@@ -67,7 +67,7 @@ def test_a_revocation_is_forgotten_when_all_tokens_have_expired(
     eventually(lambda: reason(verifier, mint.token()) is None)
 
 
-def test_a_retired_key_counts_no_more_at_once_whatever_caches_say(
+def test_a_retired_key_counts_no_more_at_once_also_while_a_cache_has_it(
     verifier: Verifier, mint: Mint, issuer: Issuer, stream: Stream
 ) -> None:
     live(verifier, stream)

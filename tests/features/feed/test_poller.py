@@ -130,7 +130,7 @@ async def test_an_outage_only_delays(parts: Parts, watched: Watched) -> None:
     assert await heard.names() == [f"session-revoked {entry}"]
 
 
-async def test_nobody_begins_to_listen_during_an_outage(parts: Parts, watched: Watched) -> None:
+async def test_no_client_begins_to_listen_during_an_outage(parts: Parts, watched: Watched) -> None:
     token = await parts.token()
     watched.fault = Unavailable("gone")
     with pytest.raises(Unavailable):

@@ -54,7 +54,7 @@ class Parts:
 
 
 def unverified(token: str | bytes) -> dict[str, Any]:
-    """The payload of a token, whoever signed it."""
+    """The payload of a token, whose signature is not checked."""
     payload: dict[str, Any] = jwt.decode(token, options={"verify_signature": False})
     return payload
 

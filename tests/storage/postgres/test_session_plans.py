@@ -48,7 +48,7 @@ async def sql(apart: str) -> AsyncIterator[Sql]:
 
 @pytest.fixture(scope="module")
 async def person(sql: Sql) -> Person:
-    """Somebody with many sessions, as many of which have ended, in a table with those of others."""
+    """A person with many sessions, as many of which have ended, in a table with those of others."""
     person = await new_person(sql, password_hash=CHEAP_HASH)
     await sql.execute("UPDATE accounts SET sessions_ended_at = now() WHERE id = $1", person.id)
     now = await sql.fetchval("SELECT now()")

@@ -1,4 +1,4 @@
-"""Many callers share one connection: each gets its own reply, or the failure, whatever the others do."""
+"""Many callers share one connection: each gets its own reply or failure, also while others give up."""
 
 import asyncio
 import time
@@ -111,7 +111,7 @@ async def test_all_callers_that_wait_fail_when_the_order_is_lost_and_the_next_on
 
 
 @pytest.mark.requirement("E7")
-async def test_a_server_that_is_silent_is_given_up_and_its_late_replies_reach_nobody() -> None:
+async def test_a_server_that_is_silent_is_given_up_and_its_late_replies_reach_no_caller() -> None:
     server = FakeRedis(lambda command: number_of(command) if command[-1] == b"7" else None)
     async with server.client(TIMEOUT) as client:
         assert await answers(client, 7) == [7]

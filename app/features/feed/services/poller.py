@@ -80,7 +80,7 @@ class Poller:
     async def admit(self, enter: Callable[[str], None]) -> None:
         """Call ``enter`` with the position after which its audience is told everything.
 
-        Raises ``unavailable`` when Postgres does not answer and nobody waits yet.
+        Raises ``unavailable`` when Postgres does not answer and no one listens yet.
         """
         async with self._looking:
             if self._task is None:

@@ -64,7 +64,7 @@ class KeySource:
         return kid in self._retired
 
     def retire(self, kid: str) -> None:
-        """Believe this key no more, whatever caches between here and the issuer still say."""
+        """Believe this key no more, also while a cache between here and the issuer still has it."""
         if len(self._retired) < _MAX_RETIRED:
             self._retired.add(kid)
         self.cached.hurry()

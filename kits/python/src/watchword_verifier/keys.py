@@ -83,7 +83,7 @@ def _usable(members: list[object]) -> Iterator[tuple[str, Key]]:
         if isinstance(member, dict) and isinstance(kid := member.get("kid"), str) and 0 < len(kid) <= MAX_KID:
             try:
                 key = _parse_key(member)
-            except Exception:  # noqa: BLE001, S112 - whatever is wrong with one key, the others still count
+            except Exception:  # noqa: BLE001, S112 - one key that cannot be read must not spoil the others
                 continue
             if key is not None:
                 yield kid, key
