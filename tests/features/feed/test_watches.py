@@ -146,8 +146,9 @@ async def test_a_token_that_is_revoked_alone_closes_its_connection(parts: Parts,
     assert await second.code() == Close.RESTART
 
 
+@pytest.mark.parametrize("kind", [Kind.KEY, None], ids=["as now", "as the release before writes it"])
 async def test_after_a_retired_key_each_token_is_checked_again(
-    parts: Parts, events: Events, monkeypatch: pytest.MonkeyPatch
+    parts: Parts, events: Events, monkeypatch: pytest.MonkeyPatch, kind: Kind | None
 ) -> None:
     socket = await Socket(events).ready((await signed_in(parts)).access_token.text)
     checks: list[object] = []
@@ -158,7 +159,7 @@ async def test_after_a_retired_key_each_token_is_checked_again(
 
     monkeypatch.setattr(parts.service.core.revocations, "any_revoked", any_revoked)
     for number in (1, 2):
-        await parts.revoke(str(uuid4()), Kind.KEY)
+        await parts.revoke(str(uuid4()), kind)
         wake(parts)
         await until(lambda number=number: len(checks) == number)  # type: ignore[misc] # mypy and defaults
     assert await socket.code() == Close.UNAUTHENTICATED

@@ -100,9 +100,12 @@ class Watches:
             for watch in self._by_session.get(entry, ()):
                 watch.becomes(Change.SESSION_ENDED, revocation.reason)
         kinds = {revocation.kind for revocation in news.revoked.values()}
-        for watch in self._all():
-            if news.is_reset or Kind.KEY in kinds or watch.token.token_id in news.revoked:
-                watch.becomes(Change.DOUBTFUL)
+        # The release before schema 0011 does not say what it revoked.
+        is_doubtful = news.is_reset or not kinds.isdisjoint({Kind.KEY, None})
+        if is_doubtful or Kind.TOKEN in kinds:
+            for watch in self._all():
+                if is_doubtful or watch.token.token_id in news.revoked:
+                    watch.becomes(Change.DOUBTFUL)
 
     def passes(self, _: str) -> None:
         """Note which tokens have expired."""
