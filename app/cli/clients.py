@@ -2,7 +2,6 @@
 
 import json
 import sys
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -151,10 +150,6 @@ def _fields(client: "Client") -> dict[str, Any]:
         "name": client.name,
         "scopes": list(client.scopes),
         "created_at": client.created_at,
-        "secrets": [_secret(secret.created_at, secret.used_at) for secret in client.secrets],
+        "secrets": [{"created_at": each.created_at, "used_at": each.used_at} for each in client.secrets],
         "keys": [{"kid": key["kid"], "alg": key["alg"]} for key in client.keys],
     }
-
-
-def _secret(created_at: datetime, used_at: datetime | None) -> dict[str, datetime | None]:
-    return {"created_at": created_at, "used_at": used_at}

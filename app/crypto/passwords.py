@@ -166,7 +166,8 @@ def decoy(cost: str) -> Decoy:
 
     To verify it costs what a real hash costs. ValueError when that is unknown or over the ceilings.
     """
-    salt, digest = (b64encode(secrets.token_bytes(size)).decode().rstrip("=") for size in (16, 32))
+    sizes = (argon2id.SALT_BYTES, argon2id.DIGEST_BYTES)
+    salt, digest = (b64encode(secrets.token_bytes(size)).decode().rstrip("=") for size in sizes)
     stored = f"{cost}{salt}${digest}"
     handler = parse_hash(stored)
     if handler is None:

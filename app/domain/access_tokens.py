@@ -9,7 +9,7 @@ from typing import NamedTuple, TypeAlias
 from uuid import UUID
 
 from app.domain.sessions import ClientKind, SessionGrant
-from app.domain.statuses import Status, list_uri
+from app.domain.statuses import reference
 
 TOKEN_TYPE = "at+jwt"
 # With the longest signature, a token is never longer than verifiers of this service read.
@@ -118,8 +118,7 @@ def claims(grant: SessionGrant, policy: TokenPolicy, token_id: str, *, now: date
 
 def _status(issuer: str, number: int) -> dict[str, object]:
     """The claim that names a place in a status list (draft-ietf-oauth-status-list section 6)."""
-    status = Status.of(number)
-    return {"status": {"status_list": {"idx": status.place, "uri": list_uri(issuer, status.list)}}}
+    return {"status": {"status_list": reference(issuer, number)}}
 
 
 def parse_claims(payload: Mapping[str, object], policy: TokenPolicy, *, now: datetime) -> AccessToken | None:
@@ -130,7 +129,7 @@ def parse_claims(payload: Mapping[str, object], policy: TokenPolicy, *, now: dat
     """
     if payload.get("iss") != policy.issuer or payload.get("aud") != policy.audience:
         return None
-    issued_at, not_before, expires_at = (_time(payload.get(name)) for name in ("iat", "nbf", "exp"))
+    issued_at, not_before, expires_at = (numeric_date(payload.get(name)) for name in ("iat", "nbf", "exp"))
     token_id = payload.get("jti")
     if issued_at is None or not_before is None or expires_at is None or not _is_id(token_id):
         return None
@@ -150,8 +149,9 @@ class _Times(NamedTuple):
 
 
 def _session_token(payload: Mapping[str, object], token_id: str, times: _Times) -> SessionToken | None:
-    client, account_id, session_id = payload.get("client_id"), _uuid(payload, "sub"), _uuid(payload, "sid")
-    if account_id is None or session_id is None or _time(payload.get("auth_time")) is None:
+    client = payload.get("client_id")
+    account_id, session_id = canonical_uuid(payload.get("sub")), canonical_uuid(payload.get("sid"))
+    if account_id is None or session_id is None or numeric_date(payload.get("auth_time")) is None:
         return None
     if not isinstance(client, str) or client not in tuple(ClientKind):
         return None
@@ -170,14 +170,14 @@ def _client_token(payload: Mapping[str, object], token_id: str, times: _Times) -
     return ClientToken(token_id, str(client), tuple(scope.split(" ")), *times)
 
 
-def _time(value: object) -> int | None:
+def numeric_date(value: object) -> int | None:
+    """A NumericDate in whole seconds (RFC 7519 section 2), or None for any other value."""
     # In Python a boolean is an integer.
     return value if type(value) is int and 0 <= value < _YEAR_10000 else None
 
 
-def _uuid(payload: Mapping[str, object], name: str) -> UUID | None:
+def canonical_uuid(value: object) -> UUID | None:
     """A UUID in canonical form; ``UUID()`` alone would also accept braces or missing hyphens."""
-    value = payload.get(name)
     try:
         parsed = UUID(value) if isinstance(value, str) else None
     except ValueError:

@@ -77,7 +77,7 @@ class Changes(NamedTuple):
     """What was revoked since a position, and the position from which to ask the next time."""
 
     position: str
-    """Opaque; what is committed after it will be among the next changes."""
+    """An epoch and a snapshot, with a blank between; what is committed later is among the next changes."""
     batches: AsyncIterator[Mapping[str, Revocation]]
     """The revocations by their ids."""
     is_whole: bool

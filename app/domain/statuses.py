@@ -22,6 +22,12 @@ class Status(NamedTuple):
         return cls(number >> BITS, number & (SIZE - 1))
 
 
+def reference(issuer: str, number: int) -> dict[str, object]:
+    """The place of a session, as tokens and events name it (section 6.2)."""
+    status = Status.of(number)
+    return {"idx": status.place, "uri": list_uri(issuer, status.list)}
+
+
 def list_uri(issuer: str, number: int) -> str:
     """Where the list with this number is published."""
     return f"{issuer.removesuffix('/')}/status/{number}"

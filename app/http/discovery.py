@@ -3,8 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from hashlib import sha256
-from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -15,10 +13,9 @@ from app.domain.refusals import Refusal
 from app.http.answers import JSON, Metadata, encode
 from app.http.keys import NOT_MODIFIED, PUBLIC, published
 from app.http.routing import Answer, Call, Routes
-from app.services.keys import KeyRing
+from app.services.keys import KeyRing, validator
 
 _OAUTH = "/.well-known/oauth-authorization-server"
-_NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +25,7 @@ class DiscoveryCases:
     keys: KeyRing
 
 
-def routes(issuer: str, metadata: Mapping[str, Any] = _NOTHING) -> Routes[DiscoveryCases]:
+def routes(issuer: str, metadata: Mapping[str, Any]) -> Routes[DiscoveryCases]:
     """The routes of this issuer, whose own path follows the well-known one (RFC 8414 section 3.1).
 
     ``metadata`` is what the features add: fields of ``Metadata`` by name.
@@ -54,7 +51,7 @@ def routes(issuer: str, metadata: Mapping[str, Any] = _NOTHING) -> Routes[Discov
                 **supported,
             )
         )
-        return encoded, f'"{sha256(encoded).hexdigest()[:32]}"'
+        return encoded, validator(encoded)
 
     described = Answer("The metadata.", Metadata, headers=PUBLIC)
 

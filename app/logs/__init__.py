@@ -20,8 +20,6 @@ FLUSH_TIMEOUT = 1.0
 
 # Local variables hold passwords and tokens.
 _traceback = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
-_LEVELS = {"exception": "error", "warn": "warning"}
-"""The levels of methods that are not named after theirs."""
 _with_exception = structlog.processors.ExceptionRenderer(_traceback)
 _writers: list[LogWriter] = []
 
@@ -106,7 +104,7 @@ def _completed(logger: object, level: str, event: structlog.typing.EventDict) ->
     structlog's own processors of level and time take four times as long.
     """
     structlog.contextvars.merge_contextvars(logger, level, event)
-    event["level"] = _LEVELS.get(level, level)
+    event["level"] = level
     second, nanoseconds = divmod(time.time_ns(), 1_000_000_000)
     event["timestamp"] = f"{_to_the_second(second)}.{nanoseconds // 1000:06}Z"
     return event

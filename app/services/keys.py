@@ -132,7 +132,12 @@ def _signs_with(view: View, kid: str | None) -> bool:
     return view.signer is not None and view.signer.kid == kid
 
 
+def validator(document: bytes) -> str:
+    """The strong validator of a published document (RFC 9110 section 8.8.3)."""
+    return f'"{sha256(document).hexdigest()[:32]}"'
+
+
 def _key_set(keys: Sequence[SigningKey]) -> KeySet:
     document = orjson.dumps({"keys": [key.public_jwk for key in keys]}, option=orjson.OPT_SORT_KEYS)
     algorithms = tuple(sorted({key.algorithm for key in keys}))
-    return KeySet(document, f'"{sha256(document).hexdigest()[:32]}"', algorithms)
+    return KeySet(document, validator(document), algorithms)

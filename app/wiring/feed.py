@@ -20,7 +20,8 @@ def feed(core: Core, settings: Settings, pace: Pace = _PACE) -> Feature | None:
 
     There is no feed without service clients, who alone may listen to it.
     """
-    if not (settings.feed and settings.clients) and not settings.events:
+    has_feed = settings.feed and settings.clients
+    if not (has_feed or settings.events):
         return None
     store = core.stores.revocations
     poller = Poller(store, pace)
@@ -28,7 +29,7 @@ def feed(core: Core, settings: Settings, pace: Pace = _PACE) -> Feature | None:
     sockets = {}
     if settings.events:
         sockets[PATH] = partial(Events, core.authenticate, Watches(poller, core.clock))
-    if not (settings.feed and settings.clients):
+    if not has_feed:
         return Feature(routes=(), cases=(), sockets=sockets)
     issuer = settings.issuer if settings.status_lists else None
     listeners = Listeners(poller, issuer, core.clock, Room())

@@ -11,8 +11,8 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from uuid import UUID
 
-from app.domain.access_tokens import TokenPolicy
-from app.domain.events import Actor, Event, EventKind
+from app.domain.access_tokens import TokenPolicy, canonical_uuid, numeric_date
+from app.domain.events import Actor, Event, EventKind, by_visitor
 from app.domain.visitors import Visitor
 
 INTROSPECT = "introspect"
@@ -26,7 +26,6 @@ MAX_SCOPES_SIZE = 1024
 _NAME = re.compile(r"[a-z][a-z0-9_.-]{0,63}", re.ASCII)
 _SCOPE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:/-]{0,63}", re.ASCII)
 _LONGEST_JTI = 256
-_YEAR_10000 = 253_402_300_800
 
 
 class OAuthErrorCode(StrEnum):
@@ -99,15 +98,6 @@ def size_of(scopes: Sequence[str]) -> int:
     return len(" ".join(scopes))
 
 
-def client_id(text: str) -> UUID | None:
-    """The id of a client in its one spelling, or None for any other text."""
-    try:
-        parsed = UUID(text)
-    except ValueError:
-        return None
-    return parsed if str(parsed) == text else None
-
-
 def granted_scopes(client: Client, requested: str | None) -> tuple[str, ...]:
     """The scopes of a new token: those requested, or all of the client's (RFC 6749 section 3.3)."""
     wanted = client.scopes if requested is None else tuple(requested.split(" "))
@@ -142,8 +132,7 @@ def claimed_client(payload: Mapping[str, object] | None) -> UUID | None:
     """The client that an assertion claims to come from: ``iss`` and ``sub`` (RFC 7523 section 3)."""
     if payload is None or payload.get("iss") != payload.get("sub"):
         return None
-    issuer = payload.get("iss")
-    return client_id(issuer) if isinstance(issuer, str) else None
+    return canonical_uuid(payload.get("iss"))
 
 
 def parse_assertion(payload: Mapping[str, object], policy: TokenPolicy, *, now: datetime) -> Assertion | None:
@@ -157,8 +146,8 @@ def parse_assertion(payload: Mapping[str, object], policy: TokenPolicy, *, now: 
         return None
     if not isinstance(token_id, str) or not 0 < len(token_id) <= _LONGEST_JTI or not token_id.isascii():
         return None
-    expires_at = _time(payload.get("exp"))
-    others = [_time(payload[name]) for name in ("iat", "nbf") if name in payload]
+    expires_at = numeric_date(payload.get("exp"))
+    others = [numeric_date(payload[name]) for name in ("iat", "nbf") if name in payload]
     if expires_at is None or None in others:
         return None
     seconds, leeway = now.timestamp(), policy.leeway.total_seconds()
@@ -171,21 +160,10 @@ def parse_assertion(payload: Mapping[str, object], policy: TokenPolicy, *, now: 
 
 def failed(visitor: Visitor, kind: EventKind, client: UUID | None) -> Event:
     """An event of a request that did not prove to come from the client that it names."""
-    details = {} if client is None else {"client_id": str(client)}
-    return Event(
-        kind,
-        Actor.VISITOR,
-        address=visitor.address,
-        request_id=visitor.request_id,
-        details={**details},
-    )
+    event = by_visitor(visitor, kind, None)
+    return event if client is None else event.with_details(client_id=str(client))
 
 
 def by_client(visitor: Visitor, kind: EventKind, client: str) -> Event:
     """An event caused by a request that a client authenticated."""
     return Event(kind, Actor.CLIENT, client, address=visitor.address, request_id=visitor.request_id)
-
-
-def _time(value: object) -> int | None:
-    # In Python a boolean is an integer.
-    return value if type(value) is int and 0 <= value < _YEAR_10000 else None

@@ -14,7 +14,7 @@ from math import ceil
 from typing import NamedTuple
 
 from app.domain.revocations import Kind, Revocation
-from app.domain.statuses import Status, list_uri
+from app.domain.statuses import reference
 
 SCOPE = "revocations:read"
 """The scope of the clients that may listen."""
@@ -119,8 +119,7 @@ def comment(id_: str) -> str:
 def _session(entry: str, revocation: Revocation, issuer: str | None) -> dict[str, object]:
     data: dict[str, object] = {"sid": entry, "sub": str(revocation.subject)}
     if issuer is not None and revocation.status is not None:
-        status = Status.of(revocation.status)
-        data["status"] = {"idx": status.place, "uri": list_uri(issuer, status.list)}
+        data["status"] = reference(issuer, revocation.status)
     return data | {"exp": ceil(revocation.expires_at.timestamp()), "reason": revocation.reason}
 
 

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from hashlib import sha256
 from http import HTTPStatus
 from typing import Any
 
@@ -17,6 +16,7 @@ from app.features.status_lists.services import StatusLists
 from app.http.answers import JSON, documented, encode
 from app.http.keys import NOT_MODIFIED, PUBLIC, published
 from app.http.routing import Answer, Call, Routes
+from app.services.keys import validator
 
 MEDIA_TYPE = f"application/{TOKEN_TYPE}"
 _MAX_AGE = int(FRESH_FOR.total_seconds())
@@ -71,7 +71,7 @@ async def status_list_addresses(call: Call[StatusListCases, None]) -> Response:
     """Answer the addresses of all status lists (draft-ietf-oauth-status-list section 9)."""
     numbers = await call.cases.lists.numbers()
     document = encode(StatusListAddresses(tuple(list_uri(call.cases.issuer, number) for number in numbers)))
-    return published(call.headers, document, f'"{sha256(document).hexdigest()[:32]}"', JSON, _MAX_AGE)
+    return published(call.headers, document, validator(document), JSON, _MAX_AGE)
 
 
 def metadata(issuer: str) -> Mapping[str, Any]:

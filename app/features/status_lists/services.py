@@ -10,7 +10,6 @@ from base64 import urlsafe_b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from hashlib import sha256
 from typing import NamedTuple
 
 from app.crypto.access_tokens import Signer
@@ -19,7 +18,7 @@ from app.domain.refusals import Unavailable
 from app.domain.statuses import Status
 from app.features.status_lists.domain import LIFETIME, RENEWED_AFTER, TOKEN_TYPE, bits, claims, signed_at
 from app.features.status_lists.storage import SessionNumbers
-from app.services.keys import KeyRing
+from app.services.keys import KeyRing, validator
 from app.storage.postgres.revocations import RevocationStore
 
 LOOK_EVERY = timedelta(seconds=1)
@@ -167,8 +166,7 @@ class StatusLists:
         compressed = await asyncio.to_thread(lambda: zlib.compress(bits(places), _LEVEL))
         encoded = urlsafe_b64encode(compressed).rstrip(b"=").decode()
         document = signer.sign(claims(self._issuer, number, encoded, at=at), TOKEN_TYPE).encode()
-        etag = f'"{sha256(document).hexdigest()[:32]}"'
-        return _Published(StatusList(document, etag), signer.kid, at, places)
+        return _Published(StatusList(document, validator(document)), signer.kid, at, places)
 
 
 def _is_usable(seen_at: datetime, now: datetime) -> bool:

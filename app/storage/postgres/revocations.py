@@ -21,14 +21,7 @@ SELECT pg_current_snapshot()::text AS snapshot, concat_ws(
     extract(epoch FROM pg_postmaster_start_time()), extract(epoch FROM pg_stat_get_bgwriter_stat_reset_time())
 ) AS epoch
 """
-# A revocation of the release before revision 0011 says nothing of its session, which is looked up.
-_ABOUT = """
-expires_at, expires_at - statement_timestamp() AS remaining, kind, subject, reason, coalesce(status, (
-    SELECT sessions.status FROM sessions WHERE sessions.id =
-        CASE WHEN revocations.kind IS NULL AND revocations.id ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'
-        THEN revocations.id::uuid END
-)) AS status
-"""
+_ABOUT = "expires_at, expires_at - statement_timestamp() AS remaining, kind, subject, status, reason"
 LIVE = f"""
 SELECT id, expires_at AS place, {_ABOUT} FROM revocations
 WHERE expires_at > statement_timestamp() AND (expires_at, id) > (coalesce($1::timestamptz, '-infinity'), $2)

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 
-from app.domain.access_tokens import ClientToken, TokenPolicy, parse_claims
+from app.domain.access_tokens import ClientToken, TokenPolicy, canonical_uuid, parse_claims
 from app.domain.events import Actor, EventKind
 from app.domain.visitors import Visitor
 from app.features.clients.domain import (
@@ -19,7 +19,6 @@ from app.features.clients.domain import (
     by_client,
     claimed_client,
     claims,
-    client_id,
     failed,
     granted_scopes,
     is_name,
@@ -107,9 +106,9 @@ def test_the_size_of_scopes_is_that_of_the_claim() -> None:
 
 
 def test_an_id_has_one_spelling() -> None:
-    assert client_id(str(ID)) == ID
+    assert canonical_uuid(str(ID)) == ID
     for text in (str(ID).upper(), ID.hex, f"{{{ID}}}", "", "browser", "orders", "\x00", "é" * 36):
-        assert client_id(text) is None
+        assert canonical_uuid(text) is None
 
 
 def test_an_assertion_holds_with_its_five_claims() -> None:

@@ -6,7 +6,7 @@ from hashlib import sha256
 from uuid import UUID
 
 from app.crypto.access_tokens import Jws
-from app.domain.access_tokens import TokenPolicy
+from app.domain.access_tokens import TokenPolicy, canonical_uuid
 from app.domain.clock import Clock
 from app.domain.events import EventKind, Reason
 from app.domain.throttling import Budget, ThrottlingPolicy, TooManyRequests, networks_of
@@ -18,7 +18,6 @@ from app.features.clients.domain import (
     OAuthErrorCode,
     OAuthRefused,
     claimed_client,
-    client_id,
     failed,
     parse_assertion,
 )
@@ -98,7 +97,7 @@ class AuthenticateClient:
         return await self._by_assertion(credentials, visitor)
 
     async def _by_secret(self, credentials: SecretCredentials, visitor: Visitor) -> Client:
-        named, owner = client_id(credentials.client_id), crypto.secret_owner(credentials.secret)
+        named, owner = canonical_uuid(credentials.client_id), crypto.secret_owner(credentials.secret)
         client = None if named is None else await self.clients.by_id(named)
         if client is None:
             raise await self._refusal(named, Reason.UNKNOWN_CLIENT, visitor)

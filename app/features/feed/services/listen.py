@@ -47,10 +47,6 @@ class Listen:
         listener = await self.listeners.enter(token.client_id)
         return Stream(self, listener, access_token, token, resumes_after)
 
-    def leave(self, listener: Listener) -> None:
-        """End a listener."""
-        self.listeners.leave(listener)
-
     def ready(self, listener: Listener) -> Piece:
         """The event after which a listener misses nothing."""
         message = Message(READY, {})
@@ -107,7 +103,7 @@ class Stream:
 
     def end(self) -> None:
         """Send no more, and free the place."""
-        self.listen.leave(self.listener)
+        self.listen.listeners.leave(self.listener)
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         """What is sent, until the end."""
